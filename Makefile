@@ -1,0 +1,64 @@
+# Everything a user or developer runs. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export PYTHON PIP_ARGS TORCH FORCE NB
+
+.PHONY: help setup demo test test-notebooks bench-core docs docs-check lab export readme notebooks lock clean distclean
+
+help: ## list the targets
+	@echo "scsmd_nb: make TARGET"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "Options: TORCH=cpu       take PyTorch's CPU build (smaller; for machines without an NVIDIA GPU)"
+	@echo "         PIP_ARGS=\"...\"  more arguments for pip install, for example an index of your own"
+	@echo "         PYTHON=python3.12  the interpreter that makes .venv (3.11 or newer)"
+	@echo "         FORCE=1         do it again although nothing changed (demo, docs, notebooks)"
+	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, notebooks)"
+
+setup: ## make .venv and install the locked packages
+	@bash tools/setup.sh
+
+demo: setup ## cluster 700 real cells; table on screen, files in demo/
+	@bash tools/demo.sh
+
+test: setup ## exported modules, notebooks and tests; what CI runs
+	@$(BIN)/python tools/run_tests.py
+
+test-notebooks: setup ## run the notebooks only (NB=... for one)
+	@$(BIN)/python tools/test_notebooks.py $(NB)
+
+bench-core: setup ## measure quality and speed on the real data sets (SCSMD_DATA_DIR)
+	@$(BIN)/python tools/bench_core.py
+
+docs: setup ## build the site into _docs/ (needs Quarto)
+	@bash tools/docs.sh
+
+docs-check: setup ## check pages, links, titles, outputs and alt texts (no Quarto)
+	@$(BIN)/python tools/docs_check.py
+
+lab: setup ## open JupyterLab on nbs/
+	@cd nbs && ../$(BIN)/jupyter lab
+
+export: setup ## write scsmd_nb/ from the notebooks
+	@$(BIN)/nbdev_export && echo "exported to scsmd_nb/"
+
+readme: setup ## write README.md from nbs/index.ipynb
+	@$(BIN)/python tools/readme.py
+
+notebooks: setup ## run the changed notebooks again and store their outputs, cleaned
+	@$(BIN)/python tools/run_notebooks.py $(NB)
+
+lock: ## resolve settings.ini into requirements.lock
+	@bash tools/lock.sh
+
+clean: ## remove what was built (demo/, _docs/, _proc/, caches), keep .venv
+	@rm -rf demo _docs _proc build dist *.egg-info .pytest_cache .hypothesis nbs/nbdev.yml nbs/sidebar.yml
+	@find nbs scsmd_nb tests tools \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	@echo "removed demo/, _docs/, _proc/ and caches; .venv stays (make distclean removes it too)"
+
+distclean: clean ## clean, and remove .venv
+	@rm -rf $(VENV)
