@@ -11,7 +11,7 @@ export PYTHON PIP_ARGS TORCH FORCE NB
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Options: TORCH=cpu       take PyTorch's CPU build (smaller; for machines without an NVIDIA GPU)"
 	@echo "         PIP_ARGS=\"...\"  more arguments for pip install, for example an index of your own"

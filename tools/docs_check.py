@@ -1,0 +1,276 @@
+"""Check the site without building it: configuration, sidebar, links, anchors, titles, outputs, alt texts, exports.
+
+usage: docs_check.py [ROOT]   prints one line for each fault, each with its place; exit status 1 if there are any
+"""
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = {".ipynb", ".md", ".qmd"}
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+[\"'][^)]*[\"'])?\s*\)")
+HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
+HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+FENCE = re.compile(r"^\s*(```+|~~~+)")
+DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$", re.M)
+
+
+def text_of(value) -> str:
+    "The text of a notebook field, which is a string or a list of lines."
+    return value if isinstance(value, str) else "".join(value)
+
+
+def pages_of(root: Path) -> list[Path]:
+    "Every page of the site: notebooks and quarto files under nbs/ that no folder or name hides."
+    found = (p for p in sorted((root / "nbs").rglob("*")) if p.suffix in {".ipynb", ".qmd"})
+    return [p for p in found if not any(part[0] in "._" for part in p.relative_to(root / "nbs").parts)]
+
+
+# ---------------------------------------------------------------- configuration and sidebar
+
+def sidebar_pages(contents) -> list[str]:
+    "Every page that a sidebar (any depth of sections) names."
+    if isinstance(contents, str):
+        return [contents]
+    if isinstance(contents, dict):
+        own = [contents["href"]] if "href" in contents else []
+        own += [contents["file"]] if "file" in contents else []
+        return own + sidebar_pages(contents.get("contents", []))
+    return [page for item in contents or [] for page in sidebar_pages(item)]
+
+
+def check_config(root: Path) -> list[str]:
+    "YAML that does not parse, sidebar entries without a page, pages without a sidebar entry."
+    file = root / "_quarto.yml"
+    if not file.exists():
+        return ["_quarto.yml: missing"]
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        return [f"_quarto.yml: does not parse: {' '.join(str(error).split())}"]
+    found = []
+    link = root / "nbs" / "_quarto.yml"
+    if not link.exists() or link.resolve() != file.resolve():
+        found.append("nbs/_quarto.yml: must be a link to ../_quarto.yml, nbdev reads it there")
+    website = (config or {}).get("website") or {}
+    named = [p for p in sidebar_pages(website.get("sidebar")) + sidebar_pages((website.get("navbar") or {}).get("left"))
+             if not re.match(r"[a-z]+:", p)]
+    if not named:
+        return found + ["_quarto.yml: website.sidebar names no page"]
+    there = {p.relative_to(root / "nbs").as_posix() for p in pages_of(root)}
+    found += [f"_quarto.yml: sidebar names nbs/{page}, which does not exist"
+              for page in named if page not in there and not (root / "nbs" / page).exists()]
+    found += [f"nbs/{page}: not in the sidebar of _quarto.yml" for page in sorted(there - set(named))]
+    return found + [f"_quarto.yml: sidebar names {page} twice" for page in sorted({p for p in named if named.count(p) > 1})]
+
+
+# ---------------------------------------------------------------- text, links and anchors
+
+def strip_code(text: str) -> str:
+    "Markdown without fenced blocks and inline code; line breaks stay, so that line numbers hold."
+    out, fence = [], ""
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        if mark and not fence:
+            fence, line = mark[1], ""
+        elif mark and line.strip().startswith(fence):
+            fence, line = "", ""
+        out.append("" if fence else re.sub(r"(`+).+?\1", "", line))
+    return "\n".join(out)
+
+
+def anchor(title: str) -> set[str]:
+    "The anchors a heading may get: GitHub's way and Quarto's (pandoc's) way."
+    if explicit := re.search(r"\{[^}]*#([\w.:-]+)[^}]*\}\s*$", title):
+        return {explicit[1]}
+    plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", title)
+    plain = re.sub(r"[`*]|\{[^}]*\}\s*$", "", plain).strip().lower()
+    github = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+    pandoc = re.sub(r"\s+", "-", re.sub(r"[^\w\-. ]", "", plain).strip())
+    return {github, pandoc, re.sub(r"^[^a-z]+", "", pandoc)}
+
+
+def load(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def markdown_parts(path: Path) -> list[tuple[str, str]]:
+    "The markdown of a page in parts, each with the words that say where it stands."
+    if path.suffix == ".ipynb":
+        return [(f" cell {i}", text_of(cell["source"])) for i, cell in enumerate(load(path)["cells"])
+                if cell["cell_type"] == "markdown"]
+    return [("", path.read_text(encoding="utf-8"))]
+
+
+def anchors_of(path: Path) -> set[str]:
+    "Every anchor of a page: headings, explicit ids, and for exported code the names nbdev documents."
+    found = set()
+    for _, text in markdown_parts(path):
+        text_without_code = "\n".join(l for l, s in zip(text.split("\n"), strip_code(text).split("\n")) if s or not l)
+        for title in re.findall(r"^#{1,6}\s+(.*)$", text_without_code, re.M):
+            found |= anchor(title)
+        explicit = re.findall(r"(?:\bid|\bname)=[\"']([^\"']+)[\"']|\{#([\w.:-]+)", text)
+        found |= {one or other for one, other in explicit}
+    if path.suffix == ".ipynb":
+        for cell in load(path)["cells"]:
+            source = text_of(cell["source"])
+            if cell["cell_type"] == "code" and re.search(r"^\s*#\s*\|\s*exports?\b", source, re.M):
+                found |= {name.lower() for name in re.findall(r"^(?:class|def)\s+(\w+)", source, re.M)}
+    return found
+
+
+def links_in(text: str) -> list[tuple[bool, str, str]]:
+    "Every link and picture of a markdown text: is it a picture, its words, its target."
+    clean = strip_code(text)
+    # the words of a link may themselves hold a picture
+    found = [(bool(mark), words, target) for mark, words, target in LINK.findall(clean)]
+    for _, words, _ in list(found):
+        found += [(bool(mark), inner, target) for mark, inner, target in LINK.findall(words)]
+    for tag, rest in HTML_TAG.findall(clean):
+        attributes = {name.lower(): value[1:-1] for name, value in HTML_ATTRIBUTE.findall(rest)}
+        picture = tag.lower() == "img"
+        if target := attributes.get("src" if picture else "href"):
+            found.append((picture, attributes.get("alt", ""), target))
+    return found
+
+
+def check_links(root: Path) -> list[str]:
+    "Dead relative links, dead anchors, pictures without alt text, in pages and in the top-level markdown files."
+    found, anchors = [], {}
+    for path in [*pages_of(root), *sorted(root.glob("*.md"))]:
+        name = path.relative_to(root)
+        try:
+            parts = markdown_parts(path)
+        except (ValueError, KeyError) as error:
+            found.append(f"{name}: cannot be read as a notebook ({error})")
+            continue
+        for where, text in parts:
+            for picture, words, target in links_in(text):
+                place = f"{name}{where}"
+                if picture and not words.strip():
+                    found.append(f"{place}: picture {target} has no alt text")
+                if re.match(r"[a-z][a-z0-9+.-]*:|//", target, re.I):
+                    continue
+                file, _, mark = unquote(target).partition("#")
+                if file.startswith("/"):
+                    goal = root / "nbs" / file.lstrip("/")
+                else:
+                    goal = (path.parent / file).resolve() if file else path
+                if file.startswith("attachment:"):
+                    continue
+                if goal.suffix == ".html" and not goal.exists():
+                    goal = next((goal.with_suffix(s) for s in sorted(PAGES) if goal.with_suffix(s).exists()), goal)
+                if not target or not goal.exists():
+                    found.append(f"{place}: dead link {target or '()'}")
+                elif mark and goal.suffix in PAGES:
+                    if goal not in anchors:
+                        anchors[goal] = anchors_of(goal)
+                    if mark.lower() not in {a.lower() for a in anchors[goal]}:
+                        found.append(f"{place}: no heading #{mark} in {goal.name}")
+    return found
+
+
+# ---------------------------------------------------------------- notebooks
+
+def printed(source: str) -> tuple[bool, bool]:
+    "Does a cell print at its top level, and does it end in a value that a notebook shows? Only sure cases count."
+    try:
+        body = ast.parse(re.sub(r"^\s*[%!].*$", "", source, flags=re.M)).body
+    except SyntaxError:
+        return False, False
+    calls = [n.value for n in body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+    prints = any(isinstance(c.func, ast.Name) and c.func.id == "print" and
+                 not any(k.arg == "file" for k in c.keywords) for c in calls)
+    shows = bool(body) and isinstance(body[-1], ast.Expr) and isinstance(
+        body[-1].value, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Tuple)) and not source.rstrip().endswith(";")
+    return prints, shows
+
+
+def check_notebook(path: Path, name: str) -> list[str]:
+    "Title, blockquote, outputs and stored errors of one notebook."
+    try:
+        cells = load(path)["cells"]
+    except (ValueError, KeyError) as error:
+        return [f"{name}: cannot be read as a notebook ({error})"]
+    found = []
+    prose = [(i, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "markdown"]
+    titles = [(i, line) for i, text in prose for line in strip_code(text).split("\n") if re.match(r"#\s+\S", line)]
+    if len(titles) != 1:
+        found.append(f"{name}: has {len(titles)} titles (`# ...`), needs one" +
+                     (f"; cells {[i for i, _ in titles]}" if titles else ""))
+    if titles:
+        first = next(text for i, text in prose if i == titles[0][0])
+        if titles[0][0] != prose[0][0]:
+            found.append(f"{name}: the title must stand in the first text cell, not in cell {titles[0][0]}")
+        if not re.search(r"^>\s*\S", first, re.M):
+            found.append(f"{name}: no blockquote (`> what it is for`) under the title")
+    code = [(i, c, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "code"]
+    directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
+    for i, cell, source in code:
+        for output in cell.get("outputs", []):
+            if output.get("output_type") == "error":
+                found.append(f"{name} cell {i}: stored output is an error: {output.get('ename')}: {output.get('evalue', '')[:80]}")
+    runs = [(i, c, s) for i, c, s in code if directives[i].get("eval", "").lower() != "false" and
+            not {"slow", "gpu", "notest"} & directives[i].keys() and not {"hide"} & directives[i].keys()]
+    if any(any(printed(s)) for _, _, s in runs) and not any(c.get("outputs") for _, c, _ in runs):
+        found.append(f"{name}: no outputs stored (`make notebooks NB={name}`)")
+    else:
+        found += [f"{name} cell {i}: prints, but has no stored output" for i, c, s in runs
+                  if printed(s)[0] and not c.get("outputs")]
+    return found
+
+
+def check_exports(root: Path) -> list[str]:
+    "Export directives without a module: a `default_exp` not yet exported, exports without `default_exp`."
+    settings = root / "settings.ini"
+    found_lib = re.search(r"^lib_path\s*=\s*(\S+)", settings.read_text(encoding="utf-8"), re.M) if settings.exists() else None
+    lib = root / (found_lib[1] if found_lib else "scsmd_nb")
+    found = []
+    for path in pages_of(root):
+        if path.suffix != ".ipynb":
+            continue
+        name = path.relative_to(root)
+        try:
+            sources = [text_of(c["source"]) for c in load(path)["cells"] if c["cell_type"] == "code"]
+        except (ValueError, KeyError):
+            continue  # check_notebook says so
+        pairs = [pair for source in sources for pair in DIRECTIVE.findall(source)]
+        goals = {value.strip() for key, value in pairs if key == "default_exp"}
+        if not goals and any(key in {"export", "exports", "exporti"} and not value.strip() for key, value in pairs):
+            found.append(f"{name}: exports cells but has no `#| default_exp`")
+        for goal in sorted(goals):
+            module = lib / (goal.replace(".", "/") + ".py")
+            if not module.exists():
+                found.append(f"{name}: default_exp {goal}, but {module.relative_to(root)} does not exist (`make export`)")
+    return found
+
+
+def check(root: Path = ROOT) -> list[str]:
+    "Every fault of the site, one line each."
+    root = root.resolve()
+    found = check_config(root) + check_links(root)
+    for path in pages_of(root):
+        if path.suffix == ".ipynb":
+            found += check_notebook(path, path.relative_to(root).as_posix())
+    found += check_exports(root)
+    return list(dict.fromkeys(found))
+
+
+def main(arguments: list[str]) -> int:
+    root = Path(arguments[0]) if arguments else ROOT
+    found = check(root)
+    for line in found:
+        print(f"  {line}")
+    pages = len(pages_of(root))
+    print(f"docs-check: {pages} pages, {len(found)} faults" if found else f"docs-check: {pages} pages, no faults")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,72 @@
+"""Execute notebooks, store their outputs and clean them; those unchanged since the last time are left alone.
+
+usage: run_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named; FORCE=1 runs unchanged ones too)
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from execnb.nbio import read_nb, write_nb
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbdev.clean import _nbdev_clean
+
+from check_clean import notebooks
+
+ROOT = Path(__file__).resolve().parent.parent
+STAMPS = ROOT / ".venv" / ".scsmd-notebooks.json"  # what each notebook and the library were when it last ran here
+
+
+def fingerprint(path: Path) -> str:
+    "Hash of a notebook (outputs included), of the library and of the lock file."
+    digest = hashlib.sha256(path.read_bytes())
+    for part in [*sorted((ROOT / "scsmd_nb").rglob("*.py")), ROOT / "requirements.lock"]:
+        digest.update(part.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(path: Path) -> None:
+    "Run a notebook in its own folder and write it back, outputs stored and metadata cleaned."
+    nb = nbformat.read(path, as_version=4)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    client = NotebookClient(nb, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client.execute()
+    part = path.with_suffix(".part")
+    nbformat.write(nb, part)
+    clean = read_nb(part)
+    _nbdev_clean(clean)
+    write_nb(clean, part)
+    part.replace(path)
+
+
+def main(names: list[str]) -> int:
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    stamps = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}
+    failed = []
+    for path in [Path(name).resolve() for name in names] or notebooks():
+        name = path.relative_to(ROOT).as_posix()
+        if not os.environ.get("FORCE") and stamps.get(name) == fingerprint(path):
+            print(f"  as it was  {name}")
+            continue
+        started = time.perf_counter()
+        try:
+            execute(path)
+        except CellExecutionError as error:
+            failed.append(name)
+            print(f"  FAILED     {name} (left as it was)\n{str(error)[-3000:]}", flush=True)
+            continue
+        print(f"  ran {time.perf_counter() - started:5.1f} s  {name}", flush=True)
+        stamps[name] = fingerprint(path)
+        STAMPS.write_text(json.dumps(stamps, indent=1))
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main([name for name in sys.argv[1:] if name]))
