@@ -1,0 +1,21 @@
+"""Shared by all tests: where the real data sets are, and the tools folder on the path."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    "The folder of the real data sets; the test is skipped where it is not set."
+    folder = os.environ.get("SCSMD_DATA_DIR")
+    if not folder:
+        pytest.skip("SCSMD_DATA_DIR is not set")
+    if not Path(folder).is_dir():
+        pytest.skip(f"SCSMD_DATA_DIR is {folder}, which is not a folder")
+    return Path(folder)

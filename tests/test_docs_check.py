@@ -1,0 +1,184 @@
+"""Each check of tools/docs_check.py catches a fault planted for it, and a site without faults passes."""
+
+import json
+from pathlib import Path
+
+import docs_check
+import pytest
+
+CONFIG = """
+project: {type: website}
+website:
+  sidebar:
+    contents:
+      - index.ipynb
+      - section: API
+        contents: [api/00_data.ipynb]
+"""
+
+
+def md(source: str) -> dict:
+    return {"cell_type": "markdown", "metadata": {}, "source": source, "id": "a"}
+
+
+def code(source: str, *outputs: dict) -> dict:
+    return {"cell_type": "code", "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": None, "id": "b"}
+
+
+STDOUT = {"output_type": "stream", "name": "stdout", "text": "1\n"}
+
+
+def write(path: Path, *cells: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+
+
+@pytest.fixture
+def site(tmp_path) -> Path:
+    "A small site without faults."
+    (tmp_path / "settings.ini").write_text("[DEFAULT]\nlib_path = lib\n")
+    (tmp_path / "_quarto.yml").write_text(CONFIG)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "data.py").write_text("")
+    (tmp_path / "README.md").write_text("# Read me\n\nSee [data](nbs/api/00_data.ipynb#the-counts).\n")
+    write(tmp_path / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."),
+          md("Read [the data page](api/00_data.ipynb), or [above](#start), or [far](https://example.org/x#y).\n\n"
+             "```\n[not](a-link.md)\n# not a title\n```\n\nNor is `[this](one.md)`."), code("print(1)", STDOUT))
+    write(tmp_path / "nbs" / "api" / "00_data.ipynb", md("# Data\n\n> Where counts come from."), md("## The counts"),
+          code("#| default_exp data"), code("#| export\ndef read(): ..."), md("Back to [read](#read) and [home](../index.ipynb)."))
+    (tmp_path / "nbs" / "_quarto.yml").symlink_to("../_quarto.yml")
+    return tmp_path
+
+
+def only(site: Path, *words: str) -> None:
+    "There is one fault, and its line holds all these words."
+    found = docs_check.check(site)
+    assert len(found) == 1, found
+    for word in words:
+        assert word in found[0]
+
+
+def test_a_good_site_has_no_faults(site):
+    assert docs_check.check(site) == []
+    assert docs_check.main([str(site)]) == 0
+
+
+def test_this_repository_is_where_main_looks():
+    assert (docs_check.ROOT / "settings.ini").exists()
+
+
+def test_yaml_that_does_not_parse(site):
+    (site / "_quarto.yml").write_text("project: [website\n")
+    only(site, "_quarto.yml", "does not parse")
+    assert docs_check.main([str(site)]) == 1
+
+
+def test_config_link_that_is_gone(site):
+    (site / "nbs" / "_quarto.yml").unlink()
+    only(site, "nbs/_quarto.yml", "link")
+
+
+def test_sidebar_page_that_does_not_exist(site):
+    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, api/99_gone.ipynb]"))
+    only(site, "nbs/api/99_gone.ipynb", "does not exist")
+
+
+def test_page_that_is_not_in_the_sidebar(site):
+    write(site / "nbs" / "api" / "01_more.ipynb", md("# More\n\n> More."))
+    only(site, "nbs/api/01_more.ipynb", "not in the sidebar")
+
+
+def test_page_listed_twice(site):
+    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, index.ipynb]"))
+    only(site, "index.ipynb", "twice")
+
+
+@pytest.mark.parametrize("link", ["[x](gone.ipynb)", "[x](api/gone.md)", "<a href='gone.html'>x</a>", "[x]()",
+                                  "[![alt](images/gone.png)](index.ipynb)"])
+def test_dead_link(site, link):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(link))
+    only(site, "index.ipynb cell 1", "dead link")
+
+
+def test_dead_link_in_the_readme(site):
+    (site / "README.md").write_text("# R\n\n[x](docs/gone.md)\n")
+    only(site, "README.md", "dead link docs/gone.md")
+
+
+@pytest.mark.parametrize("link", ["[x](#nowhere)", "[x](api/00_data.ipynb#nowhere)", "[x](api/00_data.html#nowhere)"])
+def test_dead_anchor(site, link):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(link))
+    only(site, "index.ipynb cell 1", "no heading #nowhere")
+
+
+@pytest.mark.parametrize("heading, anchor", [
+    ("## The *MDAG* gate, (11)-(13)", "the-mdag-gate-11-13"), ("## `nb_loss` and 2 more", "nb_loss-and-2-more"),
+    ("## 3. Third step", "third-step"), ("## Named {#own-id}", "own-id"), ("## Why? [Because](index.ipynb)", "why-because")])
+def test_anchors_of_github_and_quarto(site, heading, anchor):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(heading), md(f"[x](#{anchor})"))
+    assert docs_check.check(site) == []
+
+
+@pytest.mark.parametrize("picture", ["![](pic.png)", "<img src='pic.png'>", "<img src='pic.png' alt=''>"])
+def test_picture_without_alt_text(site, picture):
+    (site / "nbs" / "pic.png").write_bytes(b"png")
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(picture))
+    only(site, "index.ipynb cell 1", "no alt text")
+
+
+def test_notebook_without_title(site):
+    write(site / "nbs" / "index.ipynb", md("Just words.\n\n> A quote."))
+    only(site, "nbs/index.ipynb", "0 titles")
+
+
+def test_notebook_with_two_titles(site):
+    write(site / "nbs" / "index.ipynb", md("# One\n\n> For."), md("# Two"))
+    only(site, "nbs/index.ipynb", "2 titles", "[0, 1]")
+
+
+def test_notebook_without_blockquote(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\nWords."))
+    only(site, "nbs/index.ipynb", "no blockquote")
+
+
+def test_title_that_is_not_first(site):
+    write(site / "nbs" / "index.ipynb", md("Words first."), md("# Start\n\n> For."))
+    only(site, "nbs/index.ipynb", "first text cell")
+
+
+def test_notebook_without_outputs(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("x = 1\nx"))
+    only(site, "nbs/index.ipynb", "no outputs stored")
+
+
+def test_cell_that_prints_without_output(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(1)", STDOUT), code("print(2)"))
+    only(site, "index.ipynb cell 2", "no stored output")
+
+
+@pytest.mark.parametrize("source", ["#| eval: false\nprint(1)", "#| slow\nprint(1)", "import sys\nprint(1, file=sys.stderr)",
+                                    "x = 1", "%matplotlib inline"])
+def test_cells_that_need_no_output(site, source):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(1)", STDOUT), code(source))
+    assert docs_check.check(site) == []
+
+
+def test_error_output(site):
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "bad counts", "traceback": []}
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("f()", error))
+    only(site, "index.ipynb cell 1", "ValueError: bad counts")
+
+
+def test_export_without_module(site):
+    (site / "lib" / "data.py").unlink()
+    only(site, "00_data.ipynb", "lib/data.py does not exist")
+
+
+def test_export_without_default_exp(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("#| export\ndef f(): ..."))
+    only(site, "nbs/index.ipynb", "no `#| default_exp`")
+
+
+def test_notebook_that_is_not_json(site):
+    (site / "nbs" / "index.ipynb").write_text("{")
+    assert any("index.ipynb: cannot be read as a notebook" in line for line in docs_check.check(site))
