@@ -39,6 +39,7 @@ docs: setup ## build the site into _docs/ (needs Quarto)
 
 docs-check: setup ## check pages, links, titles, outputs and alt texts (no Quarto)
 	@$(BIN)/python tools/docs_check.py
+	@$(BIN)/python tools/docs_pages.py --check
 
 lab: setup ## open JupyterLab on nbs/
 	@cd nbs && ../$(BIN)/jupyter lab

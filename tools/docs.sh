@@ -9,14 +9,14 @@ if ! command -v quarto >/dev/null 2>&1; then
   exit 1
 fi
 if [ -z "${FORCE:-}" ] && [ -f "$mark" ] &&
-  [ -z "$(find nbs _quarto.yml settings.ini scsmd_nb \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -type f \
-    ! -name nbdev.yml -newer "$mark" -print -quit)" ]; then
+  [ -z "$(find nbs _quarto.yml settings.ini scsmd_nb tools/docs_pages.py \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -type f \
+    -newer "$mark" -print -quit)" ]; then
   echo "docs: _docs/ is up to date (build it again: make docs FORCE=1)"
   exit 0
 fi
 start=$(mktemp); trap 'rm -f "$start"' EXIT
 rm -rf _proc
-PATH=$PWD/.venv/bin:$PATH nbdev_proc_nbs
+.venv/bin/python tools/docs_pages.py
 (cd _proc && quarto render --no-execute --no-cache)
 [ -f _proc/_docs/index.html ] || { echo "docs: Quarto made no _proc/_docs/index.html" >&2; exit 1; }
 rm -rf _docs

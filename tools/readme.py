@@ -28,7 +28,7 @@ def split_directives(source: str) -> tuple[dict[str, str], str]:
     directives, lines = {}, source.splitlines()
     while lines and (not lines[0].strip() or DIRECTIVE.match(lines[0])):
         if found := DIRECTIVE.match(lines[0]):
-            directives[found[1]] = found[2].strip().lower()
+            directives[found[1]] = found[2].strip()
         lines.pop(0)
     return directives, "\n".join(lines).rstrip()
 
@@ -48,9 +48,12 @@ def prose(source: str) -> str:
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif not fenced:
-            line = LINK.sub(lambda m: m[1] + m[2] + relocate(m[3]), line)
-            line = HTML_LINK.sub(lambda m: m[1] + relocate(m[2]), line)
-        out.append(line.rstrip() if fenced else line)
+            parts = re.split(r"(`+.+?`+)", line)  # inline code stays as it is
+            for i in range(0, len(parts), 2):
+                parts[i] = LINK.sub(lambda m: m[1] + m[2] + relocate(m[3]), parts[i])
+                parts[i] = HTML_LINK.sub(lambda m: m[1] + relocate(m[2]), parts[i])
+            line = "".join(parts)
+        out.append(line)
     return "\n".join(out).strip()
 
 
@@ -103,11 +106,11 @@ def convert(nb: dict) -> tuple[str, dict[str, bytes]]:
                 parts.append(body)
         elif cell["cell_type"] == "code":
             directives, body = split_directives(source)
-            if {"hide", "default_exp"} & directives.keys() or directives.get("include") == "false":
+            if {"hide", "default_exp"} & directives.keys() or directives.get("include", "").lower() == "false":
                 continue
-            if body and directives.get("echo") != "false" and "hide_input" not in directives:
+            if body and directives.get("echo", "").lower() != "false" and "hide_input" not in directives:
                 parts.append(fence(body, "python"))
-            if directives.get("output") != "false" and "hide_output" not in directives:
+            if directives.get("output", "").lower() != "false" and "hide_output" not in directives:
                 parts += outputs(cell, number, images, directives.get("fig-alt", "").strip("\"'"))
     return "\n\n".join(parts) + "\n", images
 

@@ -13,6 +13,7 @@ STEPS = [
     ("modules and README in step with the notebooks", [PY, "tools/check_sync.py"]),
     ("notebooks clean", [PY, "tools/check_clean.py"]),
     ("pages, links and outputs", [PY, "tools/docs_check.py"]),
+    ("pages can be processed for the site", [PY, "tools/docs_pages.py", "--check"]),
     ("notebooks run from top to bottom", [PY, "tools/test_notebooks.py"]),
 ]
 PYTEST = [PY, "-m", "pytest", "tests", "-n", "2", "-q", "-rs", "--durations=5"]
