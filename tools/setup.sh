@@ -17,6 +17,15 @@ if [ -z "${FORCE_SETUP:-}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want"
   exit 0
 fi
 
+args=()
+case "${TORCH:-}" in
+  "") ;;
+  cpu) args+=(--extra-index-url https://download.pytorch.org/whl/cpu) ;;
+  *) fail "TORCH=${TORCH} is not known; use TORCH=cpu, or leave it out for the build that PyPI has." ;;
+esac
+# shellcheck disable=SC2206  # several arguments in one variable, on purpose
+args+=(${PIP_ARGS:-})
+
 ok_python() { command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 python=
 for candidate in "${PYTHON:-python3}" python3 python3.13 python3.12 python3.11; do
@@ -43,20 +52,11 @@ else
 fi
 rm -f "$stamp"
 
-args=()
-case "${TORCH:-}" in
-  "") ;;
-  cpu) args+=(--extra-index-url https://download.pytorch.org/whl/cpu) ;;
-  *) fail "TORCH=${TORCH} is not known; use TORCH=cpu, or leave it out for the build that PyPI has." ;;
-esac
-# shellcheck disable=SC2206  # several arguments in one variable, on purpose
-args+=(${PIP_ARGS:-})
-
 total=$(grep -c '^[a-zA-Z0-9]' requirements.lock)
 echo "setup: installing about $total packages (1-3 minutes from a near mirror; log: .venv/setup.log)"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input)
 started=$SECONDS
-pip install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >"$log" 2>&1 &
+"${pip[@]}" install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >"$log" 2>&1 &
 job=$!
 trap 'kill "$job" 2>/dev/null; echo; echo "setup: interrupted; run it again to go on" >&2; exit 130' INT TERM
 tick=0
@@ -70,11 +70,11 @@ while kill -0 "$job" 2>/dev/null; do
   fi
 done
 if ! wait "$job"; then
-  grep -v '^WARNING: Location' "$log" | tail -n 15 >&2
+  grep -vE '^(WARNING: Location|Ignoring )' "$log" | tail -n 15 >&2
   fail "pip could not install the packages (whole log: .venv/setup.log)." \
     "No network, no space ($(df -Ph . | awk 'NR==2 {print $4}') free), or a package index of your own? Try: make setup PIP_ARGS=\"--index-url ...\""
 fi
-pip install --no-deps --no-build-isolation -e . >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "could not install scsmd_nb itself"; }
+"${pip[@]}" install --no-deps --no-build-isolation -e . >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "could not install scsmd_nb itself"; }
 trap - INT TERM
 printf '%s' "$want" >"$stamp.part" && mv "$stamp.part" "$stamp"
 echo "setup: done in $((SECONDS - started)) s"
