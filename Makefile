@@ -4,7 +4,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-export PYTHON PIP_ARGS TORCH FORCE NB
+export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB
+export GOALS := $(MAKECMDGOALS)
 
 .PHONY: help setup demo test test-notebooks bench-core docs docs-check lab export readme notebooks lock clean distclean
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv and install requirements.lock and this package into it. Does nothing if that is done already.
-# Environment: PYTHON (interpreter), TORCH=cpu (PyTorch's CPU build), PIP_ARGS (more for pip install), FORCE=1.
+# Environment: PYTHON (interpreter), TORCH=cpu (PyTorch's CPU build), PIP_ARGS (more for pip install), FORCE_SETUP=1 (install again).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$PWD/.venv
@@ -14,6 +14,7 @@ checksum() { cat requirements.lock setup.py pyproject.toml settings.ini | cksum 
 # What must be the same for the environment to count as done: its place, the machine's kind, the packages asked for.
 want="$venv $(uname -sm) $(checksum)"
 if [ -z "${FORCE_SETUP:-}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && "$venv/bin/python" -c '' 2>/dev/null; then
+  [ "${GOALS:-}" != setup ] || echo "setup: .venv is up to date (install again: make setup FORCE_SETUP=1)"
   exit 0
 fi
 
