@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "data", "qc", "likelihood", "mdag", "autoencoder", "soft_clustering",
-    "cellnet", "training", "model", "metrics", "plot", "cli",
+    "partition", "cellnet", "training", "model", "metrics", "plot", "cli",
 )
 _NAMES = {"cluster": "model", "SCSMD": "model"}  # public name -> the submodule that defines it
 
