@@ -29,20 +29,20 @@ from .qc import select_genes, size_factors
 from .training import (CellData, Params, Scaling, atomic, latent, learn_scaling, load_checkpoint, make_fabric,
                                new_run, probabilities, train)
 
-# %% ../nbs/api/09_model.ipynb #176a59ea
+# %% ../nbs/api/09_model.ipynb #c581f518
 PRESETS = {
     "default": Params(),
     "paper": Params(
         n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, nb_target="rounded",
         dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3,
         pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, update="per_cluster",
-        first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, usage_weight=0.0),
+        first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, anchor_weight=0.0, usage_weight=0.0),
     "authors": Params(
         n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10,
         dilations=(2, 4, 6, 8), nb_target="rounded", dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1,
         batch_size=100, noise=0.0, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3, pretrain_beta=0.0, schedule="constant",
         start="kmeans", soft_epochs=20, optimizer="sgd", soft_lr=1e-6, alpha=0.2, refresh_every=2, update="per_cluster",
-        first_epochs=2, second_epochs=18, encoder_lr=1e-6, strict=True, hardened=True, pair_scale=1e-4, usage_weight=0.0),
+        first_epochs=2, second_epochs=18, encoder_lr=1e-6, strict=True, hardened=True, pair_scale=1e-4, anchor_weight=0.0, usage_weight=0.0),
 }
 
 # %% ../nbs/api/09_model.ipynb #8893952e
@@ -429,7 +429,7 @@ def _rebuild(
 SCSMD.save = save_model
 SCSMD.load = staticmethod(load_model)
 
-# %% ../nbs/api/09_model.ipynb #fca7b1a4
+# %% ../nbs/api/09_model.ipynb #7e83265b
 def cluster(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_clusters: int = 8,  # K, at least 2
@@ -439,9 +439,10 @@ def cluster(
     copy: bool = False,  # True: return a changed copy and leave adata as it is
     preset: str = "default",  # "default", "paper" or "authors"
     progress: bool = True,  # show a progress bar
+    return_model: bool = False,  # also return the fitted estimator, for `save` and `predict`
     **options,  # any argument of SCSMD or parameter of a preset
-) -> ad.AnnData | None:
-    "None, with adata's slots filled; or a copy with them filled, if copy=True."
+):
+    "None, with adata's slots filled; the filled copy if copy=True; (either, fitted SCSMD) if return_model=True."
     if not isinstance(adata, ad.AnnData):
         raise TypeError(f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X).")
     model = _estimator(n_clusters, preset, random_state, progress, options)
@@ -455,7 +456,8 @@ def cluster(
     except (ValueError, FloatingPointError) as e: raise type(e)(str(e)) from None
     out = adata.copy() if copy else adata
     _fill(out, model, key_added)
-    return out if copy else None
+    result = out if copy else None
+    return (result, model) if return_model else result
 
 
 def _marked_genes(

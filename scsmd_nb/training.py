@@ -9,7 +9,7 @@ __all__ = ['PHASES', 'COLUMNS', 'STEPS', 'Params', 'Batch', 'Scaling', 'CellData
            'check_finite', 'atomic', 'save_checkpoint', 'load_checkpoint', 'TrainingInterrupted', 'LatentData', 'train',
            'probabilities']
 
-# %% ../nbs/api/08_training.ipynb #3abced14
+# %% ../nbs/api/08_training.ipynb #907bdf94
 import json
 import math
 import os
@@ -25,13 +25,13 @@ import torch
 from torch import nn
 
 from .autoencoder import Autoencoder, build_autoencoder, gene_order
-from .cellnet import CellNet, clusters_in_use, harden, pair_loss, usage_loss
+from .cellnet import CellNet, clusters_in_use, harden, membership_loss, pair_loss, usage_loss
 from .likelihood import nb_loss_from_logs, nb_moments
 from .partition import start_partition
 from .qc import log_normalize
 from .soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
 
-# %% ../nbs/api/08_training.ipynb #f75a9142
+# %% ../nbs/api/08_training.ipynb #d2a36bd4
 @dataclass(frozen=True)
 class Params:
     "All choices of a fit; the values here are the preset `default`."
@@ -79,7 +79,8 @@ class Params:
     strict: bool = False  # above and below instead
     hardened: bool = False  # the public code's hardening of q
     pair_scale: float | None = None  # factor of the summed pair loss; None: divide by the number of pairs
-    usage_weight: float = 1.0  # factor of the guard against dying clusters
+    anchor_weight: float = 1.0  # factor of KL(p || q) beside formula (14): ties CellNet's clusters to the memberships'
+    usage_weight: float = 1.0  # factor of the guard against dying clusters beside formula (15)
 
 # %% ../nbs/api/08_training.ipynb #2ba002d6
 class Batch(NamedTuple):
@@ -155,7 +156,7 @@ def batches(
     order = np.arange(n) if generator is None else torch.randperm(n, generator=generator).numpy()
     return np.array_split(order, max(1, round(n / batch_size)))
 
-# %% ../nbs/api/08_training.ipynb #825ade78
+# %% ../nbs/api/08_training.ipynb #388181e0
 PHASES = ("pretrain", "soft", "cellnet")
 COLUMNS = ("loss", "reconstruction", "nb", "centroid", "pairs", "changed", "n_clusters", "seconds")
 
@@ -176,6 +177,7 @@ class Run:
     centroids: torch.Tensor | None = None  # [K, d]
     labels: np.ndarray | None = None  # [n] clusters after the last epoch
     usage: torch.Tensor | None = None  # [K] share of the cells in each cluster before CellNet
+    first_epochs: int = 0  # CellNet epochs on formula (14)
     history: list = field(default_factory=list)  # one dict an epoch
     optimizer: object = None
     wrapped: object = None  # the networks as Fabric prepared them
@@ -338,36 +340,43 @@ def soft_step(
     pull = (p**s.fuzzifier * torch.cdist(u.detach(), centroids) ** 2).sum()
     return dict(loss=loss.detach(), reconstruction=r.detach().sum(), nb=nb.detach().sum(), centroid=pull, clusters=p.argmax(1))
 
-# %% ../nbs/api/08_training.ipynb #3f9a3c6d
+# %% ../nbs/api/08_training.ipynb #bd2f758b
 def cellnet_step(
     run: Run,
     batch: Batch,
 ) -> dict:
     "One step on pairs of cells; sums over the batch."
     s, centroids = run.params, run.centroids.to(batch.x.device)
-    u = batch.x if not s.encoder_lr else run.wrapped.autoencoder.encoder(batch.x)
-    q = run.wrapped.cellnet(u).float()
+    u, logits = run.wrapped(batch.x)
+    q = torch.softmax(logits.float(), 1)
     sharp = harden(q) if s.hardened else q
     p = memberships(u.detach().float(), centroids, s.fuzzifier)
-    similar = p if run.epoch < s.first_epochs else sharp.detach()
+    first = run.epoch < run.first_epochs
+    similar = p if first else sharp.detach()
     if s.pair_scale is None:
         pairs = pair_loss(similar, sharp, s.delta, s.strict, "mean")
     else:
         pairs = s.pair_scale * pair_loss(similar, sharp, s.delta, s.strict, "sum")
     loss = pairs
-    if s.usage_weight:
+    if first and s.anchor_weight:
+        loss = loss + s.anchor_weight * membership_loss(logits.float(), p)
+    if not first and s.usage_weight:
         loss = loss + s.usage_weight * usage_loss(q, run.usage.to(q.device))
     descend(run, loss)
     n = len(batch.index)
     return dict(loss=loss.detach() * n, pairs=pairs.detach() * n, clusters=q.detach().argmax(1))
 
-# %% ../nbs/api/08_training.ipynb #df37e46b
+# %% ../nbs/api/08_training.ipynb #55605e58
 class _Both(nn.Module):
-    "Autoencoder and CellNet in one module, for the third phase."
+    "Encoder and CellNet in one module, for the third phase."
 
-    def __init__(self, autoencoder, cellnet):
+    def __init__(self, encoder, cellnet):
         super().__init__()
-        self.autoencoder, self.cellnet = autoencoder, cellnet
+        self.encoder, self.cellnet = encoder, cellnet  # encoder None: the input is latent already
+
+    def forward(self, x):
+        u = x if self.encoder is None else self.encoder(x)
+        return u, self.cellnet.logits(u)
 
 
 def n_epochs(
@@ -376,10 +385,13 @@ def n_epochs(
 ) -> int:
     "Epochs of the current phase."
     s = run.params
-    steps = len(batches(len(data), s.batch_size))
-    wanted = {"pretrain": max(s.pretrain_epochs, math.ceil(s.min_steps / steps)) if s.pretrain_epochs else 0,
-              "soft": s.soft_epochs, "cellnet": s.first_epochs + s.second_epochs}[run.phase]
-    return wanted if s.max_epochs is None else min(wanted, s.max_epochs)
+    most = math.inf if s.max_epochs is None else s.max_epochs
+    enough = math.ceil(s.min_steps / len(batches(len(data), s.batch_size)))
+    at_least = lambda epochs: min(most, max(epochs, enough)) if epochs else 0
+    if run.phase == "pretrain": return at_least(s.pretrain_epochs)
+    if run.phase == "soft": return min(most, s.soft_epochs)
+    run.first_epochs = at_least(s.first_epochs)
+    return run.first_epochs + at_least(s.second_epochs)
 
 
 def begin(
@@ -389,7 +401,7 @@ def begin(
     "Optimizer and centroids for the current phase."
     s = run.params
     if run.phase == "cellnet":
-        both = _Both(run.net, run.cellnet)
+        both = _Both(run.net.encoder if s.encoder_lr else None, run.cellnet)
         groups = [dict(params=run.cellnet.parameters(), lr=s.cellnet_lr)]
         if s.encoder_lr:
             groups.append(dict(params=run.net.encoder.parameters(), lr=s.encoder_lr))
@@ -555,7 +567,7 @@ class LatentData:
         u = torch.from_numpy(self.u[index]).to(device)
         return Batch(index, u, u, None)
 
-# %% ../nbs/api/08_training.ipynb #34773d02
+# %% ../nbs/api/08_training.ipynb #cc1e71f3
 def train(
     run: Run,  # new, or read from a checkpoint; changed in place
     data: CellData,
@@ -596,7 +608,7 @@ def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
     row["seconds"] = time.perf_counter() - clock
     run.history.append({"epoch": len(run.history), "phase": run.phase} | {c: row.get(c, math.nan) for c in COLUMNS})
     run.epoch += 1
-    if run.phase == "cellnet" and run.params.encoder_lr and run.epoch <= run.params.first_epochs:
+    if run.phase == "cellnet" and run.params.encoder_lr and run.epoch <= run.first_epochs:
         place_centroids(run, data)
     bar.set_postfix(loss=f"{row['loss']:.4g}"); bar.update()
     if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
