@@ -30,14 +30,14 @@ class TrimmedConv2d(nn.Conv2d):
                 padding[axis] = dilation * seen
         return F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation)
 
-# %% ../nbs/api/04_mdag.ipynb #d6b94171
+# %% ../nbs/api/04_mdag.ipynb #9e0cc08a
 def conv(
     in_channels: int,  # channels that come in
     out_channels: int,  # channels that come out
     kernel_size: int,  # k, taps along each axis
     stride: int = 1,  # positions from one output to the next
     dilation: int = 1,  # positions from one tap to the next
-    padding: int | None = None,  # zeros added on each side; None: dilation * (k - 1) // 2, which keeps the size for odd k
+    padding: int | None = None,  # zeros on each side; None: dilation * (k - 1) // 2, so odd k keep the size
     image: bool = False,  # True: k x k on [n, C, H, W]; False: 1 x k on sequences [n, C, 1, L]
     bias: bool = True,  # add a learned constant to each output channel
 ) -> nn.Conv2d:  # the layer
@@ -64,11 +64,11 @@ def _check_dilations(
                          "needs a centre tap, so use an odd number such as 3.")
     return dilations
 
-# %% ../nbs/api/04_mdag.ipynb #ffc2487e
+# %% ../nbs/api/04_mdag.ipynb #6475498d
 def receptive_field(
     dilations,  # one rate or several side by side
     kernel_size: int = 3,  # taps along each axis, odd
-) -> int:  # positions from the first to the last that one output can see, both included
+) -> int:  # positions from the first to the last one seen, both included
     "Span of the positions that one output of a multi-dilated convolution depends on."
     rates = _check_dilations([dilations] if isinstance(dilations, int) else dilations, kernel_size)
     return max(rates) * (kernel_size - 1) + 1
