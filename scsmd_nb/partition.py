@@ -35,7 +35,7 @@ def _strengths(
     sigma = np.maximum(sigma, 1e-3 * np.where(np.isfinite(rho), own, common))
     return np.exp(-gap / np.maximum(sigma, np.finfo(float).tiny)[:, None])
 
-# %% ../nbs/api/06a_partition.ipynb #b8e74793
+# %% ../nbs/api/06a_partition.ipynb #ce18eaaf
 def neighbor_graph(
     z,  # [n, d] latent vectors
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted; at most n
@@ -46,7 +46,8 @@ def neighbor_graph(
     k = min(n_neighbors, n) - 1
     if k < 1: return sp.csr_matrix((n, n), dtype=np.float32)
     distances, at = NearestNeighbors(n_neighbors=k).fit(z).kneighbors()
-    A = sp.csr_matrix((_strengths(distances.astype(float)).ravel(), at.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    weights = _strengths(distances.astype(float))
+    A = sp.csr_matrix((weights.ravel(), at.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     graph = sp.csr_matrix(A + A.T - A.multiply(A.T), dtype=np.float32)
     graph.eliminate_zeros()
     return graph
@@ -284,7 +285,7 @@ def _by_leiden(
     if best is None: return _kmeans(z, n_clusters, n_init=10, random_state=random_state)
     return merge(graph, best, n_clusters, z=z)
 
-# %% ../nbs/api/06a_partition.ipynb #0d680da6
+# %% ../nbs/api/06a_partition.ipynb #028b9797
 METHODS = ("consensus", "kmeans", "leiden")
 
 
@@ -299,7 +300,8 @@ def _check_start(
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"method={method!r} is not known: use one of {', '.join(map(repr, METHODS))}.{hint}")
     if z.ndim != 2 or 0 in z.shape:
-        raise ValueError(f"z has shape {z.shape}: it must be a matrix, one row per cell and one column per latent dimension.")
+        raise ValueError(f"z has shape {z.shape}: it must be a matrix, one row per cell and one column per "
+                         "latent dimension.")
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)) or n_clusters < 1:
         raise ValueError(f"n_clusters={n_clusters!r} must be a whole number of at least 1.")
     if n_clusters > len(z):
@@ -307,10 +309,10 @@ def _check_start(
     bad = np.argwhere(~np.isfinite(z))
     if len(bad):
         i, j = bad[0]
-        raise ValueError(f"z[{i}, {j}] is {z[i, j]}: latent vectors must be finite. The network that made them has diverged; "
-                         "a smaller learning rate may help.")
+        raise ValueError(f"z[{i}, {j}] is {z[i, j]}: latent vectors must be finite. The network that made them has "
+                         "diverged; a smaller learning rate may help.")
 
-# %% ../nbs/api/06a_partition.ipynb #c086a34c
+# %% ../nbs/api/06a_partition.ipynb #9b9ba9ca
 def start_partition(
     z,  # [n, d] latent vectors
     n_clusters: int,  # K
@@ -324,8 +326,9 @@ def start_partition(
     distinct = len(np.unique(z, axis=0))
     if distinct <= n_clusters:
         if distinct < n_clusters:
-            warnings.warn(f"z has only {distinct} distinct rows, so n_clusters={n_clusters} clusters cannot be told apart; "
-                          f"{distinct} are returned.", stacklevel=2)
+            rows = f"{distinct} distinct row{'s' if distinct > 1 else ''}"
+            warnings.warn(f"z has only {rows}, so n_clusters={n_clusters} clusters cannot be told apart. Clusters "
+                          f"returned: {distinct}.", stacklevel=2)
         return _by_size(np.unique(z, axis=0, return_inverse=True)[1].ravel())
     if method == "kmeans": labels = _kmeans(z, n_clusters, n_init=10, random_state=random_state)
     else: labels = (_by_consensus if method == "consensus" else _by_leiden)(z, n_clusters, random_state)

@@ -19,14 +19,14 @@ def squared_distances(
                          "with one row per cell (per cluster) and the same number of columns, the latent size.")
     return (u[:, None] - centroids).square().sum(-1)
 
-# %% ../nbs/api/06_soft_clustering.ipynb #15180982
+# %% ../nbs/api/06_soft_clustering.ipynb #fcf95b16
 def _check_fuzzifier(
     fuzzifier: float,  # lambda
 ) -> None:
     "Nothing if lambda is a finite number above 1, else a ValueError."
     if not 1 < fuzzifier < float("inf"):
-        raise ValueError(f"fuzzifier={fuzzifier} must be a finite number above 1 (1.5 is the default): at 1 the exponent "
-                         "-2/(fuzzifier - 1) is infinite. For hard memberships take a value close to 1, such as 1.05.")
+        raise ValueError(f"fuzzifier={fuzzifier} must be a finite number above 1 (1.5 is the default): at 1 the "
+                         "exponent -2/(fuzzifier - 1) is infinite. For hard memberships take a value near 1, such as 1.05.")
 
 # %% ../nbs/api/06_soft_clustering.ipynb #0ad14e43
 @torch.no_grad()
@@ -48,7 +48,7 @@ def memberships(
         parts.append(torch.where(on.any(1, keepdim=True), shared, p))
     return torch.cat(parts).to(u.dtype)
 
-# %% ../nbs/api/06_soft_clustering.ipynb #3b40b01a
+# %% ../nbs/api/06_soft_clustering.ipynb #1db10579
 @torch.no_grad()
 def update_centroids(
     u: torch.Tensor,  # [n, d] latent vectors
@@ -64,8 +64,8 @@ def update_centroids(
     empty = total == 0
     if empty.any() and previous is None:
         k = int(empty.nonzero()[0])
-        raise ValueError(f"cluster {k} has no weight in any of the {len(u)} cells, so it has no mean. Pass `previous`, the "
-                         "centroids of the step before, to keep its centroid where it was.")
+        raise ValueError(f"cluster {k} has no weight in any of the {len(u)} cells, so it has no mean. Pass "
+                         "`previous`, the centroids of the step before, to keep its centroid where it was.")
     new = (w.T @ u.to(dtype)) / total.where(~empty, 1)[:, None]
     if empty.any(): new = torch.where(empty[:, None], previous.to(new), new)
     return new.to(u.dtype)
