@@ -1,0 +1,243 @@
+"""The `scsmd` command as a user meets it: installed, in a process of its own; and its commands on small files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from scsmd_nb import cli, data
+
+PROGRAM = Path(sys.executable).with_name("scsmd")
+QUICK = ["--max-epochs", "2", "--accelerator", "cpu", "--no-figures"]
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory) -> Path:
+    "A file with 160 simulated cells of two types, counts in X and in a layer."
+    a = data.simulate(n_cells=160, n_genes=300, n_clusters=2, fold_change=8, random_state=0)
+    a.layers["umi"] = a.X.copy()
+    path = tmp_path_factory.mktemp("cells") / "cells.h5ad"
+    a.write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(cells, tmp_path_factory) -> Path:
+    "The folder of a quick fit."
+    out = tmp_path_factory.mktemp("fitted") / "results"
+    result = run("fit", cells, "-k", 2, "--out", out, "--reference", "cell_type", *QUICK)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def run(*words):
+    return CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+def error(*words) -> str:
+    "The one line that the command prints when it fails with exit code 1."
+    result = run(*words)
+    assert result.exit_code == 1, result.output
+    line = result.output.strip().splitlines()[-1]
+    assert line.startswith("error: ") and "Traceback" not in result.output, result.output
+    return line
+
+
+# ---------------------------------------------------------------- the program
+
+def test_nothing_heavy_is_loaded_for_help():
+    code = ("import sys\nfrom typer.testing import CliRunner\nfrom scsmd_nb.cli import app\n"
+            "for words in (['--help'], ['fit', '--help'], ['demo', '--help'], ['predict', '--help'], ['--version']):\n"
+            "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
+            "heavy = 'torch scanpy anndata numpy scipy pandas sklearn matplotlib numba rich'.split()\n"
+            "print([name for name in heavy if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "demo"])
+def test_help_ends_with_an_example(command):
+    text = run(command, "--help").output
+    assert f"  scsmd {command}" in text[text.index("Examples:"):]
+
+
+def test_installed_program_and_version():
+    from scsmd_nb import __version__
+
+    done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True)
+    assert done.stdout.strip() == f"scsmd_nb {__version__}"
+    assert "fit" in subprocess.run([PROGRAM], capture_output=True, text=True).stdout + done.stdout + run().output
+
+
+def test_wrong_usage_ends_with_2_and_no_traceback(cells, tmp_path):
+    for words in (["fit", cells, "--n-clusters", "2.5", "--out", tmp_path], ["fit", cells], ["fitt"], ["demo", "--seed", "-1"]):
+        result = run(*words)
+        assert result.exit_code == 2 and "Traceback" not in result.output
+
+
+# ---------------------------------------------------------------- fit
+
+def test_fit_writes_what_it_says(cells, fitted):
+    assert sorted(p.name for p in fitted.iterdir()) == ["cells.h5ad", "labels.csv", "model", "summary.txt"]
+    a, table = ad.read_h5ad(fitted / "cells.h5ad"), pd.read_csv(fitted / "labels.csv", dtype={"cluster": str})
+    assert list(table.columns) == ["cell", "cluster", "confidence"]
+    assert list(table["cell"]) == list(a.obs_names) and list(table["cluster"]) == list(a.obs["scsmd"])
+    assert np.allclose(table["confidence"], a.obs["scsmd_confidence"], atol=1e-4)
+    assert (a.X != ad.read_h5ad(cells).X).nnz == 0
+    assert "ARI" in (fitted / "summary.txt").read_text() and "preset default, seed 0" in (fitted / "summary.txt").read_text()
+
+
+def test_fit_says_that_no_cells_are_filtered_and_where_results_are(cells, tmp_path):
+    result = run("fit", cells, "-k", 2, "--out", tmp_path / "new" / "deep", "--layer", "umi", "--key", "mine", *QUICK)
+    assert result.exit_code == 0
+    assert "no cells are filtered" in result.output and f"Written to {tmp_path / 'new' / 'deep'}/" in result.output
+    assert "mine" in ad.read_h5ad(tmp_path / "new/deep/cells.h5ad").obs and "ARI" not in result.output
+
+
+def test_figures_are_drawn_and_old_ones_removed(cells, tmp_path):
+    words = ["fit", cells, "-k", 2, "--out", tmp_path, "--max-epochs", 2, "--accelerator", "cpu"]
+    assert run(*words, "--reference", "cell_type").exit_code == 0
+    assert {p.name for p in tmp_path.glob("*.png")} == {"umap.png", "history.png", "confusion.png"}
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in tmp_path.glob("*.png"))
+    assert ad.read_h5ad(tmp_path / "cells.h5ad").obsm["X_umap"].shape == (160, 2)
+    assert run(*words, "--force", "--no-figures").exit_code == 0
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_quality_control_with_thresholds(cells, tmp_path):
+    result = run("fit", cells, "-k", 2, "--out", tmp_path, "--qc", "-o", "min_genes=180", "-o", "max_mito=none", *QUICK)
+    assert result.exit_code == 0 and "min_genes" in result.output
+    left = ad.read_h5ad(tmp_path / "cells.h5ad")
+    assert 0 < left.n_obs < 160 and left.obs["qc_n_genes"].min() >= 180
+    assert "Add --qc" in error("fit", cells, "-k", 2, "--out", tmp_path / "other", "-o", "min_genes=180")
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--layer", "uni"], "Did you mean 'umi'"), (["--preset", "defalt"], "Did you mean 'default'"),
+    (["--reference", "celltype"], "Did you mean 'cell_type'"), (["-o", "n_top_gene=5"], "Did you mean 'n_top_genes'"),
+    (["-o", "layer=umi"], "use --layer"), (["-o", "alpha"], "name=value"), (["--key", "a/b"], "--key 'a/b'"),
+    (["--key", "cell_type", "--reference", "cell_type"], "would be overwritten"), (["--accelerator", "abacus"], "abacus"),
+    (["-k", "1"], "at least 2"), (["-k", "161"], "only 160 cells")])
+def test_a_mistake_is_one_line_and_leaves_nothing(cells, tmp_path, words, says):
+    clusters = [] if "-k" in words else ["-k", "2"]
+    assert says in error("fit", cells, "--out", tmp_path / "new", *QUICK, *clusters, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_file_is_one_line(tmp_path):
+    (tmp_path / "broken.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n" + b"0" * 100)
+    assert "truncated, damaged" in error("fit", tmp_path / "broken.h5ad", "-k", 2, "--out", tmp_path / "new")
+    assert "Did you mean broken.h5ad" in error("fit", tmp_path / "broke.h5ad", "-k", 2, "--out", tmp_path / "new")
+
+
+def test_results_and_input_are_safe(cells, fitted):
+    before = (fitted / "labels.csv").read_bytes()
+    assert "add --force" in error("fit", cells, "-k", 3, "--out", fitted)
+    assert (fitted / "labels.csv").read_bytes() == before
+    assert "is the input" in error("fit", cells, "-k", 2, "--out", cells.parent, "--force")
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_first(cells, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert "is a file, not a folder" in error("fit", cells, "-k", 2, "--out", tmp_path / "file")
+    assert "loading" not in run("fit", cells, "-k", 2, "--out", tmp_path / "file" / "deep").output
+    with monkeypatch.context() as m:
+        m.setattr(cli.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e6})())
+        assert "1 MB are free" in error("fit", cells, "-k", 2, "--out", tmp_path / "new")
+    with monkeypatch.context() as m:
+        def refuse(dir): raise PermissionError(13, "Permission denied")
+        m.setattr(cli.tempfile, "TemporaryFile", refuse)
+        assert "Permission denied" in error("fit", cells, "-k", 2, "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(cells, tmp_path, monkeypatch):
+    import errno
+
+    def full(self, *args, **kwargs): raise OSError(errno.ENOSPC, "No space left on device")
+    words = ["fit", cells, "-k", 2, "--out", tmp_path, *QUICK]
+    with monkeypatch.context() as m:
+        m.setattr(ad.AnnData, "write_h5ad", full)
+        assert "no space left" in error(*words).lower()
+    assert (tmp_path / "checkpoint.safetensors").exists() and not (tmp_path / "cells.h5ad").exists()
+    assert run(*words).exit_code == 0
+    assert not (tmp_path / "checkpoint.safetensors").exists() and (tmp_path / "cells.h5ad").exists()
+
+
+def test_an_unexpected_error_has_its_traceback_on_request(monkeypatch):
+    def fails():
+        with cli.session(): raise ZeroDivisionError("division by zero")
+    with pytest.raises(cli.typer.Exit):
+        fails()
+    monkeypatch.setenv("SCSMD_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        fails()
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path):
+    def program(out, **kwargs):
+        words = [PROGRAM, "fit", cells, "-k", 2, "--out", out, "--accelerator", "cpu", "--no-figures", "-o", "pretrain_epochs=60", "-o", "min_steps=0"]
+        return subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "OMP_NUM_THREADS": "1"})
+    first, checkpoint = program(tmp_path / "out"), tmp_path / "out" / "checkpoint.safetensors"
+    limit = time.monotonic() + 120
+    while not checkpoint.exists() and first.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGINT)
+    text = first.communicate(timeout=60)[1]
+    assert first.returncode == 130, text
+    assert "The same command again goes on" in text and "Traceback" not in text
+    assert [p.name for p in checkpoint.parent.iterdir()] == ["checkpoint.safetensors"]
+
+    runs = [program(tmp_path / "out"), program(tmp_path / "whole")]
+    texts = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], texts
+    assert "going on from" in texts[0] and not checkpoint.exists()
+    assert (tmp_path / "out/labels.csv").read_text() == (tmp_path / "whole/labels.csv").read_text()
+
+
+# ---------------------------------------------------------------- predict
+
+def test_predict_gives_the_labels_of_the_fit(cells, fitted, tmp_path):
+    result = run("predict", fitted / "model", cells, "--out", tmp_path / "new.csv", "--layer", "umi", "--accelerator", "cpu")
+    assert result.exit_code == 0 and "300 of the model's 300 genes found (100.0%)" in result.output
+    assert (tmp_path / "new.csv").read_text() == (fitted / "labels.csv").read_text()
+    assert "results exist already" in error("predict", fitted / "model", cells, "--out", tmp_path / "new.csv")
+
+
+def test_predict_names_its_table_after_the_file(cells, fitted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", fitted / "model", cells, "--accelerator", "cpu").exit_code == 0
+    assert (tmp_path / "cells.labels.csv").exists()
+
+
+def test_predict_refuses_what_is_not_a_model(cells, fitted, tmp_path):
+    assert "model.json" in error("predict", fitted, cells, "--out", tmp_path / "new.csv")
+    assert "is a folder" in error("predict", fitted / "model", cells, "--out", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- demo
+
+def test_demo_compares_with_leiden_and_writes_everything(tmp_path):
+    result = run("demo", "--out", tmp_path, "--max-epochs", 2, "--accelerator", "cpu")
+    assert result.exit_code == 0, result.output
+    for word in ("scSMD", "Leiden", "ARI", "NMI (max)", "NMI (mean)", "accuracy", "seconds", "umap.png first", "Next"):
+        assert word in result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "confusion.png", "history.png", "labels.csv", "model", "pbmc700.h5ad", "summary.txt", "umap.png"]
+    a = ad.read_h5ad(tmp_path / "pbmc700.h5ad")
+    assert a.n_obs == 700 and {"scsmd", "bulk_labels", "leiden"} <= set(a.obs) and "X_umap" in a.obsm
+    assert a.obs["leiden"].nunique() == 10
+
+
+def test_demo_does_not_replace_other_results(fitted):
+    assert "add --force" in error("demo", "--out", fitted)
