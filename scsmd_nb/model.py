@@ -29,20 +29,20 @@ from .qc import select_genes, size_factors
 from .training import (CellData, Params, Scaling, atomic, latent, learn_scaling, load_checkpoint, make_fabric,
                                new_run, probabilities, train)
 
-# %% ../nbs/api/09_model.ipynb #c581f518
+# %% ../nbs/api/09_model.ipynb #19f0113d
 PRESETS = {
     "default": Params(),
     "paper": Params(
         n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, nb_target="rounded",
         dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3,
         pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, update="per_cluster",
-        first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, anchor_weight=0.0, usage_weight=0.0),
+        first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, first_anchor=0.0, second_anchor=0.0),
     "authors": Params(
         n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10,
         dilations=(2, 4, 6, 8), nb_target="rounded", dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1,
         batch_size=100, noise=0.0, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3, pretrain_beta=0.0, schedule="constant",
         start="kmeans", soft_epochs=20, optimizer="sgd", soft_lr=1e-6, alpha=0.2, refresh_every=2, update="per_cluster",
-        first_epochs=2, second_epochs=18, encoder_lr=1e-6, strict=True, hardened=True, pair_scale=1e-4, anchor_weight=0.0, usage_weight=0.0),
+        first_epochs=2, second_epochs=18, encoder_lr=1e-6, strict=True, hardened=True, pair_scale=1e-4, first_anchor=0.0, second_anchor=0.0),
 }
 
 # %% ../nbs/api/09_model.ipynb #8893952e
@@ -97,7 +97,7 @@ def _check_params(
         raise ValueError(f"delta={p.delta!r} must lie above 0.5 and be at most 1, so that no pair is both alike and different.")
     return p
 
-# %% ../nbs/api/09_model.ipynb #953ad88f
+# %% ../nbs/api/09_model.ipynb #cbc3df36
 class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     "Deep clustering of single cells with scSMD (Cui et al. 2025)."
 
@@ -128,6 +128,7 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
     def fit(
@@ -161,7 +162,8 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         X,  # as in transform
     ) -> np.ndarray:
         "CellNet's probabilities [n, K] float32; rows sum to 1."
-        return probabilities(self._run, self.transform(X))[:, self.order_]
+        u = self.transform(X)
+        return probabilities(self._run, u)[:, self.order_]
 
     def predict(
         self,
@@ -170,7 +172,7 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         "Cluster numbers [n]."
         return self.predict_proba(X).argmax(1)
 
-# %% ../nbs/api/09_model.ipynb #1c182373
+# %% ../nbs/api/09_model.ipynb #60512760
 def check_n_clusters(
     n_clusters,  # K as the caller gave it
     n_cells: int,  # n
@@ -191,7 +193,7 @@ def _numbers(
     reset: bool,  # True in fit
 ) -> sp.csr_matrix:
     "Validated counts as CSR float32."
-    X = validate_data(estimator, X, accept_sparse=("csr", "csc", "coo"), dtype="numeric", reset=reset, ensure_min_features=2,
+    X = validate_data(estimator, X, accept_sparse=("csr", "csc", "coo"), dtype="numeric", reset=reset, ensure_min_features=2 if reset else 1,
                       ensure_min_samples=2 if reset else 1)
     if estimator.check_counts:
         check_counts(X)
@@ -215,7 +217,7 @@ def _read_for_fit(
     estimator.n_features_in_, estimator.feature_names_in_ = counts.shape[1], np.asarray(X.var_names, dtype=object)
     return counts, estimator.feature_names_in_
 
-# %% ../nbs/api/09_model.ipynb #314bf8ef
+# %% ../nbs/api/09_model.ipynb #12659fa5
 def fingerprint(
     counts: sp.csr_matrix,  # [n, genes]
     *more,  # anything that can be written as text
@@ -255,6 +257,7 @@ def _fit(
     if estimator.checkpoint and Path(estimator.checkpoint).exists():
         load_checkpoint(run, estimator.checkpoint, mark)
     train(run, cells, estimator.checkpoint, mark, estimator.progress)
+    run.fabric = run.wrapped = run.optimizer = run.rng = None  # only training needs them
     estimator._run, estimator._scaling, estimator.params_, estimator.seed_ = run, cells.scaling, params, seed
     estimator.mask_, estimator.data_hash_ = mask, fingerprint(counts)
     estimator.genes_ = np.flatnonzero(mask) if names is None else np.asarray(names)[mask]
@@ -270,7 +273,7 @@ def _seed(
     if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**32: return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
-# %% ../nbs/api/09_model.ipynb #434566c0
+# %% ../nbs/api/09_model.ipynb #0e691b6d
 def _results(
     estimator,
     cells: CellData,
@@ -292,7 +295,7 @@ def _results(
         estimator.warnings_.append(
             f"{estimator.n_clusters_} of the {run.n_clusters} clusters asked for hold cells; the others died in training. "
             "The cells may fall into fewer groups: try n_clusters="
-            f"{estimator.n_clusters_}, another random_state, or usage_weight above {run.params.usage_weight:g}.")
+            f"{estimator.n_clusters_}, another random_state, or second_anchor above {run.params.second_anchor:g}.")
     for text in estimator.warnings_:
         warnings.warn(text, stacklevel=4)
     return estimator
@@ -375,7 +378,7 @@ def _plain(
     "The arguments as JSON can hold them."
     return {k: v if isinstance(v, (str, int, float, bool, dict, list, type(None))) else str(v) for k, v in arguments.items()}
 
-# %% ../nbs/api/09_model.ipynb #a0a21306
+# %% ../nbs/api/09_model.ipynb #4029c99d
 def load_model(
     path,  # folder written by save_model
     accelerator: str = "auto",  # where the model runs
@@ -415,7 +418,7 @@ def _rebuild(
     net.load_state_dict(part("net.")); cellnet.load_state_dict(part("cellnet."))
     fabric = make_fabric(accelerator)
     model = SCSMD(**facts["arguments"])
-    model._run = Run(s, K, facts["seed"], net.to(fabric.device), cellnet.to(fabric.device), torch.Generator(), fabric, "done",
+    model._run = Run(s, K, facts["seed"], net.to(fabric.device), cellnet.to(fabric.device), None, None, "done",
                      centroids=tensors["centroids"])
     model._scaling = Scaling(facts["target_sum"], facts["median_library"], tensors["scaling.mean"].numpy(), tensors["scaling.divisor"].numpy())
     model.params_, model.seed_, model.n_features_in_, model.data_hash_ = s, facts["seed"], facts["n_features_in"], facts["data_hash"]

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['PHASES', 'COLUMNS', 'STEPS', 'Params', 'Batch', 'Scaling', 'CellData', 'learn_scaling', 'batches', 'Run',
            'make_fabric', 'new_run', 'cell_losses', 'descend', 'pretrain_step', 'one_cycle', 'latent',
-           'place_centroids', 'soft_step', 'cellnet_step', 'n_epochs', 'begin', 'train_epoch', 'TrainingDiverged',
-           'check_finite', 'atomic', 'save_checkpoint', 'load_checkpoint', 'TrainingInterrupted', 'LatentData', 'train',
-           'probabilities']
+           'place_centroids', 'settle', 'soft_step', 'cellnet_step', 'n_epochs', 'begin', 'train_epoch',
+           'TrainingDiverged', 'check_finite', 'atomic', 'save_checkpoint', 'load_checkpoint', 'TrainingInterrupted',
+           'LatentData', 'train', 'probabilities']
 
-# %% ../nbs/api/08_training.ipynb #907bdf94
+# %% ../nbs/api/08_training.ipynb #8941d1d5
 import json
 import math
 import os
@@ -25,19 +25,19 @@ import torch
 from torch import nn
 
 from .autoencoder import Autoencoder, build_autoencoder, gene_order
-from .cellnet import CellNet, clusters_in_use, harden, membership_loss, pair_loss, usage_loss
+from .cellnet import CellNet, clusters_in_use, harden, membership_loss, pair_loss
 from .likelihood import nb_loss_from_logs, nb_moments
 from .partition import start_partition
 from .qc import log_normalize
 from .soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
 
-# %% ../nbs/api/08_training.ipynb #d2a36bd4
+# %% ../nbs/api/08_training.ipynb #a6452604
 @dataclass(frozen=True)
 class Params:
     "All choices of a fit; the values here are the preset `default`."
 
     # what the network reads
-    n_top_genes: int = 1500  # highly variable genes
+    n_top_genes: int = 2000  # highly variable genes
     gene_selection: str = "seurat"  # how they are ranked, see qc.FLAVORS
     target_sum: float | None = None  # counts a cell is scaled to before the logarithm; None: the median library size
     gene_scaling: float = 0.5  # inputs are centred and divided by sd**gene_scaling; 0: neither
@@ -79,10 +79,10 @@ class Params:
     strict: bool = False  # above and below instead
     hardened: bool = False  # the public code's hardening of q
     pair_scale: float | None = None  # factor of the summed pair loss; None: divide by the number of pairs
-    anchor_weight: float = 1.0  # factor of KL(p || q) beside formula (14): ties CellNet's clusters to the memberships'
-    usage_weight: float = 1.0  # factor of the guard against dying clusters beside formula (15)
+    first_anchor: float = 1.0  # factor of KL(p || q) beside formula (14): the guard against dying clusters
+    second_anchor: float = 0.01  # the same beside formula (15)
 
-# %% ../nbs/api/08_training.ipynb #2ba002d6
+# %% ../nbs/api/08_training.ipynb #a317611a
 class Batch(NamedTuple):
     "What one step reads."
 
@@ -124,8 +124,8 @@ class CellData:
         logs = np.log1p(counts * (self.scaling.target_sum / self.library[index])[:, None].astype(np.float32))
         x = np.clip((logs - self.scaling.mean) / self.scaling.divisor, -10, 10)
         rounded = self.nb_target == "rounded"
-        size = None if rounded else torch.from_numpy((self.library[index] / self.scaling.median_library).astype(np.float32))
-        tensors = torch.from_numpy(x), torch.from_numpy(np.round(logs) if rounded else counts)
+        size = None if rounded else torch.tensor((self.library[index] / self.scaling.median_library).astype(np.float32))
+        tensors = [torch.tensor(a) for a in (x, np.round(logs) if rounded else counts)]
         return Batch(index, *(t.to(device) for t in tensors), size if size is None else size.to(device))
 
 # %% ../nbs/api/08_training.ipynb #77c2322a
@@ -156,7 +156,7 @@ def batches(
     order = np.arange(n) if generator is None else torch.randperm(n, generator=generator).numpy()
     return np.array_split(order, max(1, round(n / batch_size)))
 
-# %% ../nbs/api/08_training.ipynb #388181e0
+# %% ../nbs/api/08_training.ipynb #cebb8f18
 PHASES = ("pretrain", "soft", "cellnet")
 COLUMNS = ("loss", "reconstruction", "nb", "centroid", "pairs", "changed", "n_clusters", "seconds")
 
@@ -176,7 +176,6 @@ class Run:
     epoch: int = 0  # next epoch of this phase
     centroids: torch.Tensor | None = None  # [K, d]
     labels: np.ndarray | None = None  # [n] clusters after the last epoch
-    usage: torch.Tensor | None = None  # [K] share of the cells in each cluster before CellNet
     first_epochs: int = 0  # CellNet epochs on formula (14)
     history: list = field(default_factory=list)  # one dict an epoch
     optimizer: object = None
@@ -204,7 +203,7 @@ def make_fabric(
     fabric.launch()
     return fabric
 
-# %% ../nbs/api/08_training.ipynb #f00d96ae
+# %% ../nbs/api/08_training.ipynb #13be2b0e
 def new_run(
     data: CellData,  # the cells
     params: Params,
@@ -217,25 +216,25 @@ def new_run(
     if params.gene_order != "hvg":
         sample = data.batch(np.arange(min(len(data), 5000))).x.numpy()
         order = gene_order(sample, params.gene_order, random_state)
-    mean, phi = _nb_start(data)
+    mean = _gene_means(data)
     n_latent = n_clusters if params.n_latent is None else params.n_latent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
-        net = build_autoencoder(order, n_latent, params.layout, params.architecture, params.dilations, params.dispersion, mean, phi)
+        net = build_autoencoder(order, n_latent, params.layout, params.architecture, params.dilations, params.dispersion, mean)
         cellnet = CellNet(n_latent, n_clusters)
     rng = torch.Generator().manual_seed(random_state)
     return Run(params, n_clusters, random_state, net, cellnet, rng, fabric or make_fabric())
 
 
-def _nb_start(
+def _gene_means(
     data: CellData,
-) -> tuple[np.ndarray, np.ndarray]:
-    "Means and dispersions [t] that the NB heads start from."
+) -> np.ndarray:
+    "Means [t] that the NB heads start from."
     if data.nb_target == "counts":
-        return nb_moments(data.counts, (data.library / data.scaling.median_library).astype(np.float32))
-    rounded = data.counts.multiply((data.scaling.target_sum / data.library)[:, None]).tocsr()
-    rounded.data = np.round(np.log1p(rounded.data))
-    return nb_moments(sp.csr_matrix(rounded, dtype=np.float32))
+        return nb_moments(data.counts, (data.library / data.scaling.median_library).astype(np.float32))[0]
+    logs = sp.csr_matrix(data.counts.multiply((data.scaling.target_sum / data.library)[:, None]), dtype=np.float32)
+    logs.data = np.round(np.log1p(logs.data))
+    return nb_moments(logs)[0]
 
 # %% ../nbs/api/08_training.ipynb #7b6c1a33
 def cell_losses(
@@ -287,12 +286,12 @@ def one_cycle(
         return low + (1 - low) * (1 - math.cos(math.pi * part / warm)) / 2
     return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (part - warm) / (1 - warm))) / 2
 
-# %% ../nbs/api/08_training.ipynb #eff17c07
+# %% ../nbs/api/08_training.ipynb #4f645a3d
 @torch.no_grad()
 def latent(
     run: Run,
     data: CellData,
-    batch_size: int = 1024,  # cells at a time
+    batch_size: int = 256,  # cells at a time
 ) -> np.ndarray:
     "Latent vectors [n, d] float32 of all cells, without noise, batch norm at rest."
     run.net.eval()
@@ -305,16 +304,24 @@ def place_centroids(
     run: Run,
     data: CellData,
 ) -> None:
-    "Centroids at the means of a partition of the latent space (first time), or updated by memberships."
+    "Centroids at the means of a partition of the latent space."
     u = torch.from_numpy(latent(run, data))
-    if run.centroids is None:
-        labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
-        run.labels = labels
-        one_hot = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), run.n_clusters).float()
-        run.centroids = one_hot.T @ u / one_hot.sum(0).clamp_min(1)[:, None]
-    else:
-        p = memberships(u, run.centroids, run.params.fuzzifier)
+    run.labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
+    one_hot = torch.nn.functional.one_hot(torch.from_numpy(run.labels).long(), run.n_clusters).float()
+    run.centroids = one_hot.T @ u / one_hot.sum(0).clamp_min(1)[:, None]
+
+
+def settle(
+    run: Run,
+    data: CellData,
+    refresh: bool,  # move the centroids to the means weighted by membership
+) -> np.ndarray:
+    "Clusters of all cells by membership [n], with the network at rest; centroids refreshed on the way."
+    u = torch.from_numpy(latent(run, data))
+    p = memberships(u, run.centroids, run.params.fuzzifier)
+    if refresh:
         run.centroids = update_centroids(u, p, run.params.fuzzifier, previous=run.centroids)
+    return p.argmax(1).numpy()
 
 
 def soft_step(
@@ -338,9 +345,9 @@ def soft_step(
             descend(run, part)
             loss = loss + part.detach()
     pull = (p**s.fuzzifier * torch.cdist(u.detach(), centroids) ** 2).sum()
-    return dict(loss=loss.detach(), reconstruction=r.detach().sum(), nb=nb.detach().sum(), centroid=pull, clusters=p.argmax(1))
+    return dict(loss=loss.detach(), reconstruction=r.detach().sum(), nb=nb.detach().sum(), centroid=pull)
 
-# %% ../nbs/api/08_training.ipynb #bd2f758b
+# %% ../nbs/api/08_training.ipynb #38790c9b
 def cellnet_step(
     run: Run,
     batch: Batch,
@@ -358,10 +365,8 @@ def cellnet_step(
     else:
         pairs = s.pair_scale * pair_loss(similar, sharp, s.delta, s.strict, "sum")
     loss = pairs
-    if first and s.anchor_weight:
-        loss = loss + s.anchor_weight * membership_loss(logits.float(), p)
-    if not first and s.usage_weight:
-        loss = loss + s.usage_weight * usage_loss(q, run.usage.to(q.device))
+    if anchor := s.first_anchor if first else s.second_anchor:
+        loss = loss + anchor * membership_loss(logits.float(), p)
     descend(run, loss)
     n = len(batch.index)
     return dict(loss=loss.detach() * n, pairs=pairs.detach() * n, clusters=q.detach().argmax(1))
@@ -483,7 +488,7 @@ def atomic(
     finally:
         part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
 
-# %% ../nbs/api/08_training.ipynb #b8ea0194
+# %% ../nbs/api/08_training.ipynb #9b746d04
 def save_checkpoint(
     run: Run,
     path,  # file, ending in .safetensors
@@ -496,8 +501,7 @@ def save_checkpoint(
     tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()} | {f"cellnet.{k}": v for k, v in run.cellnet.state_dict().items()}
     tensors |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, s in state["state"].items() for k, v in s.items() if v is not None}
     tensors |= {"rng": run.rng.get_state()}
-    for name in ("centroids", "usage"):
-        if (value := getattr(run, name)) is not None: tensors[name] = value
+    if run.centroids is not None: tensors["centroids"] = run.centroids
     if run.labels is not None: tensors["labels"] = torch.as_tensor(run.labels)
     head = dict(fingerprint=fingerprint, phase=run.phase, epoch=run.epoch, history=run.history, groups=state["param_groups"])
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
@@ -524,7 +528,7 @@ def load_checkpoint(
     part = lambda prefix: {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
     run.net.load_state_dict(part("net.")); run.cellnet.load_state_dict(part("cellnet."))
     run.rng.set_state(tensors["rng"])
-    run.centroids, run.usage = tensors.get("centroids"), tensors.get("usage")
+    run.centroids = tensors.get("centroids")
     run.labels = tensors["labels"].numpy() if "labels" in tensors else None
     run.phase, run.epoch, run.history = head["phase"], head["epoch"], head["history"]
     memory = {}
@@ -533,7 +537,7 @@ def load_checkpoint(
         memory.setdefault(int(i), {})[key] = value
     run.pending = {"state": memory, "param_groups": head["groups"]} if head["groups"] and run.epoch else None
 
-# %% ../nbs/api/08_training.ipynb #5a545bac
+# %% ../nbs/api/08_training.ipynb #da92066d
 class TrainingInterrupted(KeyboardInterrupt):
     "Training was stopped by Ctrl-C; the message says what is kept."
 
@@ -542,15 +546,12 @@ def _prepare(
     run: Run,
     data: CellData,
 ) -> CellData:
-    "What the current phase reads; centroids and usage are set where the phase needs them."
+    "What the current phase reads; centroids are placed before the first phase that needs them."
     if run.phase != "pretrain" and run.centroids is None:
         place_centroids(run, data)
     if run.phase != "cellnet":
         return data
-    u = latent(run, data)
-    if run.usage is None:
-        run.usage = memberships(torch.from_numpy(u), run.centroids, run.params.fuzzifier).mean(0)
-    return data if run.params.encoder_lr else LatentData(u)
+    return data if run.params.encoder_lr else LatentData(latent(run, data))
 
 
 @dataclass
@@ -564,10 +565,10 @@ class LatentData:
 
     def batch(self, index, device="cpu"):
         "Latent vectors of the cells, in the slot of the model input."
-        u = torch.from_numpy(self.u[index]).to(device)
+        u = torch.tensor(self.u[index]).to(device)
         return Batch(index, u, u, None)
 
-# %% ../nbs/api/08_training.ipynb #cc1e71f3
+# %% ../nbs/api/08_training.ipynb #d473fcdd
 def train(
     run: Run,  # new, or read from a checkpoint; changed in place
     data: CellData,
@@ -592,8 +593,6 @@ def train(
 def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
     "Train one epoch, add a row to the history, refresh centroids, write the checkpoint."
     clock, every = time.perf_counter(), run.params.refresh_every
-    if run.phase == "soft" and run.epoch % every == every - 1:
-        place_centroids(run, data)
     try:
         row, labels = train_epoch(run, source)
     except KeyboardInterrupt:
@@ -601,6 +600,8 @@ def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
                 else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on.")
         raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} of phase {run.phase!r}. {kept}") from None
     check_finite(run, row)
+    if run.phase == "soft":
+        labels = settle(run, data, refresh=(run.epoch + 1) % every == every - 1)
     if run.phase != "pretrain":
         row["changed"] = float(np.mean(labels != run.labels)) if run.labels is not None else math.nan
         row["n_clusters"] = clusters_in_use(labels, run.n_clusters)
@@ -609,7 +610,7 @@ def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
     run.history.append({"epoch": len(run.history), "phase": run.phase} | {c: row.get(c, math.nan) for c in COLUMNS})
     run.epoch += 1
     if run.phase == "cellnet" and run.params.encoder_lr and run.epoch <= run.first_epochs:
-        place_centroids(run, data)
+        settle(run, data, refresh=True)
     bar.set_postfix(loss=f"{row['loss']:.4g}"); bar.update()
     if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
 

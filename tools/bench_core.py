@@ -1,0 +1,244 @@
+"""`make bench-core`: quality, speed, repeatability and the other presets, on the real data sets of SCSMD_DATA_DIR.
+
+Prints one section for each claim and writes every number to bench-core.json (`--save FILE` for another place).
+Labels are read here only to score the end. Sections: fit, quality, speed, same, presets (all by default).
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TQDM_DISABLE", "1")
+ROOT = Path(__file__).resolve().parent.parent
+BARS = {"pbmc4k": 0.74, "zeisel": 0.65, "baron_human": 0.85, "mouse_bladder": 0.60}
+SECTIONS = ("fit", "quality", "speed", "same", "presets")
+# the public code, made to run on CPU, on pbmc4k with 784 genes, K=8 (ARI, NMI); see the presets section of notebook 09
+PUBLIC_CODE = {"pretrained": (0.57, None), "module one": (0.70, 0.73), "module two": (0.69, 0.72)}
+
+
+def head(text):
+    print(f"\n== {text}", flush=True)
+
+
+def mean_sd(values):
+    import numpy as np
+
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
+
+
+def machine():
+    "What the numbers were measured on."
+    import torch
+
+    packages = ("torch", "scanpy", "anndata", "numpy", "scipy", "scikit-learn", "lightning-fabric")
+    return dict(date=time.strftime("%Y-%m-%d"), machine=platform.machine(), cpus=os.cpu_count(), threads=torch.get_num_threads(),
+                python=platform.python_version(), versions={p: version(p) for p in packages})
+
+
+def load(name):
+    "AnnData, reference types as text, and their number."
+    import scsmd_nb as smd
+
+    adata = smd.data.load(name)
+    types = adata.obs["cell_type"].astype(str).to_numpy()
+    return adata, types, len(set(types))
+
+
+def bench_fit(out, seeds):
+    "1. The command line on real files, K given."
+    head("1. real input through `scsmd fit`")
+    folder = Path(os.environ["SCSMD_DATA_DIR"])
+    scsmd = Path(sys.executable).with_name("scsmd")
+    for name in BARS:
+        k = load(name)[2]
+        with tempfile.TemporaryDirectory() as tmp:
+            clock = time.perf_counter()
+            command = [str(scsmd), "fit", str(folder / f"{name}.h5ad"), "--n-clusters", str(k), "--out", f"{tmp}/out", "--max-epochs", "2"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            seconds = time.perf_counter() - clock
+            files = sorted(p.name for p in Path(tmp, "out").glob("*"))
+        if done.returncode:
+            raise SystemExit(f"scsmd fit {name} failed:\n{done.stdout}\n{done.stderr}")
+        out[name] = dict(seconds=seconds, files=files)
+        print(f"{name:14s} K={k:2d}  exit 0 in {seconds:.0f} s (--max-epochs 2)  {', '.join(files)}", flush=True)
+
+
+def others(adata, types, k, seeds):
+    "ARI of k-means on 30 principal components and of Leiden nearest to K, the same seeds."
+    import numpy as np
+    import scanpy as sc
+    from sklearn.cluster import KMeans
+
+    from scsmd_nb import metrics, qc
+    from scsmd_nb.partition import start_partition
+
+    logs = qc.normalize(adata, target_sum=None)
+    if logs.n_vars > 2500: logs = logs[:, qc.select_genes(adata.X, 2000)].copy()
+    sc.pp.scale(logs, max_value=10)
+    found = {"kmeans": [], "leiden": []}
+    for seed in seeds:
+        sc.pp.pca(logs, n_comps=30, random_state=seed)
+        pcs = np.ascontiguousarray(logs.obsm["X_pca"])
+        found["kmeans"].append(metrics.ari(types, KMeans(k, n_init=10, random_state=seed).fit_predict(pcs)))
+        found["leiden"].append(metrics.ari(types, start_partition(pcs, k, "leiden", seed)))
+    return found
+
+
+def bench_quality(out, seeds):
+    "2. ARI of the default preset, K given."
+    import scsmd_nb as smd
+
+    head(f"2. quality: default preset, K given, {len(seeds)} seeds (k-means and Leiden: 30 PCs of the same cells, same seeds)")
+    for name, bar in BARS.items():
+        adata, types, k = load(name)
+        rows = []
+        for seed in seeds:
+            clock = time.perf_counter()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                labels = smd.SCSMD(k, random_state=seed, accelerator="cpu").fit_predict(adata)
+            said = [str(w.message) for w in caught if "clusters asked for" in str(w.message)]
+            scores = smd.metrics.scores(types, labels)
+            if scores["n_clusters"] < k and not said:
+                raise SystemExit(f"{name}: a cluster died silently")
+            rows.append(scores | dict(seconds=time.perf_counter() - clock, warned=bool(said)))
+        rivals = others(adata, types, k, seeds)
+        out[name] = dict(bar=bar, cells=adata.n_obs, k=k, runs=rows, **rivals)
+        ari = [r["ari"] for r in rows]
+        verdict = "reached" if sum(ari) / len(ari) >= bar else "MISSED"
+        print(f"{name:14s} ARI {mean_sd(ari)} (bar {bar:.2f} {verdict})  NMI max {mean_sd([r['nmi_max'] for r in rows])} "
+              f"mean {mean_sd([r['nmi_mean'] for r in rows])}  K {k}: {[r['n_clusters'] for r in rows]}  "
+              f"{mean_sd([r['seconds'] for r in rows])} s | k-means {mean_sd(rivals['kmeans'])}  Leiden {mean_sd(rivals['leiden'])}", flush=True)
+
+
+def epoch_seconds(data, k, update, times=3, **options):
+    "Best seconds of one epoch of the soft-clustering phase."
+    import torch
+
+    from scsmd_nb import training as tr
+    from scsmd_nb.model import get_params
+
+    run = tr.new_run(data, get_params(update=update, **options), k, 0, tr.make_fabric("cpu"))
+    run.phase, run.centroids = "soft", torch.randn(k, run.params.n_latent, generator=torch.Generator().manual_seed(0))
+    tr.begin(run, data)
+    best = float("inf")
+    for _ in range(times):
+        clock = time.perf_counter()
+        tr.train_epoch(run, data)
+        best = min(best, time.perf_counter() - clock)
+    return best
+
+
+def cell_data(name, n_cells=None, **options):
+    "Cells as the model reads them."
+    import numpy as np
+    import scipy.sparse as sp
+
+    from scsmd_nb import qc, training as tr
+    from scsmd_nb.data import get_counts
+    from scsmd_nb.model import get_params
+
+    counts = get_counts(load(name)[0])[:n_cells]
+    params = get_params(**options)
+    library = np.asarray(counts.sum(1)).ravel()
+    chosen = sp.csr_matrix(counts[:, qc.select_genes(counts, params.n_top_genes, params.gene_selection)])
+    return tr.CellData(chosen, library, tr.learn_scaling(chosen, library, params), params.nb_target)
+
+
+def bench_speed(out, seeds):
+    "3. Joint against per-cluster, cost in K, and a whole fit."
+    import scsmd_nb as smd
+
+    head("3. speed: one epoch of soft clustering, 1,024 cells of pbmc4k, batches of 256, best of 3")
+    data = cell_data("pbmc4k", 1024)
+    joint = {k: epoch_seconds(data, k, "joint") for k in (4, 8, 16)}
+    literal = epoch_seconds(data, 8, "per_cluster")
+    out.update(joint=joint, per_cluster_8=literal, ratio=literal / joint[8], k16_over_k4=joint[16] / joint[4])
+    print(f"K=8: joint {joint[8]:.2f} s, per cluster {literal:.2f} s: {out['ratio']:.1f} times faster (bar 6)")
+    print(f"joint at K=16 over K=4: {out['k16_over_k4']:.2f} (bar 1.15)")
+    adata, _, k = load("pbmc4k")
+    clock = time.perf_counter()
+    smd.SCSMD(k, accelerator="cpu").fit(adata)
+    out["whole_fit"] = time.perf_counter() - clock
+    print(f"whole default fit on pbmc4k ({adata.n_obs:,} cells): {out['whole_fit']:.0f} s (bar 90)", flush=True)
+
+
+def bench_same(out, seeds):
+    "4. Same seed, same labels: twice in this process, once in another."
+    import hashlib
+
+    import scsmd_nb as smd
+
+    head("4. same random_state, same labels (zeisel)")
+    code = ("import hashlib, sys; sys.path.insert(0, 'tools'); import bench_core; print('labels', bench_core.label_hash())")
+    first, second = label_hash(), label_hash()
+    other = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    third = other.stdout.split()[-1] if other.stdout else other.stderr[-300:]
+    out.update(first=first, second=second, other_process=third)
+    print(f"one process: {first} {second}  another: {third}  {'identical' if first == second == third else 'DIFFERENT'}", flush=True)
+
+
+def label_hash():
+    "Hash of the labels of a fit on zeisel."
+    import hashlib
+
+    import scsmd_nb as smd
+
+    adata, _, k = load("zeisel")
+    return hashlib.sha256(bytes(smd.SCSMD(k, accelerator="cpu").fit_predict(adata).astype("uint8"))).hexdigest()[:12]
+
+
+def bench_presets(out, seeds, full=False):
+    "5. `paper` and `authors`, reduced unless --full, one seed unless --full."
+    import scsmd_nb as smd
+
+    reduced = dict(paper=dict(update="joint"), authors=dict(update="joint", soft_epochs=1, pretrain_epochs=4, second_epochs=2))
+    whole = dict(paper=dict(update="joint"), authors=dict(update="joint", soft_epochs=3, second_epochs=6))
+    head("5. other presets" + (", public code's 20 + 3 + 8 epochs for `authors`" if full else
+                               ", `authors` reduced to 4 + 1 + 4 epochs (all 20 + 3 + 8 with --full)") + ", joint update in place of per-cluster")
+    for name in ("pbmc4k", "zeisel"):
+        adata, types, k = load(name)
+        for preset, options in (whole if full else reduced).items():
+            runs = []
+            for seed in seeds if full else seeds[:1]:
+                clock = time.perf_counter()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    labels = smd.SCSMD(k, preset=preset, random_state=seed, accelerator="cpu", params=options).fit_predict(adata)
+                runs.append(smd.metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock))
+            out[f"{name} {preset}"] = dict(options=options, runs=runs)
+            print(f"{name:8s} {preset:8s} ARI {mean_sd([r['ari'] for r in runs])}  NMI mean {mean_sd([r['nmi_mean'] for r in runs])}  "
+                  f"K {[r['n_clusters'] for r in runs]} of {k}  {mean_sd([r['seconds'] for r in runs])} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="what to measure; all if none is named")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the quality section")
+    parser.add_argument("--full", action="store_true", help="`authors` with all its epochs and every seed (about half an hour)")
+    parser.add_argument("--save", default=str(ROOT / "bench-core.json"))
+    args = parser.parse_args()
+    if not os.environ.get("SCSMD_DATA_DIR"):
+        raise SystemExit("SCSMD_DATA_DIR is not set: point it to the folder with pbmc4k.h5ad, zeisel.h5ad, baron_human.h5ad and mouse_bladder.h5ad")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    results = dict(machine=machine())
+    print(", ".join(f"{k} {v}" for k, v in (results["machine"] | results["machine"]["versions"]).items() if k != "versions"))
+    clock = time.perf_counter()
+    for name in args.sections or SECTIONS:
+        extra = dict(full=args.full) if name == "presets" else {}
+        globals()[f"bench_{name}"](results.setdefault(name, {}), list(range(args.seeds)), **extra)
+        Path(args.save).write_text(json.dumps(results, indent=1))
+    print(f"\n{time.perf_counter() - clock:.0f} s; every number is in {args.save}")
+
+
+if __name__ == "__main__":
+    main()
