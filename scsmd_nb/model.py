@@ -29,13 +29,13 @@ from .qc import select_genes, size_factors
 from .training import (CellData, Params, Scaling, atomic, latent, learn_scaling, load_checkpoint, make_fabric,
                                new_run, probabilities, train)
 
-# %% ../nbs/api/09_model.ipynb #19f0113d
+# %% ../nbs/api/09_model.ipynb #f48a31ae
 PRESETS = {
     "default": Params(),
     "paper": Params(
         n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, nb_target="rounded",
         dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3,
-        pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, update="per_cluster",
+        pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, refresh_every=1, update="per_cluster",
         first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, first_anchor=0.0, second_anchor=0.0),
     "authors": Params(
         n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10,
@@ -70,12 +70,14 @@ def get_params(
         options["dilations"] = tuple(options["dilations"])
     return _check_params(replace(PRESETS[preset], **options))
 
-# %% ../nbs/api/09_model.ipynb #2416df83
+# %% ../nbs/api/09_model.ipynb #0edb31f0
 _CHOICES = {"layout": ("sequence", "image"), "architecture": ("dense", "deconv", "authors"), "nb_target": ("counts", "rounded"),
             "gene_order": ("hvg", "random", "correlation"), "dispersion": ("gene", "gene-cell"), "schedule": ("one_cycle", "constant"),
             "start": ("consensus", "leiden", "kmeans"), "optimizer": ("adam", "sgd"), "update": ("joint", "per_cluster")}
+_NUMBERS = ("gene_scaling", "reconstruction_weight", "beta", "noise", "pretrain_lr", "pretrain_beta", "soft_lr", "alpha", "fuzzifier",
+            "cellnet_lr", "encoder_lr", "delta", "first_anchor", "second_anchor")
 _LEAST = {"n_top_genes": 1, "batch_size": 2, "pretrain_epochs": 0, "min_steps": 0, "soft_epochs": 0, "first_epochs": 0,
-          "second_epochs": 0, "refresh_every": 1}
+          "second_epochs": 0}
 
 
 def _check_params(
@@ -89,6 +91,12 @@ def _check_params(
         value = getattr(p, name)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
+    for name in _NUMBERS:
+        value = getattr(p, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
+            raise ValueError(f"{name}={value!r} must be a number of at least 0.")
+    if p.refresh_every is not None and not (isinstance(p.refresh_every, (int, np.integer)) and p.refresh_every >= 1):
+        raise ValueError(f"refresh_every={p.refresh_every!r} must be a whole number of at least 1, or None to leave the centroids in place.")
     if not p.fuzzifier > 1:
         raise ValueError(f"fuzzifier={p.fuzzifier!r} must be above 1; 1.5 is the usual choice, larger is softer.")
     if not 0 <= p.noise < 1:
@@ -300,7 +308,7 @@ def _results(
         warnings.warn(text, stacklevel=4)
     return estimator
 
-# %% ../nbs/api/09_model.ipynb #0f5f95e3
+# %% ../nbs/api/09_model.ipynb #d0854a88
 MIN_OVERLAP = 0.8  # smallest share of the model's genes that new cells must have
 
 
@@ -320,7 +328,7 @@ def align(
             f"needed (missing: {missing}, ...). Are both named alike (symbols or Ensembl ids), of the same species, not cut to variable genes?")
     if not found.all():
         warnings.warn(f"{found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data; "
-                      "the others are taken as zero.", stacklevel=4)
+                      "the others are taken as zero.", stacklevel=2)
     keep = sp.csr_matrix((np.ones(found.sum(), np.float32), (at[found], np.flatnonzero(found))), (adata.n_vars, len(genes)))
     return sp.csr_matrix(counts @ keep), np.asarray(counts.sum(1, dtype=np.float64)).ravel()
 
@@ -340,7 +348,7 @@ def _read_for_predict(
                          "about them. Remove them first, for example with qc.filter(adata, min_genes=1).")
     return CellData(counts, library, estimator._scaling, estimator.params_.nb_target)
 
-# %% ../nbs/api/09_model.ipynb #eb632095
+# %% ../nbs/api/09_model.ipynb #890aa121
 FORMAT = "scsmd_nb model 1"
 
 
@@ -376,7 +384,8 @@ def _plain(
     arguments: dict,  # of the estimator
 ) -> dict:
     "The arguments as JSON can hold them."
-    return {k: v if isinstance(v, (str, int, float, bool, dict, list, type(None))) else str(v) for k, v in arguments.items()}
+    plain = (str, int, float, bool, dict, list, type(None))
+    return {k: v if isinstance(v, plain) else str(v) for k, v in arguments.items() if k != "checkpoint"}
 
 # %% ../nbs/api/09_model.ipynb #4029c99d
 def load_model(

@@ -22,7 +22,7 @@ def run(path: Path) -> tuple[Path, bool, float, str]:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
            "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "agg", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
     started = time.perf_counter()
-    command = [sys.executable, "-c", "from nbdev.test import nbdev_test; nbdev_test()", "--path", str(path), "--n_workers", "0"]
+    command = [str(Path(sys.executable).with_name("nbdev_test")), "--path", str(path), "--n_workers", "0"]
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S)
         ok, text = done.returncode == 0 and "Success." in done.stdout, done.stdout + done.stderr
