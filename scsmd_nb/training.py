@@ -570,7 +570,7 @@ class LatentData:
         u = torch.tensor(self.u[index]).to(device)
         return Batch(index, u, u, None)
 
-# %% ../nbs/api/08_training.ipynb #d217999c
+# %% ../nbs/api/08_training.ipynb #c3df9032
 def train(
     run: Run,  # new, or read from a checkpoint; changed in place
     data: CellData,
@@ -579,29 +579,34 @@ def train(
     progress: bool = True,  # show a progress bar
 ) -> Run:
     "The run, trained through all phases."
-    from tqdm.auto import tqdm
-
-    while run.phase in PHASES:
-        torch.set_num_threads(THREADS)
-        source, last = _prepare(run, data), n_epochs(run, data)
-        begin(run, data)
-        with tqdm(total=last, initial=run.epoch, desc=f"{run.phase:8s}", unit="epoch", disable=not progress, leave=False) as bar:
-            while run.epoch < last:
-                _one_epoch(run, data, source, bar, checkpoint, fingerprint)
-        run.phase, run.epoch = (*PHASES, "done")[PHASES.index(run.phase) + 1], 0
+    try:
+        while run.phase in PHASES:
+            _one_phase(run, data, checkpoint, fingerprint, progress)
+    except KeyboardInterrupt:
+        kept = (f"The last whole epoch is kept in {checkpoint}; call again with the same checkpoint to go on." if checkpoint
+                else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on.")
+        raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} of phase {run.phase!r}. {kept}") from None
     if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
     return run
+
+
+def _one_phase(run, data, checkpoint, fingerprint, progress):
+    "Train the current phase to its end and move on to the next."
+    from tqdm.auto import tqdm
+
+    torch.set_num_threads(THREADS)
+    source, last = _prepare(run, data), n_epochs(run, data)
+    begin(run, data)
+    with tqdm(total=last, initial=run.epoch, desc=f"{run.phase:8s}", unit="epoch", disable=not progress, leave=False) as bar:
+        while run.epoch < last:
+            _one_epoch(run, data, source, bar, checkpoint, fingerprint)
+    run.phase, run.epoch = (*PHASES, "done")[PHASES.index(run.phase) + 1], 0
 
 
 def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
     "Train one epoch, add a row to the history, refresh centroids, write the checkpoint."
     clock, every = time.perf_counter(), run.params.refresh_every
-    try:
-        row, labels = train_epoch(run, source)
-    except KeyboardInterrupt:
-        kept = (f"The last whole epoch is kept in {checkpoint}; call again with the same checkpoint to go on." if checkpoint
-                else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on.")
-        raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} of phase {run.phase!r}. {kept}") from None
+    row, labels = train_epoch(run, source)
     check_finite(run, row)
     if run.phase == "soft":
         labels = settle(run, data, refresh=every is not None and (run.epoch + 1) % every == every - 1)
