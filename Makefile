@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB
 export GOALS := $(MAKECMDGOALS)
 
