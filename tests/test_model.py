@@ -100,7 +100,7 @@ def test_backed_file_is_read_not_changed(cells, tmp_path):
 def test_failure_leaves_adata_untouched(cells):
     a = cells.copy()
     a.X = sp.csr_matrix(a.X.toarray() + 0.5)
-    with pytest.raises(ValueError, match="whole numbers"):
+    with pytest.raises(ValueError, match="not a whole number"):
         smd.cluster(a, 3, progress=False, **QUICK)
     assert set(a.obs) == set(cells.obs) and set(a.obsm) == set(cells.obsm) and set(a.var) == set(cells.var)
 
