@@ -21,8 +21,6 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 ROOT = Path(__file__).resolve().parent.parent
 BARS = {"pbmc4k": 0.74, "zeisel": 0.65, "baron_human": 0.85, "mouse_bladder": 0.60}
 SECTIONS = ("fit", "quality", "speed", "same", "presets")
-# the public code, made to run on CPU, on pbmc4k with 784 genes, K=8 (ARI, NMI); see the presets section of notebook 09
-PUBLIC_CODE = {"pretrained": (0.57, None), "module one": (0.70, 0.73), "module two": (0.69, 0.72)}
 
 
 def head(text):
@@ -174,10 +172,6 @@ def bench_speed(out, seeds):
 
 def bench_same(out, seeds):
     "4. Same seed, same labels: twice in this process, once in another."
-    import hashlib
-
-    import scsmd_nb as smd
-
     head("4. same random_state, same labels (zeisel)")
     code = ("import hashlib, sys; sys.path.insert(0, 'tools'); import bench_core; print('labels', bench_core.label_hash())")
     first, second = label_hash(), label_hash()
