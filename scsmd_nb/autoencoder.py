@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['GENE_ORDERS', 'image_side', 'GeneLayout', 'gene_order', 'stages', 'Encoder', 'DeconvDecoder', 'DenseDecoder',
-           'Decoded', 'Autoencoder', 'AuthorsEncoder', 'AuthorsDecoder', 'xavier', 'build_autoencoder']
+           'Decoded', 'Autoencoder', 'TwoViews', 'fit_linear', 'AuthorsEncoder', 'AuthorsDecoder', 'xavier',
+           'build_autoencoder']
 
 # %% ../nbs/api/05_autoencoder.ipynb #59a360a4
 import math
@@ -75,7 +76,7 @@ def gene_order(
     np.fill_diagonal(distance, 0)
     return leaves_list(linkage(squareform(distance, checks=False), "average", optimal_ordering=True))
 
-# %% ../nbs/api/05_autoencoder.ipynb #533a7c79
+# %% ../nbs/api/05_autoencoder.ipynb #bfc4b6b8
 def stages(
     in_channels: int,  # channels that come in
     channels: tuple,  # channels after each convolution
@@ -97,7 +98,7 @@ def stages(
         in_channels = out
     return nn.Sequential(*layers)
 
-
+# %% ../nbs/api/05_autoencoder.ipynb #28f64f45
 class Encoder(nn.Module):
     "Three convolutions with attention gates and a fully connected layer: genes to latent vector."
 
@@ -185,7 +186,7 @@ class DenseDecoder(nn.Module):
         D = self.hidden(u)
         return D, self.to_genes(D)
 
-# %% ../nbs/api/05_autoencoder.ipynb #c457f903
+# %% ../nbs/api/05_autoencoder.ipynb #f101b4f5
 class Decoded(NamedTuple):
     "What one pass through the autoencoder returns."
 
@@ -203,9 +204,10 @@ class Autoencoder(nn.Module):
         encoder: nn.Module,  # [n, t] to [n, d]
         decoder: nn.Module,  # [n, d] to (D [n, h], x_hat [n, t])
         heads: NBHead,  # D to mean and dispersion
+        n_decoded: int | None = None,  # the decoder reads so many of the latent numbers; None: all
     ):
         super().__init__()
-        self.encoder, self.decoder, self.heads = encoder, decoder, heads
+        self.encoder, self.decoder, self.heads, self.n_decoded = encoder, decoder, heads, n_decoded
 
     def forward(
         self,
@@ -214,8 +216,49 @@ class Autoencoder(nn.Module):
     ) -> Decoded:
         "Latent vectors, reconstruction and NB parameters."
         u = self.encoder(x)
-        D, x_hat = self.decoder(u)
+        D, x_hat = self.decoder(u[:, : self.n_decoded])
         return Decoded(u, x_hat, *self.heads.log_params(D, size_factor))
+
+# %% ../nbs/api/05_autoencoder.ipynb #2ddf7493
+class TwoViews(nn.Module):
+    "An encoder and, beside it, principal components: [n, t] to [n, d + m]; the components are 0 until `fit_linear`."
+
+    def __init__(
+        self,
+        encoder: nn.Module,  # [n, t] to [n, d]
+        n_genes: int,  # t
+        n_linear: int = 16,  # m, principal components
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.register_buffer("axes", torch.zeros(n_genes, n_linear))
+        self.register_buffer("center", torch.zeros(n_genes))
+
+    def forward(
+        self,
+        x: torch.Tensor,  # [n, t] model input
+    ) -> torch.Tensor:
+        "Latent numbers, then components, [n, d + m]."
+        return torch.cat([self.encoder(x), (x - self.center) @ self.axes], 1)
+
+# %% ../nbs/api/05_autoencoder.ipynb #1777ea2a
+@torch.no_grad()
+def fit_linear(
+    views: TwoViews,  # changed in place
+    x: np.ndarray,  # [n, t] model input
+    variance: float,  # summed variance of the latent numbers, which the components are scaled to
+    random_state: int = 0,  # seed of the randomized solver
+) -> TwoViews:
+    "The same module, with its axes at the principal axes of x."
+    from sklearn.decomposition import PCA
+
+    m = min(views.axes.shape[1], *x.shape)
+    pca = PCA(m, random_state=random_state).fit(x)
+    scale = (variance / max(pca.explained_variance_.sum(), 1e-12)) ** 0.5
+    views.axes.zero_()
+    views.axes[:, :m] = torch.from_numpy(pca.components_.T * scale)
+    views.center.copy_(torch.from_numpy(pca.mean_))
+    return views
 
 # %% ../nbs/api/05_autoencoder.ipynb #01d0ad5f
 class AuthorsEncoder(nn.Module):
@@ -281,7 +324,7 @@ def xavier(
                 nn.init.zeros_(layer.bias)
     return net
 
-# %% ../nbs/api/05_autoencoder.ipynb #1bff9a8c
+# %% ../nbs/api/05_autoencoder.ipynb #5ecc6202
 def build_autoencoder(
     order,  # [t] gene order, see `gene_order`
     n_latent: int = 16,  # d
@@ -291,6 +334,7 @@ def build_autoencoder(
     dispersion: str = "gene",  # "gene" or "gene-cell", see NBHead
     init_mean=None,  # [t] gene means that the NB heads start from
     init_phi=1.0,  # [t] or scalar, dispersions that the NB heads start from
+    n_linear: int = 0,  # principal components beside the latent numbers, see TwoViews
 ) -> Autoencoder:
     "An untrained autoencoder; seed torch before calling."
     genes = GeneLayout(order, image=layout == "image")
@@ -299,13 +343,13 @@ def build_autoencoder(
         if t != 784:
             raise ValueError(f"the authors' network takes exactly 784 genes (a 28 x 28 image), got {t}. Use n_top_genes=784 "
                              "with data that has at least 784 varying genes, or preset='paper' or 'default'.")
-        net = Autoencoder(AuthorsEncoder(genes, n_latent, dilations), AuthorsDecoder(genes, n_latent),
-                          NBHead(t, t, dispersion="gene-cell", phi_link="softplus"))
-        return xavier(net).to(memory_format=torch.channels_last)
-    encoder = Encoder(genes, n_latent, dilations=dilations)
-    if architecture == "dense":
-        decoder, width = DenseDecoder(n_latent, t), 128
+        encoder, decoder = AuthorsEncoder(genes, n_latent, dilations), AuthorsDecoder(genes, n_latent)
+        heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
-        decoder, width = DeconvDecoder(encoder, n_latent), t
-    heads = NBHead(width, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi)
-    return Autoencoder(encoder, decoder, heads).to(memory_format=torch.channels_last)
+        encoder = Encoder(genes, n_latent, dilations=dilations)
+        dense = architecture == "dense"
+        decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent)
+        heads = NBHead(128 if dense else t, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi)
+    if n_linear: encoder = TwoViews(encoder, t, n_linear)
+    net = Autoencoder(encoder, decoder, heads, n_latent)
+    return (xavier(net) if architecture == "authors" else net).to(memory_format=torch.channels_last)

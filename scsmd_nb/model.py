@@ -29,16 +29,16 @@ from .qc import select_genes, size_factors
 from .training import (CellData, Params, Scaling, atomic, latent, learn_scaling, load_checkpoint, make_fabric,
                                new_run, probabilities, train)
 
-# %% ../nbs/api/09_model.ipynb #f48a31ae
+# %% ../nbs/api/09_model.ipynb #524dbc7c
 PRESETS = {
     "default": Params(),
     "paper": Params(
-        n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, nb_target="rounded",
+        n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, n_linear=0, nb_target="rounded",
         dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3,
         pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, refresh_every=1, update="per_cluster",
         first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, first_anchor=0.0, second_anchor=0.0),
     "authors": Params(
-        n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10,
+        n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10, n_linear=0,
         dilations=(2, 4, 6, 8), nb_target="rounded", dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1,
         batch_size=100, noise=0.0, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3, pretrain_beta=0.0, schedule="constant",
         start="kmeans", soft_epochs=20, optimizer="sgd", soft_lr=1e-6, alpha=0.2, refresh_every=2, update="per_cluster",
@@ -180,7 +180,7 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         "Cluster numbers [n]."
         return self.predict_proba(X).argmax(1)
 
-# %% ../nbs/api/09_model.ipynb #60512760
+# %% ../nbs/api/09_model.ipynb #97f7eeb2
 def check_n_clusters(
     n_clusters,  # K as the caller gave it
     n_cells: int,  # n
@@ -194,7 +194,7 @@ def check_n_clusters(
         raise ValueError(f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters.")
     return int(n_clusters)
 
-
+# %% ../nbs/api/09_model.ipynb #354a1c32
 def _numbers(
     estimator,
     X,  # array, sparse matrix or DataFrame
@@ -225,7 +225,7 @@ def _read_for_fit(
     estimator.n_features_in_, estimator.feature_names_in_ = counts.shape[1], np.asarray(X.var_names, dtype=object)
     return counts, estimator.feature_names_in_
 
-# %% ../nbs/api/09_model.ipynb #12659fa5
+# %% ../nbs/api/09_model.ipynb #e0cec47f
 def fingerprint(
     counts: sp.csr_matrix,  # [n, genes]
     *more,  # anything that can be written as text
@@ -238,7 +238,7 @@ def fingerprint(
         h.update(repr(thing).encode())
     return h.hexdigest()[:16]
 
-
+# %% ../nbs/api/09_model.ipynb #04733cce
 def _chosen_params(
     estimator,
 ) -> Params:
@@ -387,7 +387,7 @@ def _plain(
     plain = (str, int, float, bool, dict, list, type(None))
     return {k: v if isinstance(v, plain) else str(v) for k, v in arguments.items() if k != "checkpoint"}
 
-# %% ../nbs/api/09_model.ipynb #4029c99d
+# %% ../nbs/api/09_model.ipynb #1905d421
 def load_model(
     path,  # folder written by save_model
     accelerator: str = "auto",  # where the model runs
@@ -410,7 +410,7 @@ def load_model(
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as e:
         raise ValueError(f"{path} cannot be read as a model of scsmd_nb: {e}. Save it again, or copy it again from where it came.") from None
 
-
+# %% ../nbs/api/09_model.ipynb #3b0c93ed
 def _rebuild(
     facts: dict,  # model.json
     tensors: dict,  # weights.safetensors
@@ -422,8 +422,8 @@ def _rebuild(
     part = lambda prefix: {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
     s, K = get_params("default", **facts["params"]), facts["n_clusters"]
     n_latent = K if s.n_latent is None else s.n_latent
-    net = build_autoencoder(np.arange(int(tensors["mask"].sum())), n_latent, s.layout, s.architecture, s.dilations, s.dispersion)
-    cellnet = CellNet(n_latent, K)
+    net = build_autoencoder(np.arange(int(tensors["mask"].sum())), n_latent, s.layout, s.architecture, s.dilations, s.dispersion, n_linear=s.n_linear)
+    cellnet = CellNet(n_latent + s.n_linear, K)
     net.load_state_dict(part("net.")); cellnet.load_state_dict(part("cellnet."))
     fabric = make_fabric(accelerator)
     model = SCSMD(**facts["arguments"])
@@ -434,14 +434,14 @@ def _rebuild(
     model.mask_, model.order_ = tensors["mask"].numpy(), tensors["order"].numpy()
     model.genes_ = np.asarray(facts["genes"], dtype=int if isinstance(facts["genes"][0], int) else object)
     model.centroids_, model.history_, model.warnings_ = tensors["centroids"].numpy()[model.order_], facts["history"], facts["warnings"]
-    model._n_features_out = n_latent
+    model._n_features_out = n_latent + s.n_linear
     return model
 
 # %% ../nbs/api/09_model.ipynb #06aa59f0
 SCSMD.save = save_model
 SCSMD.load = staticmethod(load_model)
 
-# %% ../nbs/api/09_model.ipynb #7e83265b
+# %% ../nbs/api/09_model.ipynb #8888f443
 def cluster(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_clusters: int = 8,  # K, at least 2
@@ -471,7 +471,7 @@ def cluster(
     result = out if copy else None
     return (result, model) if return_model else result
 
-
+# %% ../nbs/api/09_model.ipynb #b08ec4c6
 def _marked_genes(
     adata: ad.AnnData,
 ):

@@ -245,9 +245,9 @@ def _by_size(
     order = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(order)[labels]
 
-# %% ../nbs/api/06a_partition.ipynb #ea66a2c8
+# %% ../nbs/api/06a_partition.ipynb #d1d07314
 N_GROUPS = (30, 40, 50, 60, 80, 100, 120, 150)  # small groups in each of the k-means partitions
-WARD = (0.0, 1.0)  # gamma of the two merges
+WARD = (0.0, 2.0)  # gamma of the two merges
 
 
 def _by_consensus(

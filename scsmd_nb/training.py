@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['PHASES', 'THREADS', 'COLUMNS', 'STEPS', 'Params', 'Batch', 'Scaling', 'CellData', 'learn_scaling', 'batches', 'Run',
            'make_fabric', 'new_run', 'cell_losses', 'descend', 'pretrain_step', 'one_cycle', 'latent',
-           'place_centroids', 'settle', 'soft_step', 'cellnet_step', 'n_epochs', 'begin', 'train_epoch',
-           'TrainingDiverged', 'check_finite', 'atomic', 'save_checkpoint', 'load_checkpoint', 'TrainingInterrupted',
-           'LatentData', 'train', 'probabilities']
+           'add_linear_view', 'place_centroids', 'settle', 'soft_step', 'cellnet_step', 'n_epochs', 'begin',
+           'train_epoch', 'TrainingDiverged', 'check_finite', 'atomic', 'save_checkpoint', 'load_checkpoint',
+           'TrainingInterrupted', 'LatentData', 'train', 'probabilities']
 
-# %% ../nbs/api/08_training.ipynb #8941d1d5
+# %% ../nbs/api/08_training.ipynb #3975f5a2
 import json
 import math
 import os
@@ -24,14 +24,14 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from .autoencoder import Autoencoder, build_autoencoder, gene_order
+from .autoencoder import Autoencoder, build_autoencoder, fit_linear, gene_order
 from .cellnet import CellNet, clusters_in_use, harden, membership_loss, pair_loss
 from .likelihood import nb_loss_from_logs, nb_moments
 from .partition import start_partition
 from .qc import log_normalize
 from .soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
 
-# %% ../nbs/api/08_training.ipynb #e3a58efa
+# %% ../nbs/api/08_training.ipynb #e8f09ceb
 @dataclass(frozen=True)
 class Params:
     "All choices of a fit; the values here are the preset `default`."
@@ -46,6 +46,7 @@ class Params:
     # the network
     architecture: str = "dense"  # decoder: "dense", "deconv"; "authors": the public code's network
     n_latent: int | None = 16  # length of the latent vector; None: the number of clusters
+    n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised values
@@ -204,7 +205,7 @@ def make_fabric(
     fabric.launch()
     return fabric
 
-# %% ../nbs/api/08_training.ipynb #13be2b0e
+# %% ../nbs/api/08_training.ipynb #a3bc2e44
 def new_run(
     data: CellData,  # the cells
     params: Params,
@@ -221,8 +222,9 @@ def new_run(
     n_latent = n_clusters if params.n_latent is None else params.n_latent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
-        net = build_autoencoder(order, n_latent, params.layout, params.architecture, params.dilations, params.dispersion, mean)
-        cellnet = CellNet(n_latent, n_clusters)
+        net = build_autoencoder(order, n_latent, params.layout, params.architecture, params.dilations, params.dispersion, mean,
+                                n_linear=params.n_linear)
+        cellnet = CellNet(n_latent + params.n_linear, n_clusters)
     rng = torch.Generator().manual_seed(random_state)
     return Run(params, n_clusters, random_state, net, cellnet, rng, fabric or make_fabric())
 
@@ -287,7 +289,7 @@ def one_cycle(
         return low + (1 - low) * (1 - math.cos(math.pi * part / warm)) / 2
     return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (part - warm) / (1 - warm))) / 2
 
-# %% ../nbs/api/08_training.ipynb #caf84084
+# %% ../nbs/api/08_training.ipynb #64b7523e
 @torch.no_grad()
 def latent(
     run: Run,
@@ -301,12 +303,25 @@ def latent(
     parts = [run.net.encoder(data.batch(i, device).x).float().cpu() for i in batches(len(data), batch_size)]
     return torch.cat(parts).numpy()
 
+# %% ../nbs/api/08_training.ipynb #c511c963
+def add_linear_view(
+    run: Run,
+    data: CellData,
+    n_cells: int = 20_000,  # cells that the principal axes are learned from, drawn at random if there are more
+) -> None:
+    "Principal components beside the latent numbers, both views equally wide; see TwoViews in 05."
+    chosen = np.random.default_rng(run.random_state).permutation(len(data))[:n_cells]
+    x = torch.cat([data.batch(part).x for part in np.array_split(chosen, -(-len(chosen) // 1024))])
+    u = latent(run, data)[:, : run.net.n_decoded]
+    fit_linear(run.net.encoder, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
 
+# %% ../nbs/api/08_training.ipynb #8996bee1
 def place_centroids(
     run: Run,
     data: CellData,
 ) -> None:
     "Centroids at the means of a partition of the latent space."
+    if run.params.n_linear: add_linear_view(run, data)
     u = torch.from_numpy(latent(run, data))
     run.labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
     one_hot = torch.nn.functional.one_hot(torch.from_numpy(run.labels).long(), run.n_clusters).float()
@@ -325,7 +340,7 @@ def settle(
         run.centroids = update_centroids(u, p, run.params.fuzzifier, previous=run.centroids)
     return p.argmax(1).numpy()
 
-
+# %% ../nbs/api/08_training.ipynb #4c2d9ff9
 def soft_step(
     run: Run,
     batch: Batch,
@@ -373,7 +388,7 @@ def cellnet_step(
     n = len(batch.index)
     return dict(loss=loss.detach() * n, pairs=pairs.detach() * n, clusters=q.detach().argmax(1))
 
-# %% ../nbs/api/08_training.ipynb #55605e58
+# %% ../nbs/api/08_training.ipynb #4294e986
 class _Both(nn.Module):
     "Encoder and CellNet in one module, for the third phase."
 
@@ -385,7 +400,7 @@ class _Both(nn.Module):
         u = x if self.encoder is None else self.encoder(x)
         return u, self.cellnet.logits(u)
 
-
+# %% ../nbs/api/08_training.ipynb #a9ca7f90
 def n_epochs(
     run: Run,
     data: CellData,
@@ -490,7 +505,7 @@ def atomic(
     finally:
         part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
 
-# %% ../nbs/api/08_training.ipynb #9b746d04
+# %% ../nbs/api/08_training.ipynb #c608d46a
 def save_checkpoint(
     run: Run,
     path,  # file, ending in .safetensors
@@ -510,7 +525,7 @@ def save_checkpoint(
     with atomic(path) as part:
         save_file(tensors, part, metadata={"scsmd_checkpoint": json.dumps(head)})
 
-
+# %% ../nbs/api/08_training.ipynb #02dd0edd
 def load_checkpoint(
     run: Run,  # a new run of the same data and parameters; changed in place
     path,  # written by save_checkpoint
@@ -539,7 +554,7 @@ def load_checkpoint(
         memory.setdefault(int(i), {})[key] = value
     run.pending = {"state": memory, "param_groups": head["groups"]} if head["groups"] and run.epoch else None
 
-# %% ../nbs/api/08_training.ipynb #da92066d
+# %% ../nbs/api/08_training.ipynb #1c452e51
 class TrainingInterrupted(KeyboardInterrupt):
     "Training was stopped by Ctrl-C; the message says what is kept."
 
@@ -555,7 +570,7 @@ def _prepare(
         return data
     return data if run.params.encoder_lr else LatentData(latent(run, data))
 
-
+# %% ../nbs/api/08_training.ipynb #753d5dbc
 @dataclass
 class LatentData:
     "Latent vectors in place of cells, for a phase in which the encoder rests."
@@ -570,7 +585,7 @@ class LatentData:
         u = torch.tensor(self.u[index]).to(device)
         return Batch(index, u, u, None)
 
-# %% ../nbs/api/08_training.ipynb #c3df9032
+# %% ../nbs/api/08_training.ipynb #b468e035
 def train(
     run: Run,  # new, or read from a checkpoint; changed in place
     data: CellData,
@@ -589,7 +604,7 @@ def train(
     if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
     return run
 
-
+# %% ../nbs/api/08_training.ipynb #2cf38579
 def _one_phase(run, data, checkpoint, fingerprint, progress):
     "Train the current phase to its end and move on to the next."
     from tqdm.auto import tqdm

@@ -126,7 +126,7 @@ def epoch_seconds(data, k, update, times=3, **options):
     from scsmd_nb.model import get_params
 
     run = tr.new_run(data, get_params(update=update, **options), k, 0, tr.make_fabric("cpu"))
-    run.phase, run.centroids = "soft", torch.randn(k, run.params.n_latent, generator=torch.Generator().manual_seed(0))
+    run.phase, run.centroids = "soft", torch.randn(k, run.params.n_latent + run.params.n_linear, generator=torch.Generator().manual_seed(0))
     tr.begin(run, data)
     best = float("inf")
     for _ in range(times):
