@@ -245,8 +245,8 @@ def _by_size(
     order = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(order)[labels]
 
-# %% ../nbs/api/06a_partition.ipynb #d1d07314
-N_GROUPS = (30, 40, 50, 60, 80, 100, 120, 150)  # small groups in each of the k-means partitions
+# %% ../nbs/api/06a_partition.ipynb #c7456c4c
+N_GROUPS = (*range(30, 60, 5), *range(60, 151, 10))  # small groups in each of the k-means partitions
 WARD = (0.0, 2.0)  # gamma of the two merges
 
 
@@ -255,7 +255,7 @@ def _by_consensus(
     n_clusters: int,  # K
     random_state: int,  # seed
 ) -> np.ndarray:
-    "Consensus of 16 partitions by merging, [n] int; k-means if there are fewer than 20 cells a cluster."
+    "Consensus of 32 partitions by merging, [n] int; k-means if there are fewer than 20 cells a cluster."
     n = len(z)
     if n < 20 * n_clusters: return _kmeans(z, n_clusters, n_init=10, random_state=random_state)
     graph, partitions = neighbor_graph(z), []
