@@ -241,7 +241,7 @@ class TwoViews(nn.Module):
         "Latent numbers, then components, [n, d + m]."
         return torch.cat([self.encoder(x), (x - self.center) @ self.axes], 1)
 
-# %% ../nbs/api/05_autoencoder.ipynb #1777ea2a
+# %% ../nbs/api/05_autoencoder.ipynb #763ca13e
 @torch.no_grad()
 def fit_linear(
     views: TwoViews,  # changed in place
@@ -252,12 +252,13 @@ def fit_linear(
     "The same module, with its axes at the principal axes of x."
     from sklearn.decomposition import PCA
 
+    views.axes.zero_()
+    views.center.copy_(torch.from_numpy(x.mean(0)))
+    if not np.ptp(x, axis=0).any(): return views  # all cells equal: no axes
     m = min(views.axes.shape[1], *x.shape)
     pca = PCA(m, random_state=random_state).fit(x)
     scale = (variance / max(pca.explained_variance_.sum(), 1e-12)) ** 0.5
-    views.axes.zero_()
     views.axes[:, :m] = torch.from_numpy(pca.components_.T * scale)
-    views.center.copy_(torch.from_numpy(pca.mean_))
     return views
 
 # %% ../nbs/api/05_autoencoder.ipynb #01d0ad5f

@@ -136,7 +136,7 @@ def epoch_seconds(data, k, update, times=3, **options):
     return best
 
 
-def cell_data(name, n_cells=None, **options):
+def cell_data(name, n_cells=None, preset="default", **options):
     "Cells as the model reads them."
     import numpy as np
     import scipy.sparse as sp
@@ -146,7 +146,7 @@ def cell_data(name, n_cells=None, **options):
     from scsmd_nb.model import get_params
 
     counts = get_counts(load(name)[0])[:n_cells]
-    params = get_params(**options)
+    params = get_params(preset, **options)
     library = np.asarray(counts.sum(1)).ravel()
     chosen = sp.csr_matrix(counts[:, qc.select_genes(counts, params.n_top_genes, params.gene_selection)])
     return tr.CellData(chosen, library, tr.learn_scaling(chosen, library, params), params.nb_target)
@@ -191,34 +191,61 @@ def label_hash():
     return hashlib.sha256(bytes(smd.SCSMD(k, accelerator="cpu").fit_predict(adata).astype("uint8"))).hexdigest()[:12]
 
 
-def bench_presets(out, seeds, full=False):
-    "5. `paper` and `authors`, reduced unless --full, one seed unless --full."
-    import scsmd_nb as smd
+def stages(name, k, seed, preset, options, types):
+    "Scores and seconds after each phase of a fit: k-means after pretraining, memberships after module one, CellNet after module two."
+    import torch
+    from sklearn.cluster import KMeans
 
-    reduced = dict(paper=dict(update="joint"), authors=dict(update="joint", soft_epochs=1, pretrain_epochs=4, second_epochs=2))
+    from scsmd_nb import metrics, training as tr
+    from scsmd_nb.model import get_params
+    from scsmd_nb.soft_clustering import memberships
+
+    data, out, clock, begin = cell_data(name, preset=preset, **options), {}, time.perf_counter(), tr.begin
+
+    def score(stage, labels):
+        out[stage] = metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
+
+    def look(run, source):
+        "At the beginning of a phase, score what the phase before it left."
+        if run.phase == "soft":
+            score("pretraining", KMeans(k, n_init=10, random_state=seed).fit_predict(tr.latent(run, data)))
+        if run.phase == "cellnet":
+            p = memberships(torch.from_numpy(tr.latent(run, data)), run.centroids, run.params.fuzzifier)
+            score("module one", p.argmax(1).numpy())
+        return begin(run, source)
+
+    tr.begin = look
+    try:
+        run = tr.train(tr.new_run(data, get_params(preset, **options), k, seed, tr.make_fabric("cpu")), data, progress=False)
+    finally:
+        tr.begin = begin
+    score("module two", tr.probabilities(run, tr.latent(run, data)).argmax(1))
+    return out
+
+
+def bench_presets(out, seeds, full=False):
+    "5. `paper` and `authors`, stage by stage; one seed and reduced epochs unless --full."
+    reduced = dict(paper=dict(update="joint", pretrain_epochs=4, soft_epochs=4, first_epochs=4, second_epochs=4),
+                   authors=dict(update="joint", pretrain_epochs=4, soft_epochs=1, second_epochs=2))
     whole = dict(paper=dict(update="joint"), authors=dict(update="joint", soft_epochs=3, second_epochs=6))
-    head("5. other presets" + (", public code's 20 + 3 + 8 epochs for `authors`" if full else
-                               ", `authors` reduced to 4 + 1 + 4 epochs (all 20 + 3 + 8 with --full)") + ", joint update in place of per-cluster")
+    head("5. other presets, " + ("`paper` with all its epochs, `authors` with the public code's 20 + 3 + 8" if full else
+                                 "reduced epochs (all of them with --full)") + "; joint update in place of per-cluster")
     for name in ("pbmc4k", "zeisel"):
-        adata, types, k = load(name)
+        _, types, k = load(name)
         for preset, options in (whole if full else reduced).items():
-            runs = []
-            for seed in seeds if full else seeds[:1]:
-                clock = time.perf_counter()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    labels = smd.SCSMD(k, preset=preset, random_state=seed, accelerator="cpu", params=options).fit_predict(adata)
-                runs.append(smd.metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock))
+            runs = [stages(name, k, seed, preset, options, types) for seed in (seeds if full else seeds[:1])]
             out[f"{name} {preset}"] = dict(options=options, runs=runs)
-            print(f"{name:8s} {preset:8s} ARI {mean_sd([r['ari'] for r in runs])}  NMI mean {mean_sd([r['nmi_mean'] for r in runs])}  "
-                  f"K {[r['n_clusters'] for r in runs]} of {k}  {mean_sd([r['seconds'] for r in runs])} s", flush=True)
+            for stage in runs[0]:
+                of = lambda what: [r[stage][what] for r in runs]
+                print(f"{name:8s} {preset:8s} after {stage:12s} ARI {mean_sd(of('ari'))}  NMI max {mean_sd(of('nmi_max'))}  mean {mean_sd(of('nmi_mean'))}  "
+                      f"K {of('n_clusters')} of {k}  {mean_sd(of('seconds'))} s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="what to measure; all if none is named")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the quality section")
-    parser.add_argument("--full", action="store_true", help="`authors` with all its epochs and every seed (about half an hour)")
+    parser.add_argument("--full", action="store_true", help="`paper` and `authors` with all their epochs and every seed (about an hour)")
     parser.add_argument("--save", default=str(ROOT / "bench-core.json"))
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
