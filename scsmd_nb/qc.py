@@ -511,15 +511,15 @@ def _scaled(
     "Values as they are drawn: logarithms to base 10 of counts and genes, percent of shares."
     return np.asarray(x, float) * 100 if column == "mito_share" else np.log10(np.maximum(np.asarray(x, float), 1))
 
-# %% ../nbs/api/01_qc.ipynb #8bd2b6fc
+# %% ../nbs/api/01_qc.ipynb #eaaa67cf
 def _log_ticks(
     axis,  # matplotlib axis that shows logarithms to base 10
 ) -> None:
-    "Writes the numbers themselves at the ticks."
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{float(f'{10**v:.2g}'):,.0f}"))
+    "Ticks at 1, 2, 5, 10, ... (or at powers of ten, where the range is wide), with the numbers themselves."
+    low, high = axis.get_view_interval()
+    steps = (1, 2, 5) if high - low < 2.2 else (1,)
+    ticks = [k * 10**d for d in range(int(low), int(high) + 1) for k in steps if low <= np.log10(k * 10**d) <= high]
+    if len(ticks) > 1: axis.set_ticks(np.log10(ticks), [f"{t:,}" for t in ticks])
 
 
 def _violin_panel(
@@ -548,7 +548,24 @@ def _violin_panel(
     ax.set_xticks(range(len(names)), [n if len(n) <= 24 else n[:22] + "..." for n in names], fontsize=8, **turn)
     ax.set_ylabel(AXES[column])
 
-# %% ../nbs/api/01_qc.ipynb #79bacb0d
+# %% ../nbs/api/01_qc.ipynb #461f4fcb
+def _draw_violin(
+    m: pd.DataFrame,  # metrics of the cells
+    groups: np.ndarray,  # [cells] sample of each cell
+    thresholds: dict,  # of THRESHOLDS
+    taken: np.ndarray,  # [cells] filter that takes each cell, or empty
+):
+    "The figure of `violin`."
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(9, 3.6), dpi=90, layout="constrained")
+    for ax, column in zip(fig.subplots(1, 3), AXES):
+        limits = [t for name, t in thresholds.items() if THRESHOLDS[name] == column and t is not None]
+        _violin_panel(ax, column, m[column], groups, limits)
+    fig.suptitle(f"{(taken == '').sum():,} of {len(m):,} cells lie within the thresholds (dashed)", fontsize=11)
+    return fig
+
+
 def violin(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str | None = None,  # column of obs with the samples, one violin each; None: one for all cells
@@ -557,36 +574,24 @@ def violin(
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ):
     "A matplotlib figure: counts, genes and mitochondrial share of the cells of each sample, thresholds drawn in."
-    from matplotlib.figure import Figure
+    return _draw_violin(*_look(adata, by, layer, mito, thresholds))
 
-    m, groups, thresholds, taken = _look(adata, by, layer, mito, thresholds)
-    fig = Figure(figsize=(9, 3.6), dpi=90, layout="constrained")
-    for ax, column in zip(fig.subplots(1, 3), AXES):
-        limits = [t for name, t in thresholds.items() if THRESHOLDS[name] == column and t is not None]
-        _violin_panel(ax, column, m[column], groups, limits)
-    fig.suptitle(f"{(taken == '').sum():,} of {len(m):,} cells lie within the thresholds (dashed)", fontsize=11)
-    return fig
-
-# %% ../nbs/api/01_qc.ipynb #786290da
-def scatter(
-    adata: ad.AnnData,  # cells x genes with raw counts
-    by: str | None = None,  # column of obs with the samples, for thresholds that differ between them
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
-    mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
-    doublets=None,  # result of `doublets`, or [cells] bool
-    **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
+# %% ../nbs/api/01_qc.ipynb #b2293f18
+def _draw_scatter(
+    m: pd.DataFrame,  # metrics of the cells
+    groups: np.ndarray,  # [cells] sample of each cell; not drawn
+    thresholds: dict,  # of THRESHOLDS
+    taken: np.ndarray,  # [cells] filter that takes each cell, or empty
 ):
-    "A matplotlib figure: genes, and mitochondrial share, against counts, coloured by the filter that takes a cell."
+    "The figure of `scatter`; of more than 20,000 cells it shows 20,000 at random."
     from matplotlib.figure import Figure
 
-    m, _, thresholds, taken = _look(adata, by, layer, mito, thresholds, doublets)
     fig = Figure(figsize=(9, 3.8), dpi=90, layout="constrained")
     axes = fig.subplots(1, 2)
     shown = np.random.default_rng(0).permutation(len(m))[:20_000]
     for ax, column in zip(axes, ("n_genes", "mito_share")):
-        for name in COLOURS:
+        for name in [c for c in COLOURS if (taken == c).any()]:
             here = shown[taken[shown] == name]
-            if not (taken == name).any(): continue
             ax.scatter(_scaled("total_counts", m["total_counts"].iloc[here]), _scaled(column, m[column].iloc[here]),
                        s=4 if name == "" else 8, c=COLOURS[name], linewidths=0, rasterized=True,
                        label=f"{name or 'stays'} ({(taken == name).sum():,})")
@@ -601,6 +606,18 @@ def scatter(
                markerscale=2.5, title="taken by (cells)", title_fontsize=8)
     fig.suptitle(f"The filters take {(taken != '').sum():,} of {len(m):,} cells", fontsize=11)
     return fig
+
+
+def scatter(
+    adata: ad.AnnData,  # cells x genes with raw counts
+    by: str | None = None,  # column of obs with the samples, for thresholds that differ between them
+    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
+    doublets=None,  # result of `doublets`, or [cells] bool
+    **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
+):
+    "A matplotlib figure: genes, and mitochondrial share, against counts, coloured by the filter that takes a cell."
+    return _draw_scatter(*_look(adata, by, layer, mito, thresholds, doublets))
 
 # %% ../nbs/api/01_qc.ipynb #8b3ab8fb
 def _scrublet(
