@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks bench-core docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -35,6 +35,15 @@ test-notebooks: setup ## run the notebooks only (NB=... for one)
 
 bench-core: setup ## measure quality and speed on the real data sets (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_core.py
+
+bench-k: setup ## compare recommended and true numbers of clusters on the real data sets (SCSMD_DATA_DIR)
+	@$(BIN)/python tools/bench_k.py
+
+bench-read: setup ## time and memory of reading a 20,000 x 20,000 CSV
+	@$(BIN)/python tools/bench_read.py
+
+bench-prep: setup ## time and memory of QC and exploration on 100,000 simulated cells
+	@$(BIN)/python tools/bench_prep.py
 
 docs: setup ## build the site into _docs/ (needs Quarto)
 	@bash tools/docs.sh

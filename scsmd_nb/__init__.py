@@ -7,8 +7,8 @@ Written by hand (nbdev only keeps `__version__` in step). Submodules load when f
 __version__ = "0.1.0"
 
 _SUBMODULES = (
-    "data", "qc", "likelihood", "mdag", "autoencoder", "soft_clustering",
-    "partition", "cellnet", "training", "model", "metrics", "plot", "cli",
+    "data", "readers", "datasets", "qc", "qc_report", "explore", "choose_k", "annotate", "likelihood", "mdag",
+    "autoencoder", "soft_clustering", "partition", "cellnet", "training", "model", "metrics", "plot", "cli",
 )
 _NAMES = {"cluster": "model", "SCSMD": "model"}  # public name -> the submodule that defines it
 
