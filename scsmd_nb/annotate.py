@@ -16,7 +16,7 @@ import pandas as pd
 from .data import get_counts
 from .datasets import info
 
-# %% ../nbs/api/02b_annotate.ipynb #c20f66d6
+# %% ../nbs/api/02b_annotate.ipynb #ccb4a55a
 def marker_scores(
     adata: ad.AnnData,  # cells x genes with raw counts
     genes: list[str],  # genes to score, each by itself
@@ -29,15 +29,16 @@ def marker_scores(
     sc.pp.normalize_total(logged)
     sc.pp.log1p(logged)
     logged.X = logged.X.tocsc()  # whole columns are read below
-    bins, scores = max(1, min(25, logged.n_vars // 20)), {}
+    bins, scores = max(2, min(25, logged.n_vars // 20)), {}
     for gene in genes:
         try: sc.tl.score_genes(logged, [gene], score_name="score", n_bins=bins)
-        except RuntimeError: logged.obs["score"] = logged.X[:, [logged.var_names.get_loc(gene)]].toarray().ravel()  # no controls
+        except RuntimeError:  # no gene is like it, so there is nothing to subtract
+            logged.obs["score"] = logged.X[:, [logged.var_names.get_loc(gene)]].toarray().ravel()
         s = logged.obs["score"].to_numpy(np.float64)
         scores[gene] = (s - s.mean()) / (s.std() or 1)
     return pd.DataFrame(scores, index=adata.obs_names)
 
-# %% ../nbs/api/02b_annotate.ipynb #69dbcec7
+# %% ../nbs/api/02b_annotate.ipynb #776076a7
 def _known_markers(
     markers,  # type -> genes, or the name of a data set
     var_names: pd.Index,  # genes that were measured
@@ -58,11 +59,12 @@ def _known_markers(
                          f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}.{hint}")
     if lost:
         gone = [t for t in markers if t not in left]
-        warnings.warn(f"{len(lost)} of the markers were not measured: {', '.join(lost[:8])}{', ...' if len(lost) > 8 else ''}"
-                      + (f"; without any are {', '.join(gone)}, which no cluster can be." if gone else "."), stacklevel=3)
+        rest = f"; without any are {', '.join(gone)}, which no cluster can be." if gone else "."
+        warnings.warn(f"{len(lost)} of the markers were not measured: {', '.join(lost[:8])}"
+                      f"{', ...' if len(lost) > 8 else ''}{rest}", stacklevel=3)
     return left
 
-# %% ../nbs/api/02b_annotate.ipynb #1939d505
+# %% ../nbs/api/02b_annotate.ipynb #da5b89ac
 def _check_clusters(
     adata: ad.AnnData,  # cells x genes
     key: str,  # column of the clusters
@@ -73,10 +75,11 @@ def _check_clusters(
         raise ValueError(f"there is no column {key!r} in adata.obs. " + (f"Did you mean {near[0]!r}? " if near else "")
                          + "Cluster first (smd.cluster), or pass key= the column with clusters.")
     if n := int(adata.obs[key].isna().sum()):
-        raise ValueError(f"{n} cells have no cluster in adata.obs[{key!r}]. Leave them out first: adata[adata.obs[{key!r}].notna()].copy().")
+        raise ValueError(f"{n} cells have no cluster in adata.obs[{key!r}]. Leave them out first: "
+                         f"adata[adata.obs[{key!r}].notna()].copy().")
     return adata.obs[key].astype(str)
 
-# %% ../nbs/api/02b_annotate.ipynb #9dd0e4c8
+# %% ../nbs/api/02b_annotate.ipynb #dcacc6e8
 def annotate(
     adata: ad.AnnData,  # cells x genes with raw counts and clusters
     markers: dict | str,  # type -> marker genes, or the name of a public data set, such as "osteosarcoma"
@@ -84,7 +87,7 @@ def annotate(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_margin: float = 0.25,  # smallest margin for a name, in standard deviations of a marker's score
 ) -> pd.DataFrame:
-    "One row per cluster: type or 'unsure', nearest and second type, margin; fills obs[key + '_type'] and obs[key + '_type_margin']."
+    "One row per cluster: type or 'unsure', second type, margin; also in obs[key + '_type'], obs[key + '_type_margin']."
     clusters = _check_clusters(adata, key)
     left = _known_markers(markers, adata.var_names)
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)
@@ -97,9 +100,10 @@ def annotate(
         lead = here[best] - here[second]
         margin, error = lead.mean(), lead.std() / np.sqrt(len(lead)) if len(lead) > 1 else np.inf
         sure = margin >= max(min_margin, 2 * error) and here[best].mean() >= min_margin
-        rows[str(cluster)] = {"type": best if sure else "unsure", "cells": len(here), "nearest": best, "score": here[best].mean(),
-                              "second": second, "margin": margin, "margin_error": error}
+        rows[str(cluster)] = {"type": best if sure else "unsure", "cells": len(here), "nearest": best,
+                              "score": here[best].mean(), "second": second, "margin": margin, "margin_error": error}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(key)
     names = pd.Categorical(clusters.map(table["type"]), categories=[*left, "unsure"]).remove_unused_categories()
-    adata.obs = adata.obs.assign(**{f"{key}_type": names, f"{key}_type_margin": clusters.map(table["margin"]).astype(np.float32)})
+    margins = clusters.map(table["margin"]).astype(np.float32)
+    adata.obs = adata.obs.assign(**{f"{key}_type": names, f"{key}_type_margin": margins})
     return table

@@ -83,11 +83,11 @@ def _register(**facts) -> None:
     "Put an entry into the registry."
     DATASETS[facts["name"]] = Dataset(**facts)
 
-# %% ../nbs/api/00b_datasets.ipynb #26a88127
+# %% ../nbs/api/00b_datasets.ipynb #a5a86c78
 _GEO = "https://ftp.ncbi.nlm.nih.gov/geo/series"
 _GEO_PAGE = "https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc="
-_GEO_TERMS = ("not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but says that submitters "
-              "may hold rights")
+_GEO_TERMS = ("not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but says that "
+              "submitters may hold rights")
 _10X = "https://cf.10xgenomics.com/samples/cell-exp"
 _10X_TERMS = "not stated in the files; 10x Genomics' pages name CC BY 4.0 for its data sets (from memory, not verified)"
 
@@ -183,7 +183,7 @@ def _members(
         for member in tar:
             if member.isfile() and fnmatch.fnmatch(member.name, pattern): yield member.name, tar.extractfile(member)
 
-# %% ../nbs/api/00b_datasets.ipynb #aa3515a4
+# %% ../nbs/api/00b_datasets.ipynb #1bd20f1c
 _BLOOD = {"T cells": ("CD3D", "CD3E", "IL7R"), "cytotoxic T cells": ("CD8A", "CD8B"), "NK cells": ("GNLY", "NKG7"),
           "B cells": ("CD79A", "MS4A1"), "CD14+ monocytes": ("CD14", "LYZ"), "FCGR3A+ monocytes": ("FCGR3A", "MS4A7"),
           "dendritic cells": ("FCER1A", "CST3"), "megakaryocytes": ("PPBP", "PF4")}
@@ -195,26 +195,27 @@ _register(
     parser=parse_pbmc4k, citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049 (the platform)",
     species="Homo sapiens", tissue="peripheral blood mononuclear cells", protocol="10x Chromium, v2 chemistry (UMI)",
     cells=4340, types=None,
-    labels="none. Cell Ranger's graph-based clusters in obs['graphclust'] if the analysis file can be had; the scSMD paper "
-           "reports 8 types without a source",
+    labels="none. Cell Ranger's graph-based clusters in obs['graphclust'] if the analysis file can be had; the scSMD "
+           "paper reports 8 types without a source",
     terms=_10X_TERMS, markers=_BLOOD,
-    unverified="the address and layout of pbmc4k_analysis.tar.gz (by analogy with other 10x data sets); that the paper's 8 "
-               "types are these clusters")
+    unverified="the address and layout of pbmc4k_analysis.tar.gz (by analogy with other 10x data sets); that the "
+               "paper's 8 types are these clusters")
 
-# %% ../nbs/api/00b_datasets.ipynb #45a5c0f9
+# %% ../nbs/api/00b_datasets.ipynb #a4624cf1
 def parse_bhattacherjee(
     folder: Path,  # holds GSE124952_expression_matrix.csv.gz and GSE124952_meta_data.csv.gz
 ) -> ad.AnnData:
     "The adult cells x genes, types in obs['cell_type']."
     all_cells = read(_file(folder, "GSE124952_expression_matrix.csv.gz"), cells="columns")
-    obs = pd.read_csv(_file(folder, "GSE124952_meta_data.csv.gz"), index_col=0).rename(columns={"CellType": "cell_type"})
+    obs = pd.read_csv(_file(folder, "GSE124952_meta_data.csv.gz"), index_col=0)
+    obs = obs.rename(columns={"CellType": "cell_type"})
     if missing := sorted(set(all_cells.obs_names) - set(obs.index)):
-        raise ValueError(f"{len(missing)} cells of the matrix are not in the table of cells, the first is {missing[0]}.")
+        raise ValueError(f"{len(missing)} cells of the matrix are not in the table of cells; one is {missing[0]}.")
     obs = obs.loc[all_cells.obs_names]
     adult = (obs["DevStage"] == "Adult").to_numpy()
     return _assemble(all_cells.X[adult], obs.index[adult], all_cells.var_names, obs[adult])
 
-# %% ../nbs/api/00b_datasets.ipynb #df19ade6
+# %% ../nbs/api/00b_datasets.ipynb #1ec6f7f2
 _BRAIN = {"astrocytes": ("Aqp4", "Gja1", "Aldoc"), "oligodendrocytes": ("Mbp", "Plp1", "Mog"),
           "oligodendrocyte precursors": ("Pdgfra", "Cspg4"), "microglia": ("C1qa", "Cx3cr1", "Aif1"),
           "endothelial": ("Cldn5", "Flt1"), "excitatory neurons": ("Slc17a7", "Neurod6"),
@@ -223,20 +224,23 @@ _register(
     name="bhattacherjee", title="Mouse prefrontal cortex, adult", accession="GSE124952", page=f"{_GEO_PAGE}GSE124952",
     files=(File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_expression_matrix.csv.gz"),
            File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_meta_data.csv.gz")),
-    parser=parse_bhattacherjee, citation="Bhattacherjee et al. 2019, Nat Commun 10:4169, doi:10.1038/s41467-019-12054-3",
+    parser=parse_bhattacherjee,
+    citation="Bhattacherjee et al. 2019, Nat Commun 10:4169, doi:10.1038/s41467-019-12054-3",
     species="Mus musculus", tissue="brain, prefrontal cortex", protocol="10x Chromium (UMI)", cells=24822, types=8,
-    labels="CellType of the authors' table: clusters of these counts, named by markers; finer ones in obs['L2_clusters']",
+    labels="CellType of the authors' table: clusters of these counts, named by markers; finer in obs['L2_clusters']",
     terms=_GEO_TERMS, markers=_BRAIN | {"newly formed oligodendrocytes": ("Enpp6", "Bmp4")})
 
-# %% ../nbs/api/00b_datasets.ipynb #ecf433f2
+# %% ../nbs/api/00b_datasets.ipynb #e98d33ca
 def parse_zeisel(
     folder: Path,  # holds expression_mRNA_17-Aug-2014.txt
 ) -> ad.AnnData:
     "Cells x genes, seven types in obs['cell_type'], all other facts about cells in obs."
     path = _file(folder, "expression_mRNA_17-Aug-2014.txt")
-    head = pd.read_csv(path, sep="\t", header=None, nrows=10, dtype=str, index_col=1).iloc[:, 1:].T.rename_axis(columns=None)
+    head = pd.read_csv(path, sep="\t", header=None, nrows=10, dtype=str, index_col=1)
+    head = head.iloc[:, 1:].T.rename_axis(columns=None)
     if "level1class" not in head or "cell_id" not in head:
-        raise ValueError(f"the head of {path.name} lacks cell_id or level1class; its rows are: {', '.join(map(str, head.columns))}.")
+        rows = ", ".join(map(str, head.columns))
+        raise ValueError(f"the head of {path.name} lacks cell_id or level1class; its rows are: {rows}.")
     X, genes, _, _ = _wide(path, sep="\t", drop=1, header=None, skiprows=11)
     if X.shape[1] != len(head): raise ValueError(f"{path.name} describes {len(head)} cells and counts {X.shape[1]}.")
     obs = head.rename(columns={"level1class": "cell_type", "group #": "group", "total mRNA mol": "total_mrna"})
@@ -244,18 +248,22 @@ def parse_zeisel(
         if column in obs: obs[column] = pd.to_numeric(obs[column])
     return _assemble(X.T, obs.pop("cell_id"), genes, obs)
 
-# %% ../nbs/api/00b_datasets.ipynb #bc81cdeb
+# %% ../nbs/api/00b_datasets.ipynb #f62c8c8a
 _register(
-    name="zeisel", title="Mouse somatosensory cortex and hippocampus CA1", accession="GSE60361", page=f"{_GEO_PAGE}GSE60361",
-    files=(File("https://storage.googleapis.com/linnarsson-lab-www-blobs/blobs/cortex/expression_mRNA_17-Aug-2014.txt"),),
+    name="zeisel", title="Mouse somatosensory cortex and hippocampus CA1", accession="GSE60361",
+    page=f"{_GEO_PAGE}GSE60361",
+    files=(File("https://storage.googleapis.com/linnarsson-lab-www-blobs/blobs/cortex/"
+                "expression_mRNA_17-Aug-2014.txt"),),
     parser=parse_zeisel, citation="Zeisel et al. 2015, Science 347:1138-1142, doi:10.1126/science.aaa1934",
-    species="Mus musculus", tissue="brain, somatosensory cortex and hippocampal CA1", protocol="STRT-Seq on Fluidigm C1 (UMI)",
+    species="Mus musculus", tissue="brain, somatosensory cortex and hippocampal CA1",
+    protocol="STRT-Seq on Fluidigm C1 (UMI)",
     cells=3005, types=7,
-    labels="level1class of the authors (7 classes; 47 subclasses in obs['level2class']), by biclustering of these counts. "
-           "The scSMD paper counts 9",
-    terms="not stated in the file; GEO record: " + _GEO_TERMS,
+    labels="level1class of the authors (7 classes; 47 subclasses in obs['level2class']), by biclustering of these "
+           "counts. The scSMD paper counts 9",
+    terms=_GEO_TERMS,
     markers={"interneurons": ("Gad1", "Gad2"), "pyramidal SS": ("Tbr1",), "pyramidal CA1": ("Spink8",),
-             "oligodendrocytes": ("Mbp", "Hapln2"), "microglia": ("Aif1", "C1qa"), "endothelial-mural": ("Cldn5", "Acta2"),
+             "oligodendrocytes": ("Mbp", "Hapln2"), "microglia": ("Aif1", "C1qa"),
+             "endothelial-mural": ("Cldn5", "Acta2"),
              "astrocytes_ependymal": ("Aldoc", "Aqp4")},
     unverified="that the paper's 9 types are the values of 'group #'")
 
@@ -318,12 +326,12 @@ def parse_osteosarcoma(
     "Cells of eleven tumours x genes, the tumour in obs['sample']; no types."
     return _stack({s: read(_file(folder, f"GSE152048_{s}.matrix.tar.gz")) for s in _OS_SAMPLES})
 
-# %% ../nbs/api/00b_datasets.ipynb #7cb6b1f3
+# %% ../nbs/api/00b_datasets.ipynb #ef447bd1
 _register(
     name="osteosarcoma", title="Osteosarcoma, eleven tumours", accession="GSE152048", page=f"{_GEO_PAGE}GSE152048",
     files=tuple(File(f"{_GEO}/GSE152nnn/GSE152048/suppl/GSE152048_{s}.matrix.tar.gz") for s in _OS_SAMPLES),
     parser=parse_osteosarcoma, citation="Zhou et al. 2020, Nat Commun 11:6322, doi:10.1038/s41467-020-20059-6",
-    species="Homo sapiens", tissue="osteosarcoma: primary, recurrent and lung metastases", protocol="10x Chromium (UMI)",
+    species="Homo sapiens", tissue="osteosarcoma: primary, recurrent, lung metastases", protocol="10x Chromium (UMI)",
     cells=100987, types=11,
     labels="none in GEO. smd.annotate.annotate gives clusters a type by the markers below",
     terms=_GEO_TERMS,
@@ -333,12 +341,13 @@ _register(
              "T and NK cells": ("IL7R", "CD3D", "NKG7"), "myeloid": ("CD74", "CD14", "FCGR3A"),
              "fibroblasts": ("COL1A1", "LUM", "DCN"), "pericytes": ("ACTA2", "RGS5"), "MSC": ("CXCL12", "SFRP2", "MME"),
              "myoblasts": ("MYLPF", "MYL1"), "endothelial": ("PECAM1", "VWF")},
-    unverified="the marker list against the publication itself (three public scripts that follow it agree on every gene)")
+    unverified="the marker list against the publication itself (three public scripts that follow it agree on every "
+               "gene)")
 
-# %% ../nbs/api/00b_datasets.ipynb #c3f41473
+# %% ../nbs/api/00b_datasets.ipynb #356b982e
 _SORTED = {"b_cells": "B", "cd14_monocytes": "CD14+ monocyte", "cd34": "CD34+", "cd4_t_helper": "CD4+ helper T",
-           "regulatory_t": "CD4+ regulatory T", "naive_t": "CD4+ naive T", "memory_t": "CD4+ memory T", "cd56_nk": "CD56+ NK",
-           "cytotoxic_t": "CD8+ cytotoxic T", "naive_cytotoxic": "CD8+ naive cytotoxic T"}
+           "regulatory_t": "CD4+ regulatory T", "naive_t": "CD4+ naive T", "memory_t": "CD4+ memory T",
+           "cd56_nk": "CD56+ NK", "cytotoxic_t": "CD8+ cytotoxic T", "naive_cytotoxic": "CD8+ naive cytotoxic T"}
 
 
 def parse_zheng_sorted(
@@ -349,17 +358,18 @@ def parse_zheng_sorted(
     out.obs["cell_type"] = out.obs["sample"].map(_SORTED)
     return out
 
-# %% ../nbs/api/00b_datasets.ipynb #bbcdda7e
+# %% ../nbs/api/00b_datasets.ipynb #4c40b595
 _register(
     name="zheng_sorted", title="Ten sorted populations of blood cells", accession="SRP073767 (10x Genomics)",
     page="https://www.10xgenomics.com/datasets",
     files=tuple(File(f"{_10X}/1.1.0/{n}/{n}_filtered_gene_bc_matrices.tar.gz") for n in _SORTED),
     parser=parse_zheng_sorted, citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049",
-    species="Homo sapiens", tissue="peripheral blood mononuclear cells, sorted", protocol="10x GemCode (UMI)", cells=94655,
-    types=10, labels="the sorted population: independent of the counts, as pure as the sorting", terms=_10X_TERMS,
+    species="Homo sapiens", tissue="peripheral blood mononuclear cells, sorted", protocol="10x GemCode (UMI)",
+    cells=94655, types=10, labels="the sorted population: independent of the counts, as pure as the sorting",
+    terms=_10X_TERMS,
     markers=_BLOOD | {"CD34+": ("CD34", "SPINK2")}, unverified="the number of cells (from memory)")
 
-# %% ../nbs/api/00b_datasets.ipynb #3c8417c8
+# %% ../nbs/api/00b_datasets.ipynb #a5adb723
 def _count_tags(
     t: np.ndarray,  # positive values, corrected for saturation of the tags or not
 ) -> tuple[np.ndarray, int]:
@@ -368,7 +378,8 @@ def _count_tags(
     for K in (4**L for L in range(4, 9)):
         o = -K * np.expm1(-t.astype(np.float64) / K)
         if np.abs(o - np.rint(o)).max() < .02: return np.rint(o), K
-    raise ValueError(f"values are neither whole nor corrected for saturation of 4 to 8 letters, for example {t[t % 1 != 0][0]:.5g}.")
+    raise ValueError("values are neither whole nor corrected for saturation of 4 to 8 letters, for example "
+                     f"{t[t % 1 != 0][0]:.5g}.")
 
 # %% ../nbs/api/00b_datasets.ipynb #1674b049
 def parse_muraro(
@@ -387,18 +398,18 @@ def parse_muraro(
     adata.var["locus"], adata.uns["saturation_undone"] = np.asarray(genes), K
     return adata
 
-# %% ../nbs/api/00b_datasets.ipynb #c10066c9
+# %% ../nbs/api/00b_datasets.ipynb #d4b2b844
 _register(
     name="muraro", title="Human pancreas, four donors", accession="GSE85241", page=f"{_GEO_PAGE}GSE85241",
     files=(File(f"{_GEO}/GSE85nnn/GSE85241/suppl/GSE85241_cellsystems_dataset_4donors_updated.csv.gz"),
-           File("https://s3.amazonaws.com/scrnaseq-public-datasets/manual-data/muraro/cell_type_annotation_Cels2016.csv",
-                needed=False)),
+           File("https://s3.amazonaws.com/scrnaseq-public-datasets/manual-data/muraro/"
+                "cell_type_annotation_Cels2016.csv", needed=False)),
     parser=parse_muraro, citation="Muraro et al. 2016, Cell Syst 3:385-394, doi:10.1016/j.cels.2016.09.002",
     species="Homo sapiens", tissue="pancreas", protocol="CEL-Seq2 (UMI)", cells=3072, types=10,
-    labels="of the authors, published by the Hemberg laboratory: 2,126 cells have one, the others failed quality control",
+    labels="of the authors, published by the Hemberg laboratory: 2,126 cells have one, the others failed their QC",
     terms=_GEO_TERMS, markers=_ISLET,
-    unverified="that the values are corrected for saturation (the parser tests it and stops if not); the number of types "
-               "(from memory); whether the file of types is still on its server")
+    unverified="that the values are corrected for saturation (the parser tests it and stops if not); the number of "
+               "types (from memory); whether the file of types is still on its server")
 
 # %% ../nbs/api/00b_datasets.ipynb #dc88e590
 def parse_segerstolpe(
@@ -420,7 +431,7 @@ def parse_segerstolpe(
     keep = [j for j, g in enumerate(genes) if not g.startswith("ERCC") and g != "eGFP"]
     return _assemble(X.T.tocsr()[:, keep], cells, [genes[j] for j in keep], obs)
 
-# %% ../nbs/api/00b_datasets.ipynb #d7b66b2b
+# %% ../nbs/api/00b_datasets.ipynb #5c5f4683
 _EBI = "https://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/061/E-MTAB-5061/Files"
 _register(
     name="segerstolpe", title="Human pancreas, healthy and type 2 diabetes", accession="E-MTAB-5061",
@@ -428,12 +439,12 @@ _register(
     files=(File(f"{_EBI}/E-MTAB-5061.processed.1.zip"), File(f"{_EBI}/E-MTAB-5061.sdrf.txt")),
     parser=parse_segerstolpe, citation="Segerstolpe et al. 2016, Cell Metab 24:593-607, doi:10.1016/j.cmet.2016.08.020",
     species="Homo sapiens", tissue="pancreas", protocol="Smart-seq2 (reads, no UMI)", cells=3514, types=14,
-    labels="of the authors, for the 2,209 cells that passed their quality control (2 'unclassified' kinds among the 14)",
+    labels="of the authors, for the 2,209 cells that passed their QC (2 'unclassified' kinds among the 14)",
     terms="not stated in the record; EMBL-EBI's terms of use hold", markers=_ISLET,
     unverified="the present address of the files (built by the rule of EBI's server; the old one was "
                "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); the column of donors in the sdrf file")
 
-# %% ../nbs/api/00b_datasets.ipynb #e26b7c7a
+# %% ../nbs/api/00b_datasets.ipynb #a2a1a8b3
 def parse_mouse_bladder(
     folder: Path,  # holds MCA_500more_dge.tar.gz and MCA_CellAssignments.csv
 ) -> ad.AnnData:
@@ -445,9 +456,10 @@ def parse_mouse_bladder(
     table = pd.read_csv(_file(folder, "MCA_CellAssignments.csv"), index_col="Cell.name")
     types = table["Annotation"].reindex(cells).str.replace(r"\(Bladder\)$", "", regex=True)
     keep = types.notna().to_numpy()
-    return _assemble(X.T.tocsr()[keep], np.array(cells)[keep], genes, pd.DataFrame({"cell_type": types[keep].to_numpy()}))
+    obs = pd.DataFrame({"cell_type": types[keep].to_numpy()})
+    return _assemble(X.T.tocsr()[keep], np.array(cells)[keep], genes, obs)
 
-# %% ../nbs/api/00b_datasets.ipynb #b493c9ed
+# %% ../nbs/api/00b_datasets.ipynb #823b12eb
 _register(
     name="mouse_bladder", title="Mouse Cell Atlas, bladder", accession="GSE108097", page=f"{_GEO_PAGE}GSE108097",
     files=(File("https://ndownloader.figshare.com/files/10756798", "MCA_500more_dge.tar.gz"),
@@ -456,8 +468,9 @@ _register(
     species="Mus musculus", tissue="bladder", protocol="Microwell-seq (UMI)", cells=2746, types=16,
     labels="of the authors: clusters of these counts, named by markers",
     terms="not stated in the files (figshare article 5435866)",
-    markers={"epithelial": ("Krt5", "Krt18", "Upk3a"), "stromal": ("Col1a1", "Dpt"), "smooth muscle": ("Acta2", "Myh11"),
-             "endothelial": ("Pecam1", "Ly6c1"), "macrophage": ("C1qa", "Cd74"), "NK cell": ("Nkg7",)},
+    markers={"epithelial": ("Krt5", "Krt18", "Upk3a"), "stromal": ("Col1a1", "Dpt"),
+             "smooth muscle": ("Acta2", "Myh11"), "endothelial": ("Pecam1", "Ly6c1"),
+             "macrophage": ("C1qa", "Cd74"), "NK cell": ("Nkg7",)},
     unverified="cells and types: as in the selection of scDCC (Tian et al. 2021)")
 
 # %% ../nbs/api/00b_datasets.ipynb #5d2f39de
@@ -471,17 +484,18 @@ def parse_cbmc_cite(
     obs = pd.DataFrame({"mouse_share": mouse / np.maximum(total, 1)})
     return _assemble(table.X[:, human], table.obs_names, table.var_names[human].str.removeprefix("HUMAN_"), obs)
 
-# %% ../nbs/api/00b_datasets.ipynb #310a6d23
+# %% ../nbs/api/00b_datasets.ipynb #a96f6c92
 _register(
     name="cbmc_cite", title="Cord blood, CITE-seq (RNA part)", accession="GSE100866", page=f"{_GEO_PAGE}GSE100866",
-    files=(File(f"{_GEO}/GSE100nnn/GSE100866/suppl/GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz"),), parser=parse_cbmc_cite,
-    citation="Stoeckius et al. 2017, Nat Methods 14:865-868, doi:10.1038/nmeth.4380", species="Homo sapiens",
-    tissue="cord blood mononuclear cells, 5 % mouse cells mixed in", protocol="CITE-seq on 10x Chromium (UMI)", cells=8617,
-    types=None, labels="none in GEO; others (scDCC) have published 15 groups", terms=_GEO_TERMS,
+    files=(File(f"{_GEO}/GSE100nnn/GSE100866/suppl/GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz"),),
+    parser=parse_cbmc_cite, citation="Stoeckius et al. 2017, Nat Methods 14:865-868, doi:10.1038/nmeth.4380",
+    species="Homo sapiens",
+    tissue="cord blood mononuclear cells, 5 % mouse cells mixed in", protocol="CITE-seq on 10x Chromium (UMI)",
+    cells=8617, types=None, labels="none in GEO; others (scDCC) have published 15 groups", terms=_GEO_TERMS,
     markers=_BLOOD | {"erythrocytes": ("HBA1", "HBB"), "CD34+": ("CD34", "SPINK2")})
 
-# %% ../nbs/api/00b_datasets.ipynb #d1e68405
-_PAUL = [f"{i}{t}" for i, t in enumerate("Ery Ery Ery Ery Ery Ery MEP Mk GMP GMP DC Baso Baso Mo Mo Neu Neu Eos Lymph".split(), 1)]
+# %% ../nbs/api/00b_datasets.ipynb #82af90b8
+_PAUL = "Ery Ery Ery Ery Ery Ery MEP Mk GMP GMP DC Baso Baso Mo Mo Neu Neu Eos Lymph".split()
 
 
 def parse_paul15(
@@ -493,24 +507,25 @@ def parse_paul15(
     with h5py.File(_file(folder, "paul15.h5")) as f:
         X = sp.csr_matrix(f["data.debatched"][()].T.astype(np.float32))
         text = lambda key: f[key][()].astype(str)
-        genes, cells, informative = (text(f"data.debatched_{k}names") if k else text("info.genes_strings") for k in ("row", "col", ""))
+        genes, cells = text("data.debatched_rownames"), text("data.debatched_colnames")
+        informative = text("info.genes_strings")
         clusters = f["cluster.id"][()].ravel().astype(int)
     genes = [g.split(";")[0] for g in genes]
-    adata = _assemble(X, cells, genes, pd.DataFrame({"cell_type": [_PAUL[i - 1] for i in clusters]}))
+    adata = _assemble(X, cells, genes, pd.DataFrame({"cell_type": [f"{i}{_PAUL[i - 1]}" for i in clusters]}))
     adata.var["informative"] = np.isin(genes, informative)
     return adata
 
-# %% ../nbs/api/00b_datasets.ipynb #67e1b6c8
+# %% ../nbs/api/00b_datasets.ipynb #ed114a1c
 _register(
     name="paul15", title="Mouse myeloid progenitors", accession="GSE72857", page=f"{_GEO_PAGE}GSE72857",
     files=(File("https://falexwolf.de/data/paul15.h5"),), parser=parse_paul15,
     citation="Paul et al. 2015, Cell 163:1663-1677, doi:10.1016/j.cell.2015.11.013", species="Mus musculus",
     tissue="bone marrow, myeloid progenitors", protocol="MARS-seq (UMI)", cells=2730, types=19,
     labels="the authors' own clusters of these counts, on a continuum", terms=_GEO_TERMS + "; the h5 file: not stated",
-    markers={"Ery": ("Hba-a2", "Car2", "Klf1"), "Mk": ("Pf4", "Itga2b"), "Baso": ("Prss34", "Mcpt8"), "Mo": ("Irf8", "Csf1r"),
-             "Neu": ("Elane", "Mpo"), "Eos": ("Prg2",), "DC": ("Cd74", "H2-Aa")})
+    markers={"Ery": ("Hba-a2", "Car2", "Klf1"), "Mk": ("Pf4", "Itga2b"), "Baso": ("Prss34", "Mcpt8"),
+             "Mo": ("Irf8", "Csf1r"), "Neu": ("Elane", "Mpo"), "Eos": ("Prg2",), "DC": ("Cd74", "H2-Aa")})
 
-# %% ../nbs/api/00b_datasets.ipynb #f80bcbf6
+# %% ../nbs/api/00b_datasets.ipynb #3fe5485f
 def parse_young_kidney(
     folder: Path,  # holds tableOfCounts.mtx, tableOfCounts_rowLabels.tsv and tableOfCounts_colLabels.tsv
 ) -> ad.AnnData:
@@ -518,26 +533,30 @@ def parse_young_kidney(
     X = scipy.io.mmread(_file(folder, "tableOfCounts.mtx"))
     genes, cells = (pd.read_csv(_file(folder, f"tableOfCounts_{k}Labels.tsv"), sep="\t") for k in ("row", "col"))
     if X.shape != (len(genes), len(cells)):
-        raise ValueError(f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, its labels are {len(genes)} genes x {len(cells)} cells.")
+        raise ValueError(f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, its labels are {len(genes)} genes x "
+                         f"{len(cells)} cells.")
     adata = _assemble(X.T, cells["DropletID"], genes["Symbol"], cells[["SangerID", "Barcode"]])
     adata.var["gene_ids"] = genes["EnsemblID"].to_numpy()
     return adata
 
-# %% ../nbs/api/00b_datasets.ipynb #f62d300c
+# %% ../nbs/api/00b_datasets.ipynb #d202c985
 _register(
-    name="young_kidney", title="Human kidney: fetal, adult and tumours", accession="EGAS00001002325; Data S1 of the publication",
+    name="young_kidney", title="Human kidney: fetal, adult and tumours",
+    accession="EGAS00001002325; Data S1 of the publication",
     page="https://www.science.org/doi/10.1126/science.aat1699",
     files=tuple(File("", f"tableOfCounts{k}") for k in (".mtx", "_rowLabels.tsv", "_colLabels.tsv")),
     parser=parse_young_kidney, citation="Young et al. 2018, Science 361:594-599, doi:10.1126/science.aat1699",
     species="Homo sapiens", tissue="kidney", protocol="10x Chromium (UMI)", cells=72501, types=None,
-    labels="in Tables S2 and S11 of the supplement (Excel), not read here", terms="not stated in the files; the journal's terms hold",
-    markers={"proximal tubule": ("SLC17A3", "SLC22A7"), "podocytes": ("PODXL", "PTPRO"), "endothelial": ("PECAM1", "VWF"),
+    labels="in Tables S2 and S11 of the supplement (Excel), not read here",
+    terms="not stated in the files; the journal's terms hold",
+    markers={"proximal tubule": ("SLC17A3", "SLC22A7"), "podocytes": ("PODXL", "PTPRO"),
+             "endothelial": ("PECAM1", "VWF"),
              "collecting duct": ("AQP2", "ATP6V1G3"), "macrophages": ("CD68", "CD14"), "T cells": ("CD3D",)},
-    by_hand="on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); unpack it; it holds the "
-            "three files",
+    by_hand="on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); unpack it; it "
+            "holds the three files",
     unverified="the published number counts cells that passed quality control; the file holds more droplets")
 
-# %% ../nbs/api/00b_datasets.ipynb #555a73f0
+# %% ../nbs/api/00b_datasets.ipynb #2232785a
 _NEURONS = ("Canal associated neurons", "Cholinergic neurons", "Ciliated sensory neurons", "Dopaminergic neurons",
             "GABAergic neurons", "Other interneurons", "Oxygen sensory neurons", "Pharyngeal neurons",
             "Touch receptor neurons", "flp-1(+) interneurons")
@@ -552,14 +571,15 @@ def parse_worm_neuron(
     X = scipy.io.mmread(_file(folder, "worm.mtx"))
     genes, cells = (pd.read_csv(_file(folder, f"worm_{k}.csv"), index_col=0) for k in ("genes", "cells"))
     if X.shape != (len(genes), len(cells)):
-        raise ValueError(f"worm.mtx is {X.shape[0]} x {X.shape[1]}, its tables are {len(genes)} genes x {len(cells)} cells.")
+        raise ValueError(f"worm.mtx is {X.shape[0]} x {X.shape[1]}, its tables are {len(genes)} genes x "
+                         f"{len(cells)} cells.")
     obs = cells.rename(columns={"cell.type": "cell_type"})
     keep = obs["cell_type"].isin(_NEURONS).to_numpy()
     if not keep.any(): raise ValueError(f"no cell has one of the types {', '.join(_NEURONS)}.")
     names = genes["symbol"] if "symbol" in genes else genes.index
     return _assemble(X.T.tocsr()[keep], obs.index[keep], names, obs[keep])
 
-# %% ../nbs/api/00b_datasets.ipynb #493077da
+# %% ../nbs/api/00b_datasets.ipynb #c1093594
 _register(
     name="worm_neuron", title="C. elegans larva (L2), neurons", accession="GSE98561", page=f"{_GEO_PAGE}GSE98561",
     files=tuple(File("", n) for n in ("worm.mtx", "worm_cells.csv", "worm_genes.csv")), parser=parse_worm_neuron,
@@ -569,10 +589,10 @@ _register(
     markers={"Touch receptor neurons": ("mec-17", "mec-7"), "GABAergic neurons": ("unc-25", "unc-47"),
              "Cholinergic neurons": ("unc-17", "cha-1"), "Dopaminergic neurons": ("cat-2", "dat-1"),
              "Oxygen sensory neurons": ("gcy-35", "gcy-36"), "Ciliated sensory neurons": ("che-3", "osm-6")},
-    by_hand="fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/Cao_et_al_2017_vignette.RData and run in R: "
-            + _WORM,
-    unverified="names of the ten types and of the columns (from memory); the paper has 42,035 cells of the whole larva, scDCC "
-               "a selection of 4,186 neurons")
+    by_hand="fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/Cao_et_al_2017_vignette.RData and "
+            "run in R: " + _WORM,
+    unverified="names of the ten types and of the columns (from memory); the paper has 42,035 cells of the whole "
+               "larva, scDCC a selection of 4,186 neurons")
 
 # %% ../nbs/api/00b_datasets.ipynb #ac25bfab
 def info(
@@ -584,7 +604,7 @@ def info(
              "cells": d.cells, "types": d.types, "here": _where(d)} for d in DATASETS.values()]
     return pd.DataFrame(rows).astype({"cells": "Int64", "types": "Int64"}).set_index("name")
 
-# %% ../nbs/api/00b_datasets.ipynb #0454cc1e
+# %% ../nbs/api/00b_datasets.ipynb #f6c879c6
 def _nearest(
     name: str,  # what was asked for
     names,  # what there is
@@ -592,7 +612,8 @@ def _nearest(
     "Words that offer the nearest names, or all."
     near = difflib.get_close_matches(name.lower(), {n.lower(): n for n in names}, n=3, cutoff=.5)
     near += [n for n in names if name.lower() in n.lower() and n not in near]
-    return f"Did you mean {' or '.join(map(repr, near[:3]))}?" if near else f"There are: {', '.join(sorted(names)) or 'none'}."
+    if near: return f"Did you mean {' or '.join(map(repr, near[:3]))}?"
+    return f"There are: {', '.join(sorted(names)) or 'none'}."
 
 
 def _entry(
@@ -666,7 +687,7 @@ def _write(
         os.replace(name, path)
     finally: Path(name).unlink(missing_ok=True)
 
-# %% ../nbs/api/00b_datasets.ipynb #1f9168e8
+# %% ../nbs/api/00b_datasets.ipynb #b9a94496
 class _Resume:
     "A downloader for pooch: HTTP, going on where an earlier call was cut off."
 
@@ -704,14 +725,15 @@ class _Resume:
         total = done + int(announced) if announced is not None and not packed else None
         with open(self.part, "ab" if done else "wb") as f:
             _lock(f)
-            with tqdm(desc=Path(url).name, total=total, initial=done, unit="B", unit_scale=True, disable=not self.progress) as bar:
+            with tqdm(desc=Path(url).name, total=total, initial=done, unit="B", unit_scale=True,
+                      disable=not self.progress) as bar:
                 for chunk in answer.raw.stream(2**16, decode_content=packed and not url.endswith((".gz", ".tgz"))):
                     f.write(chunk)
                     bar.update(len(chunk))
             size = f.tell()
         if total is not None and size != total: raise ConnectionError(f"{size:,} of {total:,} bytes came")
 
-# %% ../nbs/api/00b_datasets.ipynb #03334493
+# %% ../nbs/api/00b_datasets.ipynb #a88974ee
 def _lock(
     f,  # open file
 ) -> None:
@@ -732,27 +754,30 @@ def _check_kind(
     "Nothing if the file begins as its name promises; otherwise it is removed and an error says what came instead."
     with open(path, "rb") as f: head = f.read(40)
     wanted = next((m for ending, m in _MAGIC.items() if name.endswith(ending)), None)
-    if head and (wanted is None or head.startswith(wanted)) and not head.lstrip().lower().startswith((b"<html", b"<!doctype")): return
+    page = head.lstrip().lower().startswith((b"<html", b"<!doctype"))
+    if head and not page and (wanted is None or head.startswith(wanted)): return
     what = f"something else, which begins with {head!r}" if head else "0 bytes"
     path.unlink()
     raise ValueError(f"the server sent {what} instead of {name}")
 
-# %% ../nbs/api/00b_datasets.ipynb #3b6708fe
+# %% ../nbs/api/00b_datasets.ipynb #7aa9fabf
 def _by_hand(
     dataset: Dataset,  # entry
     files,  # those that are needed
 ) -> str:
     "What a person has to fetch, from where, and where to put it."
     folder = _raw_dir(dataset)
-    lines = [f"  {f.url or f.name}" + (f"  as {f.name}" if f.url and not f.url.endswith(f"/{f.name}") else "") for f in files]
+    renamed = lambda f: f.url and not f.url.endswith(f"/{f.name}")
+    lines = [f"  {f.url or f.name}" + (f"  as {f.name}" if renamed(f) else "") for f in files]
     how = f"({dataset.by_hand})\n" if dataset.by_hand and not all(f.url for f in files) else ""
-    there = [p.name for p in folder.iterdir() if p.suffix not in (".sha256", ".part", ".tag")] if folder.is_dir() else []
+    there = [p.name for p in folder.glob("*") if p.suffix not in (".sha256", ".part", ".tag")]
     near = [f"  {n[0]} is there: rename it to {f.name} if it is that file\n" for f in files
             if not _find(folder, f.name) and (n := difflib.get_close_matches(f.name, there, n=1, cutoff=.8))]
-    return ("By hand: fetch\n" + "\n".join(lines) + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
+    return ("By hand: fetch\n" + "\n".join(lines)
+            + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
             f"(page: {dataset.page}), then call load({dataset.name!r}) again. SCSMD_CACHE_DIR changes the folder.")
 
-# %% ../nbs/api/00b_datasets.ipynb #e918a4e3
+# %% ../nbs/api/00b_datasets.ipynb #dc1c9a7b
 def _download(
     dataset: Dataset,  # entry
     file: File,  # one of its files
@@ -773,7 +798,7 @@ def _download(
             return
         except requests.HTTPError as e:
             code = e.response.status_code
-            why = "it was moved, renamed or removed" if code in (404, 410) else "the server may be busy; try again later"
+            why = "it was moved, renamed or removed" if code in (404, 410) else "the server may be busy; try later"
             kind = FileNotFoundError if code in (404, 410) else ConnectionError
             raise kind(f"{file.url} cannot be had: the server answered {code} ({why}).{help}") from None
         except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError, ConnectionError): pass
@@ -781,23 +806,25 @@ def _download(
             raise ConnectionError(f"{file.url} cannot be reached: no network, or no such server "
                                   f"({type(e).__name__}).{help}") from None
         except ValueError as e:
-            raise OSError(_altered(file, path) if "hash" in str(e) else f"{file.url}: {e}. Nothing was kept.{help}") from None
-    raise ConnectionError(f"the connection to {file.url} broke three times. What came is kept, and the same call goes on from there "
-                          f"if the server allows it.{help}")
+            if "hash" in str(e): raise OSError(_altered(file, path)) from None
+            raise OSError(f"{file.url}: {e}. Nothing was kept.{help}") from None
+    raise ConnectionError(f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
+                          f"on from there if the server allows it.{help}")
 
-# %% ../nbs/api/00b_datasets.ipynb #4bf10fe5
+# %% ../nbs/api/00b_datasets.ipynb #8b8ab72a
 def _altered(
     file: File,  # as registered
     path: Path,  # where it lies or would lie
 ) -> str:
     "Words for a file that is not what it was."
     if file.sha256:
-        return (f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so it was not kept. Try again; if "
-                "that does not help, the file was replaced.")
-    return (f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one was not kept. "
-            "If its publisher has replaced it and you want the new one, remove that checksum and the file, and call again.")
+        return (f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so it was not kept. "
+                "Try again; if that does not help, the file was replaced.")
+    return (f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one "
+            "was not kept. If its publisher has replaced it and you want the new one, remove that checksum and the file, "
+            "and call again.")
 
-# %% ../nbs/api/00b_datasets.ipynb #f1442f28
+# %% ../nbs/api/00b_datasets.ipynb #c7cf5548
 def _ensure(
     dataset: Dataset,  # entry
     file: File,  # one of its files
@@ -816,9 +843,10 @@ def _ensure(
     try: _download(dataset, file, folder / file.name, progress)
     except OSError as e:
         if file.needed: raise
-        warnings.warn(f"{dataset.name} is read without {file.name}, which could not be fetched: {str(e).splitlines()[0]}", stacklevel=4)
+        warnings.warn(f"{dataset.name} is read without {file.name}, which could not be fetched: "
+                      f"{str(e).splitlines()[0]}", stacklevel=4)
 
-# %% ../nbs/api/00b_datasets.ipynb #1930af4f
+# %% ../nbs/api/00b_datasets.ipynb #96c8144a
 def _check_cache(
     folder: Path,  # where files are to be written
 ) -> None:
@@ -827,10 +855,10 @@ def _check_cache(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder): pass
     except OSError as e:
-        raise PermissionError(f"the cache {folder} cannot be written to: {e.strerror or e}. Set SCSMD_CACHE_DIR to a folder of your "
-                              "own, or change the rights of this one.") from None
+        raise PermissionError(f"the cache {folder} cannot be written to: {e.strerror or e}. Set SCSMD_CACHE_DIR to a "
+                              "folder of your own, or change the rights of this one.") from None
 
-# %% ../nbs/api/00b_datasets.ipynb #8bdee0a3
+# %% ../nbs/api/00b_datasets.ipynb #dd833f9b
 def fetch(
     name: str,  # a data set of the registry; `info()` lists them
     progress: bool = True,  # draw a bar while downloading
@@ -838,7 +866,10 @@ def fetch(
     "The published data set: from the cache, or downloaded, checked, read and cached; what it is, in uns['source']."
     dataset, folder = _entry(name), _raw_dir(_entry(name))
     cached = cache_dir() / f"{name}.h5ad"
-    if cached.is_file(): return read(cached)
+    if cached.is_file():
+        try: return read(cached)
+        except (OSError, ValueError) as e:
+            raise OSError(f"{e} This file of the cache can be made again: remove it and call again.") from e
     _check_cache(folder)
     lacking = [f for f in dataset.files if f.needed and not f.url and not _find(folder, f.name)]
     if lacking:
@@ -846,8 +877,8 @@ def fetch(
     for file in dataset.files: _ensure(dataset, file, progress)
     try: adata = dataset.parser(folder)
     except Exception as e:
-        raise OSError(f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; remove them and call "
-                      f"again to fetch them anew.") from e
+        raise OSError(f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; remove them "
+                      "and call again to fetch them anew.") from e
     adata.uns["source"] = _source(dataset, folder)
     _write(cached, lambda to: adata.write_h5ad(to, compression="gzip"))
     return adata
@@ -859,7 +890,8 @@ def _source(
 ) -> dict:
     "Where the cells come from, in plain text, with the checksum of every file."
     paths = [p for f in dataset.files if (p := _find(folder, f.name))]
-    facts = {k: getattr(dataset, k) for k in ("title", "accession", "page", "citation", "species", "tissue", "protocol", "labels", "terms")}
+    fields = ("title", "accession", "page", "citation", "species", "tissue", "protocol", "labels", "terms")
+    facts = {k: getattr(dataset, k) for k in fields}
     return facts | {"data": dataset.name, "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths)}
 
 # %% ../nbs/api/00b_datasets.ipynb #d4b70269

@@ -537,6 +537,17 @@ def test_a_full_disk_while_caching_leaves_no_half_file(server, cache, monkeypatc
     same(load("zeisel"), cells)
 
 
+def test_a_damaged_file_of_the_cache_says_how_to_mend_it(server, cache, cells):
+    load("zeisel", progress=False)
+    whole = (cache / "zeisel.h5ad").read_bytes()
+    for part in (whole[:len(whole) // 2], b""):
+        (cache / "zeisel.h5ad").write_bytes(part)
+        assert "remove it and call again" in failure(OSError)
+    (cache / "zeisel.h5ad").unlink()
+    same(load("zeisel"), cells)
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("asked, offered", [("zeisl", "'zeisel'"), ("Zeisel", "'zeisel'"), ("baron", "'baron_human'"),
                                             ("osteo", "'osteosarcoma'"), ("nothing like it", "There are: ")])
 def test_unknown_names_offer_the_nearest(asked, offered):
