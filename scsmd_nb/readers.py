@@ -136,7 +136,7 @@ def _kind(
     if kind != "hdf5": return kind
     return "gzip of hdf5" if packed else _hdf5_kind(path)
 
-# %% ../nbs/api/00a_readers.ipynb #a43aa9f2
+# %% ../nbs/api/00a_readers.ipynb #26fc4f8b
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", " ": "space", "|": "bar"}
 
 
@@ -162,12 +162,13 @@ def _delimiter(
     best = max(fit or counts, key=lambda d: sum(counts[d]))
     if given is not None and max(counts[given]) > 1: return given
     if given is None and max(counts[best]) > 1: return best
-    mend = (f"They look separated by {_DELIMITERS[best]}: leave delimiter out or pass {best!r}." if max(counts[best]) > 1
-            else "Tab, comma, semicolon, space and bar do not separate them either: is this a table of counts?")
+    mend = "Tab, comma, semicolon, space and bar do not separate them either: is this a table of counts?"
+    if max(counts[best]) > 1:
+        mend = f"They look separated by {_DELIMITERS[best]}: leave delimiter out or pass {best!r}."
     with_what = "any known delimiter" if given is None else f"delimiter={given!r}"
     raise ValueError(f"{path}: with {with_what} each line is one field (the first begins {first[:40]!r}). {mend}")
 
-# %% ../nbs/api/00a_readers.ipynb #99e5eb27
+# %% ../nbs/api/00a_readers.ipynb #9bff26f1
 def _layout(
     path: Path,  # text table, plain or gzip
     given: str | None = None,  # delimiter, if the caller named it
@@ -179,8 +180,8 @@ def _layout(
             if line.strip(): found.append((number, line))
             if len(found) == 2: break
     if len(found) < 2:
-        raise ValueError(f"{path} has {len(found)} line{'s' * (not found)} with text. A table needs a line of names and "
-                         "at least one row.")
+        raise ValueError(f"{path} has {len(found)} line{'s' * (not found)} with text. A table needs a line of names "
+                         "and at least one row.")
     (at, first), (_, second) = found
     delimiter = _delimiter(path, first, second, given)
     names, n_fields = _split(first, delimiter), len(_split(second, delimiter))
@@ -196,14 +197,14 @@ def _is_number(text: str) -> bool:
     try: return abs(float(text)) < 3.4e38 and "_" not in text
     except ValueError: return False
 
-# %% ../nbs/api/00a_readers.ipynb #9165ceaf
-_CELL_NAME = re.compile(r"(^|[^A-Za-z])[ACGTN]{8,}($|[^A-Za-z])|(cell|barcode|sample|plate)[ _.-]?\d|^(SRR|ERR|GSM)\d{4,}"
-                        r"|[_:][A-P]\d{1,2}$", re.I)
+# %% ../nbs/api/00a_readers.ipynb #63b529c6
+_CELL_NAME = re.compile(r"(^|[^A-Za-z])[ACGTN]{8,}($|[^A-Za-z])|(cell|barcode|sample|plate)[ _.-]?\d|"
+                        r"^(SRR|ERR|GSM)\d{4,}|[_:][A-P]\d{1,2}$", re.I)
 _GENE_ID = re.compile(r"(ENS[A-Z]{0,6}[GT]\d{6,}|WBGene\d+|FBgn\d+|AT[1-5CM]G\d{5}|Y[A-P][LR]\d{3}[WC](-[A-Z])?|"
                       r"gene[ _.-]?\d+)(\.\d+)?", re.I)
 _SYMBOL = re.compile(r"[A-Z]?\d+[A-Z]\d+Rik\d?|[A-Z][A-Z0-9]{1,9}([-./@][A-Z0-9]+)*", re.I)
-_KNOWN_GENE = re.compile(r"(RP[LS]P?\d+[AXYL]?\d*|MT-(ND|CO|CYB|ATP)\d?L?|ACTB|GAPDH|B2M|MALAT1|EEF1A1|TMSB4X|PTPRC|CD\d+[A-Z]?)",
-                         re.I)
+_KNOWN_GENE = re.compile(r"(RP[LS]P?\d+[AXYL]?\d*|MT-(ND|CO|CYB|ATP)\d?L?|ACTB|GAPDH|B2M|MALAT1|EEF1A1|TMSB4X|PTPRC|"
+                         r"CD\d+[A-Z]?)", re.I)
 
 
 def _gene_score(
@@ -214,7 +215,8 @@ def _gene_score(
     stems = {re.sub(r"[\d._-]+$", "", n) for n in names}
     numbered = len(stems) < max(2, len(names) / 10)  # s1, s2, s3, ...: symbols are more varied than that
     cells = [bool(_CELL_NAME.search(n)) for n in names]
-    genes = [not c and bool(_GENE_ID.fullmatch(n) or not numbered and _SYMBOL.fullmatch(n)) for n, c in zip(names, cells)]
+    genes = [not cell and bool(_GENE_ID.fullmatch(n) or not numbered and _SYMBOL.fullmatch(n))
+             for n, cell in zip(names, cells)]
     return (sum(genes) - sum(cells)) / max(len(names), 1), any(_KNOWN_GENE.fullmatch(n) for n in names)
 
 # %% ../nbs/api/00a_readers.ipynb #f2209343
@@ -264,7 +266,7 @@ def _parse(
             raise ValueError(f"{path} cannot be parsed after row {len(rows)}: {' '.join(str(e).split())}") from e
     return rows, sp.vstack(blocks, format="csr")
 
-# %% ../nbs/api/00a_readers.ipynb #fd84a6a1
+# %% ../nbs/api/00a_readers.ipynb #be0baed4
 def _find_fault(
     path: Path,  # text table
     delimiter: str,  # one character
@@ -287,9 +289,9 @@ def _find_fault(
             for column, value in zip(columns, values):
                 if _is_number(value): continue
                 what = repr(value) if value.strip() else "nothing"
-                raise ValueError(f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a "
-                                 "number is needed. Put 0 where nothing was seen, and move columns or rows of text (such as cell "
-                                 "types) to a file of their own.")
+                raise ValueError(f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a number "
+                                 "is needed. Put 0 where nothing was seen, and move columns or rows of text (such as "
+                                 "cell types) to a file of their own.")
 
 # %% ../nbs/api/00a_readers.ipynb #54c1e2d8
 def _check_unique(
@@ -307,7 +309,7 @@ def _check_unique(
         raise ValueError(f"{path}: {len(doubles)} {what} {verb} more than once: {shown}. {mend}")
     if (names == "").any(): raise ValueError(f"{path}: {what} number {np.argmax(names == '') + 1} has no name. {mend}")
 
-# %% ../nbs/api/00a_readers.ipynb #122dca32
+# %% ../nbs/api/00a_readers.ipynb #4c2745ee
 def _say(text: str) -> None:
     "One line on standard error: what was found in the file."
     print(text, file=sys.stderr)
@@ -326,16 +328,18 @@ def _read_table(
     _check_unique(rows, "row", path, mend)
     found, why, sure = _orientation(rows, columns, corner)
     if cells is None and not sure:
-        warnings.warn(f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to be in {found}, "
-                      f"because {why}. If that is wrong, pass cells='{'rows' if found == 'columns' else 'columns'}'; "
-                      f"if right, cells={found!r} silences this.", stacklevel=3)
+        other = "rows" if found == "columns" else "columns"
+        warnings.warn(f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to be in "
+                      f"{found}, because {why}. If that is wrong, pass cells={other!r}; if right, cells={found!r} "
+                      "silences this.", stacklevel=3)
     elif cells is None:
         _say(f"{path.name}: {len(rows):,} rows x {len(columns):,} columns, separated by "
              f"{_DELIMITERS.get(delimiter, repr(delimiter))}; cells in {found} ({why})")
     if (cells or found) == "columns": X, rows, columns = X.T.tocsr(), columns, rows
-    return ad.AnnData(X, obs=pd.DataFrame(index=pd.Index(rows, dtype=str)), var=pd.DataFrame(index=pd.Index(columns, dtype=str)))
+    obs, var = (pd.DataFrame(index=pd.Index(names, dtype=str)) for names in (rows, columns))
+    return ad.AnnData(X, obs=obs, var=var)
 
-# %% ../nbs/api/00a_readers.ipynb #a8ef31ed
+# %% ../nbs/api/00a_readers.ipynb #a9cfd6b7
 _PART = re.compile(r"(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|genes\.tsv|features\.tsv)(\.gz)?", re.I)
 
 
@@ -349,8 +353,8 @@ def _triples(
         part = m["part"].split(".")[0].lower().replace("features", "genes")
         other = found.setdefault(m["prefix"], {}).setdefault(part, path)
         if other != path:
-            raise ValueError(f"{folder} holds both {other.name} and {path.name}, and only one of them can belong to the "
-                             "matrix. Move the other away.")
+            raise ValueError(f"{folder} holds both {other.name} and {path.name}, and only one of them can belong to "
+                             "the matrix. Move the other away.")
     return found
 
 # %% ../nbs/api/00a_readers.ipynb #fd2ccc27
@@ -371,7 +375,7 @@ def _read_mtx(
             raise ValueError(f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
                              "again.") from e
 
-# %% ../nbs/api/00a_readers.ipynb #6eb55c8d
+# %% ../nbs/api/00a_readers.ipynb #6161f501
 def _read_triple(
     files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes"
 ) -> ad.AnnData:
@@ -386,17 +390,17 @@ def _read_triple(
     genes = _columns(files["genes"])
     X = _read_mtx(files["matrix"])
     if X.shape != (len(genes), len(barcodes)):
-        raise ValueError(f"{files['matrix']} has {X.shape[0]:,} rows and {X.shape[1]:,} columns, but {files['genes'].name} "
-                         f"names {len(genes):,} genes and {files['barcodes'].name} {len(barcodes):,} barcodes. The files "
-                         "belong to different samples, or one was cut off.")
+        raise ValueError(f"{files['matrix']} has {X.shape[0]:,} rows and {X.shape[1]:,} columns, but "
+                         f"{files['genes'].name} names {len(genes):,} genes and {files['barcodes'].name} "
+                         f"{len(barcodes):,} barcodes. The files belong to different samples, or one was cut off.")
     _check_unique(barcodes, "barcode", files["barcodes"], "One line per cell is expected.")
-    var = pd.DataFrame({"gene_ids": [g[0].strip() for g in genes], "symbol": [g[min(1, len(g) - 1)].strip() for g in genes]})
+    var = pd.DataFrame({"gene_ids": [g[0].strip() for g in genes], "symbol": [(g + g)[1].strip() for g in genes]})
     if all(len(g) > 2 for g in genes): var["feature_types"] = [g[2].strip() for g in genes]
     _check_unique(var["gene_ids"], "gene identifier", files["genes"], "Identifiers must differ; symbols need not.")
     return ad.AnnData(sp.csr_matrix(X.T, dtype=np.float32), obs=pd.DataFrame(index=pd.Index(barcodes, dtype=str)),
                       var=var.set_index(pd.Index(var["gene_ids"], name=None)))
 
-# %% ../nbs/api/00a_readers.ipynb #458873d7
+# %% ../nbs/api/00a_readers.ipynb #99fdb183
 _IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
 
 
@@ -405,7 +409,7 @@ def _unique_names(
     path: Path,  # for the message
 ) -> None:
     "Makes gene names unique where an identifier in var tells the doubles apart; any other double is an error."
-    mend = f"Read it with scanpy or anndata, call {{}}_names_make_unique() if the doubles are different {{}}, and save it."
+    mend = "Read it with scanpy or anndata, call {}_names_make_unique() if the doubles are different {}, and save it."
     _check_unique(adata.obs_names, "cell", path, mend.format("obs", "cells"))
     doubles = adata.var_names[adata.var_names.duplicated()].unique()
     if len(doubles) and any(key in adata.var and adata.var[key].is_unique for key in _IDS):
@@ -414,7 +418,7 @@ def _unique_names(
         adata.var_names_make_unique()
     _check_unique(adata.var_names, "gene", path, mend.format("var", "genes"))
 
-# %% ../nbs/api/00a_readers.ipynb #4607aa6d
+# %% ../nbs/api/00a_readers.ipynb #2702248e
 def _by_symbol(
     adata: ad.AnnData,  # genes named by identifier, symbols in var["symbol"]
 ) -> ad.AnnData:
@@ -424,11 +428,12 @@ def _by_symbol(
     adata.var_names = pd.Index(symbol.to_numpy(), dtype=str)
     types = adata.var.get("feature_types", pd.Series(dtype=str)).value_counts()
     if len(types) > 1:
-        warnings.warn(f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were kept; "
-                      "take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.", stacklevel=4)
+        warnings.warn(f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
+                      "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
+                      stacklevel=4)
     return adata
 
-# %% ../nbs/api/00a_readers.ipynb #1c9573d5
+# %% ../nbs/api/00a_readers.ipynb #ec96c1a1
 def _join(
     samples: dict[str, ad.AnnData],  # by sample name, genes named by identifier
 ) -> ad.AnnData:
@@ -441,19 +446,19 @@ def _join(
     same = all(a.var_names.equals(lists[0].var_names) for a in lists)
     if not same:
         n = [a.n_vars for a in lists]
-        _say(f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); the union is kept, 0 where not listed")
-    out = ad.concat(samples, label="sample", index_unique="-", join="inner" if same else "outer", merge="same" if same else "first")
-    if not same:  # the union comes sorted, and with the columns of all genes only; the samples' order and tables are better
-        var = pd.concat([a.var for a in lists])
-        var = var[~var.index.duplicated()]
-        out = out[:, var.index].copy()
-        out.var = var
+        _say(f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); the union is kept, 0 where not "
+             "listed")
+    out = ad.concat(samples, label="sample", index_unique="-", join="inner" if same else "outer")
+    var = pd.concat([a.var for a in lists]).groupby(level=0, sort=False).first()  # what the first sample says of a gene
+    out = out[:, var.index].copy()
+    out.var = var
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
-# %% ../nbs/api/00a_readers.ipynb #aac59086
-_GENERIC = re.compile(r"(filtered|raw)([_-].*)?|outs?|matrix|matrices|count|counts|gene|genefull|solo\.out|data|mtx|10x|hg\d\d.*|grch.*|"
-                      r"mm\d\d?.*|grcm.*|refdata.*", re.I)
+# %% ../nbs/api/00a_readers.ipynb #9bf506c6
+_GENERIC = re.compile(r"(filtered|raw)([_-].*)?|outs?|matrix|matrices|counts?|gene|genefull|solo\.out|data|mtx|10x|"
+                      r"hg\d\d.*|grch.*|mm\d\d?.*|grcm.*|refdata.*", re.I)
+_H5_NAME = re.compile(r"(filtered|raw)?_?(feature|gene)_bc_matri(x|ces)(_h5)?|\.h5$", re.I)
 _TAR_NAME = re.compile(r"([._-]?matrix)?\.(tar\.gz|tgz|tar)$", re.I)
 
 
@@ -467,11 +472,11 @@ def _sample_name(
     telling = [_TAR_NAME.sub("", p) for p in parts if not _GENERIC.fullmatch(_TAR_NAME.sub("", p))]
     return telling[-1] if telling else _TAR_NAME.sub("", fallback)
 
-# %% ../nbs/api/00a_readers.ipynb #20b62f0c
+# %% ../nbs/api/00a_readers.ipynb #2ed2694e
 def _find_samples(
     folder: Path,  # looked through with all folders below it
 ) -> list[tuple[tuple[str, ...], str, dict[str, Path] | Path]]:
-    "For each 10x sample: folders on the way, prefix, and its files (a triple, or one HDF5 file where there are no triples)."
+    "For each 10x sample: folders on the way, prefix, and its triple (or one HDF5 file where there are no triples)."
     triples, h5 = [], []
     for at, below, names in os.walk(folder):
         below.sort()
@@ -481,7 +486,7 @@ def _find_samples(
         for name in sorted(n for n in names if n.endswith(".h5") and not n.startswith(".")):
             try: is_10x = _hdf5_kind(Path(at, name)) == "10x h5"
             except OSError: is_10x = "matrix" in name  # damaged, but meant: reading it will say so
-            if is_10x: h5.append((parts, re.sub(r"(filtered|raw)?_?(feature|gene)_bc_matri(x|ces)(_h5)?|\.h5$", "", name), Path(at, name)))
+            if is_10x: h5.append((parts, _H5_NAME.sub("", name), Path(at, name)))
     found = [t for t in triples if "matrix" in t[2]] or h5 or triples
 
     def raw(sample):
@@ -492,7 +497,7 @@ def _find_samples(
         found = [s for s in found if not raw(s)]
     return found
 
-# %% ../nbs/api/00a_readers.ipynb #15807769
+# %% ../nbs/api/00a_readers.ipynb #385de15f
 def _read_folder(
     folder: Path,  # looked through with all folders below it
     path: Path,  # what the caller named, for messages and as the last resort for a name
@@ -503,9 +508,9 @@ def _read_folder(
     if not found:
         names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise FileNotFoundError(f"{path} holds no 10x sample: no matrix.mtx with barcodes.tsv and genes.tsv or features.tsv "
-                                f"(each with or without .gz and prefix). It holds {shown or 'no files'}. Other files are "
-                                "read one at a time, by their own path.")
+        raise FileNotFoundError(f"{path} holds no 10x sample: no matrix.mtx with barcodes.tsv and genes.tsv or "
+                                f"features.tsv (each with or without .gz and prefix). It holds {shown or 'no files'}. "
+                                "Other files are read one at a time, by their own path.")
     samples = {}
     for parts, prefix, files in found:
         name = _sample_name(parts, prefix, path.name)
@@ -516,7 +521,7 @@ def _read_folder(
          f"{', ...' if len(samples) > 8 else ''})")
     return _join(samples)
 
-# %% ../nbs/api/00a_readers.ipynb #79abeb5f
+# %% ../nbs/api/00a_readers.ipynb #69854207
 def _read_10x_h5(
     path: Path,  # 10x HDF5 file, version 2 or 3
 ) -> ad.AnnData:
@@ -530,26 +535,27 @@ def _read_10x_h5(
             warnings.simplefilter("ignore")  # "names are not unique": dealt with by the caller
             parts = [sc.read_10x_h5(path, genome=g, gex_only=False) for g in genomes or [None]]
     except Exception as e:
-        raise OSError(f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or write "
-                      f"it again. The reader said: {e}") from e
+        raise OSError(f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
+                      f"write it again. The reader said: {e}") from e
     for part, genome in zip(parts, genomes):
         if len(genomes) > 1: part.var["genome"] = genome
     for part in parts:
         part.var["symbol"] = part.var_names
-        part.var_names = pd.Index(part.var["probe_ids" if "probe_ids" in part.var else "gene_ids"].to_numpy(), dtype=str)
+        ids = part.var["probe_ids" if "probe_ids" in part.var else "gene_ids"]
+        part.var_names = pd.Index(ids.to_numpy(), dtype=str)
         _check_unique(part.obs_names, "barcode", path, "One column per cell is expected.")
         _check_unique(part.var_names, "gene identifier", path, "Identifiers must differ; symbols need not.")
     out = parts[0] if len(parts) == 1 else ad.concat(parts, axis="var", merge="first")
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
-# %% ../nbs/api/00a_readers.ipynb #1852c7f2
+# %% ../nbs/api/00a_readers.ipynb #a4937671
 def _counts_as_csr(X):
     "X as CSR float32 if it holds counts; otherwise as it is."
     if X is None or X.dtype.kind not in "uif" or not (sp.issparse(X) or isinstance(X, np.ndarray)): return X
     for start in range(0, max(1, X.shape[0]), 4096):
         v = X.data if sp.issparse(X) else X[start:start + 4096]
-        if v.size and not (np.isfinite(v).all() and v.min() >= 0 and v.max() <= 2**24 and (v == np.rint(v)).all()): return X
+        if not (np.isfinite(v).all() and ((v >= 0) & (v <= 2**24) & (v == np.rint(v))).all()): return X
         if sp.issparse(X): break
     X = sp.csr_matrix(X, dtype=np.float32)
     X.sum_duplicates()
@@ -567,11 +573,15 @@ def _read_anndata(
         size = f"{_size(path)}" if path.is_file() else "a folder"
         raise OSError(f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another kind. "
                       f"Download or write it again. The reader said: {e}") from e
-    if not isinstance(out, ad.AnnData): raise OSError(f"{path} cannot be read as AnnData: it holds {type(out).__name__}.")
+    if not isinstance(out, ad.AnnData): raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
     out.X = _counts_as_csr(out.X)
     return out
 
-# %% ../nbs/api/00a_readers.ipynb #cbf48dbf
+# %% ../nbs/api/00a_readers.ipynb #ce075ab6
+_LOOM_CELLS = ("CellID", "cell_id", "obs_names", "barcode", "barcodes", "cell_names")
+_LOOM_GENES = ("Gene", "gene", "var_names", "gene_names", "Accession")
+
+
 def _read_loom(
     path: Path,  # a loom file
 ) -> ad.AnnData:
@@ -580,28 +590,29 @@ def _read_loom(
 
     try: import loompy  # noqa: F401
     except ImportError as e:
-        raise ImportError(f"reading {path.name} needs the package loompy, which is not installed: pip install loompy") from e
+        raise ImportError(f"reading {path.name} needs the package loompy, which is missing: pip install loompy") from e
     try: from anndata.io import read_loom
     except ImportError: from anndata import read_loom
 
     with h5py.File(path, "r") as f: columns, rows = list(f["col_attrs"]), list(f["row_attrs"])
-    cell = next((k for k in ("CellID", "cell_id", "obs_names", "barcode", "barcodes", "cell_names") if k in columns), None)
-    gene = next((k for k in ("Gene", "gene", "var_names", "gene_names", "Accession") if k in rows), None)
+    cell = next((k for k in _LOOM_CELLS if k in columns), None)
+    gene = next((k for k in _LOOM_GENES if k in rows), None)
     if cell is None or gene is None:
-        raise ValueError(f"{path} does not name its {'cells (col_attrs/CellID' if cell is None else 'genes (row_attrs/Gene'}); "
-                         f"it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. Add the names with loompy.")
+        what = "cells (col_attrs/CellID)" if cell is None else "genes (row_attrs/Gene)"
+        raise ValueError(f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. "
+                         "Add the names with loompy.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names are checked by the caller
-            out = read_loom(path, sparse=True, X_name="", obs_names=cell, var_names=gene, dtype="float32", validate=False)
+            out = read_loom(path, sparse=True, X_name="", obs_names=cell, var_names=gene, validate=False)
     except Exception as e:
-        raise OSError(f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write it "
-                      f"again. The reader said: {e}") from e
+        raise OSError(f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write "
+                      f"it again. The reader said: {e}") from e
     out.obs_names, out.var_names = out.obs_names.astype(str).rename(None), out.var_names.astype(str).rename(None)
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
-# %% ../nbs/api/00a_readers.ipynb #63c94842
+# %% ../nbs/api/00a_readers.ipynb #0d746c58
 def _check_members(
     members: list[tarfile.TarInfo],  # everything in the archive
     path: Path,  # the archive, for the message
@@ -614,10 +625,11 @@ def _check_members(
         elif ".." in parts: what = "a path that leaves the archive's folder"
         elif not (m.isfile() or m.isdir()): what = "neither a file nor a folder, but a device or pipe"
         else: continue
-        raise ValueError(f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, and nothing "
-                         "was unpacked. If you trust its source, unpack it by hand in an empty folder and read that.")
+        raise ValueError(f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, and "
+                         "nothing was unpacked. If you trust its source, unpack it by hand in an empty folder and "
+                         "read that.")
 
-# %% ../nbs/api/00a_readers.ipynb #d635ab7e
+# %% ../nbs/api/00a_readers.ipynb #c60e4e65
 def _unpack(
     path: Path,  # tar, plain or gzip
     into: Path,  # empty folder
@@ -632,8 +644,8 @@ def _unpack(
         _check_members(members, path)
         need, free = sum(m.size for m in members), shutil.disk_usage(into).free
         if need > free:
-            raise OSError(f"{path} unpacks to {need / 1e9:.1f} GB, and {into} has {free / 1e9:.1f} GB left. Free some space, "
-                          "or set TMPDIR to a folder on a larger disk.")
+            raise OSError(f"{path} unpacks to {need / 1e9:.1f} GB, and the disk for temporary files has "
+                          f"{free / 1e9:.1f} GB left. Free some space, or set TMPDIR to a folder on a larger disk.")
         safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(into, members, **safe)
     for inner in sorted(p for p in into.rglob("*") if p.is_file() and re.search(r"\.(tar(\.gz)?|tgz)$", p.name, re.I)):
@@ -645,7 +657,7 @@ def _unpack(
         inner.unlink()
         below.rename(inner)
 
-# %% ../nbs/api/00a_readers.ipynb #aaca43aa
+# %% ../nbs/api/00a_readers.ipynb #d3da998c
 def _check_there(path: Path) -> None:
     "Nothing if the path exists; otherwise a FileNotFoundError with the nearest name beside it."
     if path.exists(): return
@@ -667,7 +679,7 @@ def _read_kind(
     if kind == "10x mtx":
         triples = [t for t in _triples(path.parent).values() if t.get("matrix") == path]
         if not triples:
-            raise ValueError(f"{path.name} is a matrix without names, and its name does not end in matrix.mtx or matrix.mtx.gz, "
+            raise ValueError(f"{path.name} is a matrix without names, and does not end in matrix.mtx or matrix.mtx.gz, "
                              "so barcodes and genes cannot be found beside it. Rename the three files as 10x does.")
         return _by_symbol(_read_triple(triples[0]))
     with tempfile.TemporaryDirectory(prefix="scsmd_") as tmp:
@@ -682,35 +694,37 @@ def _read_kind(
             if type(e) not in (OSError, ValueError, FileNotFoundError) or tmp not in str(e): raise
             raise type(e)(str(e).replace(tmp, str(path))) from e
 
-# %% ../nbs/api/00a_readers.ipynb #3c24fdae
+# %% ../nbs/api/00a_readers.ipynb #02d51cd4
 def read(
     path: str | Path,  # file or folder: text table, 10x folder, 10x HDF5, h5ad, loom, zarr, or a tar of 10x samples
-    cells: str | None = None,  # for text tables, where the cells are: "rows" or "columns"; None: detected, and said aloud
-    delimiter: str | None = None,  # for text tables, the character between fields; None: detected
+    cells: str | None = None,  # text tables: where the cells are, "rows" or "columns"; None: detected, and said aloud
+    delimiter: str | None = None,  # text tables: the character between fields; None: detected
 ) -> ad.AnnData:
-    "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples; or an error with the mend."
+    "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples."
     path = Path(path).expanduser()
-    if cells not in (None, "rows", "columns"): raise ValueError(f"cells={cells!r} must be 'rows', 'columns' or None (detected).")
+    if cells not in (None, "rows", "columns"):
+        raise ValueError(f"cells={cells!r} must be 'rows', 'columns' or None (detected).")
     with _explain(path):
         _check_there(path)
         kind = _kind(path)
         if kind == "text table": out = _read_table(path, cells, delimiter)
         elif cells is not None or delimiter is not None:
-            raise ValueError(f"cells and delimiter are for text tables, and {path.name} is not one (kind: {kind}). Leave them out.")
+            raise ValueError(f"cells and delimiter are for text tables, and {path.name} is not one (kind: {kind}). "
+                             "Leave them out.")
         else: out = _read_kind(path, kind)
     if 0 in out.shape:
-        raise ValueError(f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. Check the "
-                         "program or the filter that wrote it.")
+        raise ValueError(f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. "
+                         "Check the program or the filter that wrote it.")
     _unique_names(out, path)
     if sp.issparse(out.X): out.X.sort_indices()
     out.uns.setdefault("source", {"file": path.name, "format": kind})
     return out
 
-# %% ../nbs/api/00a_readers.ipynb #2f88e89f
+# %% ../nbs/api/00a_readers.ipynb #aad06c05
 def _texts(values: np.ndarray) -> list[str]:
     "Numbers as text: whole numbers without a point, others with the fewest digits that give the same float32."
-    if (values == np.rint(values)).all() and np.abs(values).max(initial=0) < 2**53: return values.astype(np.int64).astype(str).tolist()
-    return values.astype(np.float32).astype(str).tolist()
+    whole = (values == np.rint(values)).all() and np.abs(values).max(initial=0) < 2**53
+    return values.astype(np.int64 if whole else np.float32).astype(str).tolist()
 
 
 def _write_rows(
@@ -723,7 +737,8 @@ def _write_rows(
         block = adata.X[start:start + 1000]
         X = sp.csr_matrix(block.toarray() if hasattr(block, "toarray") else np.asarray(block))
         if not np.isfinite(X.data).all():
-            raise ValueError(f"X holds values that are not finite in rows {start} to {start + X.shape[0] - 1}. Replace them first.")
+            raise ValueError(f"X holds values that are not finite in rows {start} to {start + X.shape[0] - 1}. "
+                             "Replace them first.")
         texts = _texts(X.data)
         for i, name in enumerate(adata.obs_names[start:start + 1000]):
             row = ["0"] * adata.n_vars
@@ -731,7 +746,7 @@ def _write_rows(
             csv.writer(f, lineterminator=",").writerow([name])
             f.write(",".join(row) + "\n")
 
-# %% ../nbs/api/00a_readers.ipynb #ea0a2647
+# %% ../nbs/api/00a_readers.ipynb #7ab02a41
 def write_csv(
     adata: ad.AnnData,  # cells x genes; X is written
     path: str | Path,  # ends in .csv or .csv.gz; an existing file is replaced
@@ -739,7 +754,7 @@ def write_csv(
     "Writes X as a table with cells in rows and genes in columns, whole or not at all; returns the path."
     path = Path(path).expanduser()
     if not re.search(r"\.csv(\.gz)?$", path.name, re.I):
-        raise ValueError(f"{path.name} must end in .csv or .csv.gz. For h5ad call adata.write_h5ad({path.stem + '.h5ad'!r}).")
+        raise ValueError(f"{path.name} must end in .csv or .csv.gz. For h5ad call adata.write_h5ad(path).")
     if not path.parent.is_dir(): raise FileNotFoundError(f"there is no folder {path.parent}. Make it first.")
     if adata.X is None: raise ValueError("adata.X is empty (None), so there is nothing to write.")
     for names, what in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
