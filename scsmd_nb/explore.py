@@ -277,7 +277,7 @@ def loadings(
     plt.close(fig)
     return fig
 
-# %% ../nbs/api/02_explore.ipynb #b55caf6e
+# %% ../nbs/api/02_explore.ipynb #6dcdfc90
 def _draw_scores(
     ax,  # matplotlib axes
     adata: ad.AnnData,  # with the slots of `pca`
@@ -291,10 +291,9 @@ def _draw_scores(
     S, ratio = np.asarray(adata.obsm["X_pca"])[:, :n_comps], adata.uns["pca"]["variance_ratio"][:n_comps]
     S = (S / np.maximum(S.std(0), 1e-12))[cells]
     x = np.arange(1, n_comps + 1) + rng.uniform(-0.38, 0.38, S.shape)
-    many = None if values is None else values.iloc[np.repeat(cells, n_comps)]
-    many = None if many is None else pd.Series(many.array, name=values.name)
-    _dots(ax, np.column_stack([x.ravel(), S.ravel()]), many, float(np.clip((2000 if small else 4000) / len(cells), 1, 8)),
-          legend=not small)
+    many = None if values is None else pd.Series(values.iloc[np.repeat(cells, n_comps)].array, name=values.name)
+    size = float(np.clip((2000 if small else 4000) / len(cells), 1, 8))
+    _dots(ax, np.column_stack([x.ravel(), S.ravel()]), many, size, legend=not small)
     names = [f"{k + 1}" if small else f"{k + 1}\n{100 * r:.1f}" for k, r in enumerate(ratio)]
     ax.set_xticks(range(1, n_comps + 1), names, fontsize="small")
     ax.set(xlabel="principal component" + ("" if small else ", and % of the variance it explains"),
