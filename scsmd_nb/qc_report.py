@@ -45,14 +45,14 @@ def _space(
     X = log_normalize(counts)[:, select_genes(counts, 1000)]
     return sc.pp.pca(X, n_comps=min(20, min(X.shape) - 1), random_state=random_state)
 
-# %% ../nbs/api/01a_qc_report.ipynb #cd2371ca
+# %% ../nbs/api/01a_qc_report.ipynb #604d186d
 def _cluster_sums(
     counts: sp.csr_matrix,  # [cells, genes]
     clusters: np.ndarray,  # [cells] 0 to K - 1
     cells: np.ndarray,  # [cells] True for those to be used
     n_clusters: int,  # K
 ) -> tuple[np.ndarray, np.ndarray]:
-    "Counts of each gene in each cluster [K, genes], and how many there would be if all clusters had the common mixture."
+    "Counts of each gene in each cluster [K, genes], and as many as the common mixture of all cells would give."
     at = np.flatnonzero(cells)
     member = sp.csr_matrix((np.ones(len(at), np.float32), (clusters[at], at)), shape=(n_clusters, len(clusters)))
     total = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
@@ -77,14 +77,14 @@ def _ambient(
     share = seen2[cluster[genes], genes].sum() / due2[cluster[genes], genes].sum()
     return (float(share) if share <= 0.5 else float("nan")), genes
 
-# %% ../nbs/api/01a_qc_report.ipynb #e95f341c
+# %% ../nbs/api/01a_qc_report.ipynb #281a859b
 def ambient(
     adata: ad.AnnData,  # cells x genes with raw counts
     layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     n_clusters: int = 10,  # rough clusters in which genes may be off
     random_state: int = 0,  # seed
 ) -> dict:
-    "share: of all counts, how many may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
+    "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
     return _ambient_of(get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state)
 
 
@@ -122,7 +122,7 @@ def _mixing_score(
     free = (len(Z) - np.bincount(codes)[codes]) / (len(Z) - 1)
     return (codes[near] != codes[:, None]).mean(1) / free
 
-# %% ../nbs/api/01a_qc_report.ipynb #ba9dc229
+# %% ../nbs/api/01a_qc_report.ipynb #b6c5d15c
 def mixing(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str,  # column of obs with the samples
@@ -143,14 +143,16 @@ def _mixing_of(
 ) -> pd.Series:
     "What `mixing` returns."
     names = sorted(set(groups))
-    if len(names) < 2: raise ValueError(f"obs[{by!r}] holds one sample only, {names[0]!r}, so there is nothing to mix with.")
+    if len(names) < 2:
+        raise ValueError(f"obs[{by!r}] holds one sample only, {names[0]!r}, so there is nothing to "
+                                        f"mix with.")
     drawn = _some(counts.shape[0], random_state)
     drawn = drawn[np.diff(counts.indptr)[drawn] > 0]
     if len(set(groups[drawn])) < 2: return pd.Series(np.nan, index=pd.Index(names, name="sample"), name="mixing")
     score = pd.Series(_mixing_score(_space(counts[drawn], random_state), groups[drawn], n_neighbors))
     return score.groupby(groups[drawn]).mean().reindex(names).rename("mixing").rename_axis("sample")
 
-# %% ../nbs/api/01a_qc_report.ipynb #3ce8eee4
+# %% ../nbs/api/01a_qc_report.ipynb #2d075f73
 def _filter_rows(
     tests: list[tuple],  # from qc._cell_tests
     taken: np.ndarray,  # [cells] filter that takes each cell, or empty
@@ -186,8 +188,9 @@ def _facts(
     m = _metrics(counts, adata.obs_names, mask)
     tests = _cell_tests(m, thresholds, groups, _called(adata, doublets))
     taken = _taken(tests, adata.n_obs)
-    out = {"metrics": m, "groups": groups, "thresholds": thresholds, "taken": taken, "mito": adata.var_names[mask].tolist(),
-           "filters": _filter_rows(tests, taken), "shape": adata.shape, "genes_left": 0, "min_cells": min_cells, "by": by}
+    out = {"metrics": m, "groups": groups, "thresholds": thresholds, "taken": taken, "shape": adata.shape,
+           "mito": adata.var_names[mask].tolist(), "filters": _filter_rows(tests, taken), "genes_left": 0,
+           "min_cells": min_cells, "by": by}
     if (taken == "").any():
         try: out["genes_left"] = int(_choose_genes(counts, taken == "", min_cells)[0].sum())
         except ValueError: pass
@@ -202,7 +205,7 @@ def _facts(
     out["doublets"] = doublets["doublet_score"].to_numpy() if isinstance(doublets, pd.DataFrame) else None
     return out
 
-# %% ../nbs/api/01a_qc_report.ipynb #a7423b07
+# %% ../nbs/api/01a_qc_report.ipynb #8ac4725f
 def _warnings_about_samples(
     facts: dict,  # from `_facts`
 ) -> list[str]:
@@ -210,13 +213,16 @@ def _warnings_about_samples(
     if (s := facts.get("samples")) is None or len(s) < 2: return []
     out, lost = [], 1 - s["left"] / s["cells"]
     for name in s.index[(lost > 0.3) & (lost > 2 * lost.median())]:
-        out.append(f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample {lost.median():.0%}. It may have "
-                   "failed, or the thresholds do not fit it: qc.mad_thresholds(adata, by=...) sets them for each sample.")
+        out.append(f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample {lost.median():.0%}. It "
+                   f"may have "
+                   "failed, or the thresholds do not fit it: qc.mad_thresholds(adata, by=...) sets them for each "
+                   "sample.")
     apart = s.index[s.get("mixing", pd.Series(1, s.index)) < 0.5]
     if len(apart):
         shown = ", ".join(f"{n!r} ({s.loc[n, 'mixing']:.2f})" for n in apart[:6]) + (", ..." if len(apart) > 6 else "")
         out.append(f"{len(apart)} of {len(s)} samples lie apart from the others (mixing score below 0.5; 1 is mixed "
-                   f"freely): {shown}. If the samples were meant to be alike, this is a batch effect: correct it before "
+                   f"freely): {shown}. If the samples were meant to be alike, this is a batch effect: correct it "
+                   f"before "
                    "clustering. If they differ in tissue, condition or cell types, it is expected.")
     return out
 
@@ -233,13 +239,15 @@ def find_warnings(
     if lost > 0.5:
         who = ", ".join(f"{r['filter']} took {r['removed']:,}" for _, r in rows.iterrows() if r["removed"])
         what = "No cell survives" if lost == 1 else f"The filters take {lost:.0%} of the cells"
-        out.append(f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: compare them with the "
+        out.append(f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: compare them "
+                   f"with the "
                    "figures below.")
     if not facts["mito"] and facts["thresholds"]["max_mito"] is not None:
         words = no_mito_words(adata, facts["thresholds"]["max_mito"])
         out.append(words[:1].upper() + words[1:])
     if facts["ambient"]["share"] > 0.1:
-        out.append(f"Up to {facts['ambient']['share']:.0%} of the counts may be ambient RNA: genes that should be off in a "
+        out.append(f"Up to {facts['ambient']['share']:.0%} of the counts may be ambient RNA: genes that should be "
+                   f"off in a "
                    f"group of cells are not ({', '.join(facts['ambient']['genes'][:5])}). Consider a correction with "
                    "SoupX, CellBender or DecontX on the raw droplets.")
     called = facts["doublets"] is not None and (taken == "doublets").mean()
@@ -248,11 +256,11 @@ def find_warnings(
                    "histogram of scores: the threshold may lie in the wrong place.")
     return out + _warnings_about_samples(facts)
 
-# %% ../nbs/api/01a_qc_report.ipynb #67dd7812
+# %% ../nbs/api/01a_qc_report.ipynb #107cbf9a
 def _html_table(
     df: pd.DataFrame,  # what to show; its index is not shown
 ) -> str:
-    "An HTML table, every text escaped: numbers to the right, shares with three digits, a dash where there is no number."
+    "An HTML table, every text escaped; numbers to the right, with three digits; a dash where there is none."
     def cell(v):
         if isinstance(v, (float, np.floating)):
             shown = "&ndash;" if np.isnan(v) else f"{v:,.0f}" if abs(v) >= 100 or v == int(v) else f"{v:.3g}"
@@ -274,18 +282,21 @@ def _inline(
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
-# %% ../nbs/api/01a_qc_report.ipynb #52560aa7
+# %% ../nbs/api/01a_qc_report.ipynb #b687fc77
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 960px; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 960px; margin: 2em auto;
+       padding: 0 1em; }
 h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
 .small { color: #595959; font-size: .9em; } .wide { overflow-x: auto; } img { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: .6em 0; } th, td { padding: .25em .8em; border-bottom: 1px solid #e4e4e4; text-align: left; }
+table { border-collapse: collapse; margin: .6em 0; }
+th, td { padding: .25em .8em; border-bottom: 1px solid #e4e4e4; text-align: left; }
 th { border-bottom: 2px solid #999; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.warn { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .5em 1em; margin: .6em 0; overflow-wrap: anywhere; }
-.good { border-left: 4px solid #009E73; background: #eef8f4; padding: .5em 1em; } pre { background: #f5f5f5; padding: .8em; overflow-x: auto; }
+.warn { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .5em 1em; overflow-wrap: anywhere; }
+.good { border-left: 4px solid #009E73; background: #eef8f4; padding: .5em 1em; }
+pre { background: #f5f5f5; padding: .8em; overflow-x: auto; }
 </style></head><body>
 <h1>$title</h1>
 <p class="small">$stamp</p>
@@ -306,12 +317,13 @@ def _doublet_figure(
     ok = np.isfinite(scores)
     ax.hist([scores[ok & ~called], scores[ok & called]], bins=25, stacked=True, color=["#9A9A9A", "#009E73"],
             label=[f"single ({(ok & ~called).sum():,})", f"doublet ({called.sum():,})"])
-    ax.set(xlabel="doublet score (share of simulated doublets, corrected for their rate)", ylabel="cells", yscale="symlog")
+    ax.set(xlabel="doublet score (share of simulated doublets, corrected for their rate)", ylabel="cells",
+           yscale="symlog")
     ax.legend(frameon=False)
     fig.suptitle(f"Scrublet calls {called.sum():,} of {len(called):,} cells doublets", fontsize=11)
     return fig
 
-# %% ../nbs/api/01a_qc_report.ipynb #27d025c2
+# %% ../nbs/api/01a_qc_report.ipynb #032ce58f
 def _call(
     facts: dict,  # from `_facts`
 ) -> str:
@@ -319,7 +331,8 @@ def _call(
     given = {name: t for name, t in facts["thresholds"].items() if t != DEFAULTS[name]}
     if facts["min_cells"] != 3: given["min_cells"] = facts["min_cells"]
     if facts["by"] is not None: given["by"] = facts["by"]
-    args = [f"{name}={t!r}" for name, t in given.items()] + (["doublets=doublets"] if facts["doublets"] is not None else [])
+    args = [f"{name}={t!r}" for name, t in given.items()]
+    if facts["doublets"] is not None: args.append("doublets=doublets")
     return f"adata = smd.qc.filter({', '.join(['adata', *args])})"
 
 
@@ -333,16 +346,19 @@ def _body(
     look = (m, groups, facts["thresholds"], taken)
     share, left = facts["ambient"]["share"], int((taken == "").sum())
     mito = ", ".join(facts["mito"][:15]) + (", ..." if len(facts["mito"]) > 15 else "")
-    summary = {"cells": f"{left:,} of {n:,} stay", "genes": f"{facts['genes_left']:,} of {t:,} stay (detected in at least "
-               f"{facts['min_cells'] or 0} cells that stay)", "median counts per cell": f"{m['total_counts'].median():,.0f}",
+    few = f" (detected in at least {facts['min_cells'] or 0} cells that stay)"
+    summary = {"cells": f"{left:,} of {n:,} stay", "genes": f"{facts['genes_left']:,} of {t:,} stay{few}",
+               "median counts per cell": f"{m['total_counts'].median():,.0f}",
                "median genes per cell": f"{m['n_genes'].median():,.0f}",
                "median mitochondrial share": f"{m['mito_share'].median():.1%}",
                "mitochondrial genes": f"{len(facts['mito'])}{': ' + mito if mito else ', none found'}",
-               "ambient RNA": "cannot be told from these cells" if np.isnan(share) else f"at most about {share:.1%} of counts"}
-    parts = ["<h2>Summary</h2>", _html_table(pd.DataFrame(summary.items(), columns=["what", "value"])), "<h2>Warnings</h2>"]
+               "ambient RNA": "cannot be told from these cells" if np.isnan(share) else f"at most about {share:.1%} "
+                                                                                        f"of counts"}
+    parts = ["<h2>Summary</h2>", _html_table(pd.DataFrame(summary.items(), columns=["what", "value"])),
+             "<h2>Warnings</h2>"]
     parts += [f'<p class="warn">{html.escape(w)}</p>' for w in found] or ['<p class="good">None.</p>']
     parts += ["<h2>What each filter removes</h2>", _html_table(facts["filters"]),
-              '<p class="small">removed: in its turn, after the filters above it; removed alone: if it were the only one.</p>',
+              '<p class="small">removed: in its turn, after the filters above it; removed alone: if there were no other.</p>',
               "<h2>Thresholds</h2>", _inline(_draw_violin(*look), "Violins of counts, genes and mitochondrial share"),
               _inline(_draw_scatter(*look), "Genes and mitochondrial share against counts, by filter")]
     if facts["doublets"] is not None:
@@ -351,13 +367,16 @@ def _body(
     if "samples" in facts:
         idle = [f for f in facts["filters"]["filter"] if not facts["samples"][f].any()]
         parts += ["<h2>Samples</h2>", _html_table(facts["samples"].drop(columns=idle).reset_index()),
-                  '<p class="small">Filters that took nothing have no column. total_counts, n_genes, mito_share: medians over the cells of the sample, before filtering. '
+                  '<p class="small">Filters that took nothing have no column. total_counts, n_genes, mito_share: medians '
+                  "over the cells of the sample, before filtering. "
                   "mixing: 1 if its cells that stay lie among those of the other samples, 0 if apart.</p>"]
     each = {name: v for name, v in facts["thresholds"].items() if isinstance(v, dict)}
-    if each: parts += ["<h2>Thresholds of each sample</h2>", _html_table(pd.DataFrame(each).rename_axis("sample").reset_index())]
+    if each:
+        rows = pd.DataFrame(each).rename_axis("sample").reset_index()
+        parts += ["<h2>Thresholds of each sample</h2>", _html_table(rows)]
     return "\n".join([*parts, "<h2>The same in Python</h2>", f"<pre>{html.escape(_call(facts))}</pre>"])
 
-# %% ../nbs/api/01a_qc_report.ipynb #fb3087fe
+# %% ../nbs/api/01a_qc_report.ipynb #a7939778
 def _write_whole(
     path: Path,  # the file to make or replace
     text: str,  # its content
@@ -387,12 +406,18 @@ def write(
 ) -> Path:
     "The path of the page it wrote: what filters take and why, figures, samples, ambient RNA, batches, warnings."
     path = Path(path).expanduser()
-    if path.is_dir(): raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it, such as {path / 'qc.html'}.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it, such as "
+                                              f"{path / 'qc.html'}.")
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{path.name!r} does not end in .html, so no browser would open it. Write it as {path.stem}.html.")
-    if not path.parent.is_dir(): raise FileNotFoundError(f"there is no folder {path.parent}. Make it first, or choose another.")
+        raise ValueError(f"{path.name!r} does not end in .html, so no browser would open it. Write it as "
+                         f"{path.stem}.html.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}. Make it first, or "
+                                                         f"choose another.")
     facts = _facts(adata, by, layer, mito, doublets, min_cells, thresholds, random_state)
-    stamp = f"{facts['shape'][0]:,} cells x {facts['shape'][1]:,} genes. scsmd_nb {scsmd_nb.__version__}, {time.strftime('%Y-%m-%d %H:%M')}"
+    stamp = (f"{adata.n_obs:,} cells x {adata.n_vars:,} genes. scsmd_nb {scsmd_nb.__version__}, "
+             f"{time.strftime('%Y-%m-%d %H:%M')}")
     body = _body(facts, find_warnings(adata, facts))
     _write_whole(path, _PAGE.substitute(title=html.escape(title), stamp=html.escape(stamp), body=body))
     return path
