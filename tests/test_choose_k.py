@@ -1,0 +1,176 @@
+"""Choosing K: each view against a trusted library or a planted truth, the rule that combines them, and bad input."""
+
+import os
+import random
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, silhouette_score
+
+from scsmd_nb import choose_k as C
+from scsmd_nb.data import simulate
+
+
+def blobs(sizes=(120, 90, 60, 40), d=8, distance=4.0, seed=0):
+    "Round groups of unequal size."
+    rng = np.random.default_rng(seed)
+    types = np.repeat(np.arange(len(sizes)), sizes)
+    centres = rng.normal(size=(len(sizes), d)) * distance
+    return (centres[types] + rng.normal(size=(len(types), d))).astype(np.float32), types
+
+
+Z, TYPES = blobs()
+
+
+def ask(data, **kwargs):
+    return C.suggest(data, **{"k_max": 10, "progress": False} | kwargs)
+
+
+@pytest.mark.parametrize("K", [2, 4, 7])
+@pytest.mark.parametrize("weak", [0.0, 0.02])
+def test_eigengap_is_exact_on_planted_blocks(K, weak):
+    W = np.kron(np.eye(K), np.ones((15, 15))) + weak
+    np.fill_diagonal(W, 0)
+    lam = C.spectrum(sp.csr_matrix(W), K + 4)
+    assert C.eigengaps(lam).idxmax() == K
+    if not weak: np.testing.assert_allclose(lam[:K], 0, atol=1e-9)
+
+
+def test_lanczos_gives_the_dense_eigenvalues():
+    z, _ = blobs((500, 400, 300))
+    graph = C.neighbor_graph(z)
+    s = 1 / np.sqrt(np.asarray(graph.sum(1)).ravel())
+    dense = np.linalg.eigvalsh(np.eye(1200) - s[:, None] * graph.toarray() * s)[:12]
+    np.testing.assert_allclose(C.spectrum(graph, 12), dense, atol=1e-5)  # 1,200 cells: the sparse way
+
+
+@pytest.mark.parametrize("labels", [TYPES, np.random.default_rng(0).integers(6, size=len(TYPES)),
+                                    np.append(np.zeros(len(TYPES) - 1, int), 1)])
+def test_scores_are_those_of_scikit_learn(labels):
+    np.testing.assert_allclose(C.silhouette(C._distances(Z), labels), silhouette_score(Z, labels), atol=1e-4)
+    np.testing.assert_allclose(C.calinski_harabasz(Z, labels), calinski_harabasz_score(Z, labels), rtol=1e-5)
+
+
+def test_overlap_agrees_with_plain_code():
+    rng = np.random.default_rng(1)
+    a, b = rng.integers(5, size=200), rng.integers(3, size=200)
+    b[a == 2] = 1
+    best, ari = C._overlap(a, b)
+    sets = [set(np.flatnonzero(b == g)) for g in range(3)]
+    plain = [max(len(s & o) / len(s | o) for o in sets) for s in (set(np.flatnonzero(a == g)) for g in range(5))]
+    np.testing.assert_allclose(best, plain)
+    np.testing.assert_allclose(ari, adjusted_rand_score(a, b))
+
+
+def test_finest_and_plateau():
+    assert C.finest(pd.Series({2: 1.0, 3: 0.79, 4: 0.81, 5: 0.2}), 0.8) == 4
+    assert C.finest(pd.Series({2: 1.0, 3: np.nan, 4: np.nan}), 0.5) == 2
+    assert C.plateau([2, 4, 4, 5, 5, 40, 40, 40], 30) == 5  # of equals the finer; 40 is above k_max
+    assert C.plateau([1, 1, 7], 30) == 7
+    assert C.plateau([1, 1, 1], 30) == 1
+    assert C.plateau([50, 60], 30) == 30
+
+
+@pytest.mark.parametrize("named, k, low, high", [
+    ((5, 5, 5, 9, 2), 5, 2, 9),      # a majority
+    ((2, 4, 8, 16, 32), 8, 2, 32),   # geometric mean
+    ((5, 5, 9, 9, 7), 7, 5, 9),      # two pairs are no majority
+    ((2, 30, 30, 30, 1), 1, 1, 2),   # nothing is stable: no majority helps
+])
+def test_the_rule(named, k, low, high):
+    assert C.combine(dict(zip(C.VIEWS, named)))[:2] == (k, (low, high))
+
+
+def test_planted_groups_are_found_with_reasons_table_and_plot():
+    c = ask(Z)
+    assert c.k == 4 and c.structure and c.range[0] <= 4 <= c.range[1]
+    assert set(c.views) == set(C.VIEWS) and all(1 <= k <= 10 for k in c.views.values())
+    assert c.table.index.tolist() == list(range(1, 11)) and c.table.loc[4, "silhouette"] == c.table["silhouette"].max()
+    assert all(s.endswith(".") for s in c.reasons) and "K = 4" in str(c)
+    fig = c.plot()
+    assert len(fig.axes) == 7 and all(ax.get_ylabel() for ax in fig.axes if not ax.get_title().startswith("Recom"))
+    import matplotlib.pyplot as plt
+    plt.close(fig)
+
+
+@pytest.mark.parametrize("shape", [(300, 5), (500, 20)])
+def test_noise_has_no_structure(shape):
+    c = ask(np.random.default_rng(3).normal(size=shape))
+    assert (c.k, c.structure) == (1, False)
+    assert "No structure" in str(c)
+
+
+def test_counts_known_types_untouched_and_labels_not_read():
+    a = simulate(n_cells=400, n_genes=600, n_clusters=5, random_state=1)
+    before, columns = a.X.copy(), list(a.obs)
+    c = ask(a)
+    assert c.k == 5
+    assert (a.X != before).nnz == 0 and list(a.obs) == columns and not a.obsm and not a.uns.get("choose_k")
+    other = a.copy()
+    other.obs = other.obs[[]].copy()
+    assert ask(other).views == c.views
+
+
+def test_same_seed_same_answer_whatever_the_global_state():
+    first = ask(Z, random_state=4)
+    random.seed(99)
+    np.random.seed(99)
+    state = random.getstate()
+    second = ask(Z, random_state=4)
+    pd.testing.assert_frame_equal(first.table, second.table)
+    pd.testing.assert_frame_equal(first.scan, second.scan)
+    assert random.getstate() == state  # Python's generator is left as it was
+
+
+def test_more_cells_than_max_cells_are_sampled_and_it_is_said():
+    c = ask(Z, max_cells=200)
+    assert c.n_cells == 200 and "200 cells drawn from 310" in c.reasons[0] and c.k == 4
+
+
+def test_use_rep_is_the_matrix():
+    a = ad.AnnData(np.zeros((len(Z), 1), dtype=np.float32), obsm={"latent": Z})
+    assert ask(a, use_rep="latent").views == ask(Z).views
+
+
+def test_duplicated_cells_and_few_distinct_rows():
+    z = np.repeat(np.array([[0, 0], [5, 0], [0, 5], [9, 9]], dtype=float), 20, axis=0)
+    c = ask(z)
+    assert c.k == 4
+
+
+HOLE = Z.copy()
+HOLE[7, 2] = np.inf
+
+
+@pytest.mark.parametrize("data, kwargs, error, words", [
+    (Z[:11], {}, ValueError, "11 cells are too few"),
+    (Z, {"max_cells": 10}, ValueError, "10 cells are too few"),
+    (Z, {"k_max": 1}, ValueError, "k_max=1"),
+    (Z, {"k_max": True}, ValueError, "k_max=True"),
+    (Z, {"k_max": 5.0}, ValueError, "k_max=5.0"),
+    (Z, {"random_state": -1}, ValueError, "random_state=-1"),
+    (HOLE, {}, ValueError, r"z\[7, 2\] is inf"),
+    (Z[:, 0], {}, ValueError, "shape"),
+    (sp.csr_matrix(Z), {}, ValueError, "csr_matrix"),
+    (np.full((50, 3), "a"), {}, ValueError, "not numbers"),
+    (np.ones((50, 3)), {}, ValueError, "distinct"),
+    (ad.AnnData(np.full((50, 3), 0.5, dtype=np.float32)), {}, ValueError, "0.5"),
+    (ad.AnnData(np.eye(50, 30, dtype=np.float32)), {}, ValueError, "no counts"),
+    (ad.AnnData(Z * 0, obsm={"X_pca": Z}), {"use_rep": "X_pcs"}, KeyError, "X_pca"),
+])
+def test_bad_input_is_a_clear_error(data, kwargs, error, words):
+    with pytest.raises(error, match=words): ask(data, **kwargs)
+
+
+@pytest.mark.skipif("SCSMD_DATA_DIR" not in os.environ, reason="needs the labelled sets of SCSMD_DATA_DIR")
+@pytest.mark.parametrize("name", ["cellmix_5lines", "zeisel_balanced550"])
+def test_small_real_sets_within_two(name):
+    import scsmd_nb as smd
+
+    a = smd.data.load(name)
+    c = C.suggest(a, progress=False)
+    true = a.obs["cell_type"].nunique()
+    assert abs(c.k - true) <= 2 and c.range[0] <= true <= c.range[1]
