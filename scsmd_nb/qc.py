@@ -85,8 +85,9 @@ def cell_metrics(
     "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."
     return _metrics(get_counts(adata, layer), adata.obs_names, mito_mask(adata, mito))
 
-# %% ../nbs/api/01_qc.ipynb #752df2f3
-_ENSEMBL = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat", "ENSDARG": "zebrafish", "FBgn": "fly", "WBGene": "worm"}
+# %% ../nbs/api/01_qc.ipynb #4d1d76d1
+_ENSEMBL = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat", "ENSDARG": "zebrafish", "FBgn": "fly",
+            "WBGene": "worm"}
 _SPECIES = {g.lower(): species for species, genomes in GENOMES.items() for g in genomes}
 
 
@@ -105,7 +106,7 @@ def species(
         out = [s or ("human" if h else "mouse" if m else "") for s, h, m in zip(out, human, mouse)]
     return np.array(out, dtype=object)
 
-# %% ../nbs/api/01_qc.ipynb #750b45ec
+# %% ../nbs/api/01_qc.ipynb #dc8a833d
 def check_species(
     adata: ad.AnnData,  # cells x genes
 ) -> None:
@@ -115,11 +116,13 @@ def check_species(
     found = found[found >= max(20, adata.n_vars / 100)]
     if len(found) < 2: return
     parts = [f"{n} {s} (like {str(adata.var_names[of == s][0])!r})" for s, n in found.items()]
-    raise ValueError(f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. Clusters would separate the "
-                     f"species, and thresholds would mix them up. Keep one: adata = qc.keep_species(adata, {found.index[0]!r}), "
+    raise ValueError(f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. Clusters would separate "
+                     f"the "
+                     f"species, and thresholds would mix them up. Keep one: adata = qc.keep_species(adata, "
+                     f"{found.index[0]!r}), "
                      "which takes its genes and the cells that are almost wholly of it.")
 
-# %% ../nbs/api/01_qc.ipynb #64d5e2c9
+# %% ../nbs/api/01_qc.ipynb #682c6d75
 def keep_species(
     adata: ad.AnnData,  # cells x genes with raw counts of two or more species
     name: str,  # the species to keep, as `species` calls it: "human", "mouse", ...
@@ -130,13 +133,15 @@ def keep_species(
     of = species(adata.var_names)
     there = sorted(set(of) - {""})
     if name not in there:
-        raise ValueError(f"no gene name tells of the species {name!r}. The names tell of: {', '.join(there) or 'none'}.")
+        raise ValueError(f"no gene name tells of the species {name!r}. The names tell of: "
+                         f"{', '.join(there) or 'none'}.")
     counts = get_counts(adata, layer)
     own = np.asarray(counts[:, np.flatnonzero(of == name)].sum(1)).ravel()
     known = np.asarray(counts[:, np.flatnonzero(of != "")].sum(1)).ravel()
     cells = (known > 0) & (own >= min_share * known)
     if not cells.any():
-        raise ValueError(f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the largest "
+        raise ValueError(f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the "
+                         f"largest "
                          f"share is {np.divide(own, known, out=np.zeros_like(own), where=known > 0).max():.1%}. "
                          "Choose a smaller min_share, or another species.")
     out = adata[cells, of == name]
@@ -144,7 +149,7 @@ def keep_species(
     out.var_names = [_GENOME.sub("", str(g), count=1) for g in out.var_names]
     return out
 
-# %% ../nbs/api/01_qc.ipynb #da492885
+# %% ../nbs/api/01_qc.ipynb #236175e3
 def _check_thresholds(
     **thresholds,  # by name; numbers, None, or dictionaries {group: number or None}
 ) -> None:
@@ -155,9 +160,11 @@ def _check_thresholds(
         place = f" (for {g!r})" if groups else ""
         for name, v in at.items():
             if v is not None and not (isinstance(v, (int, float, np.number)) and v >= 0):
-                raise ValueError(f"{name}={v!r}{place} must be a number of at least 0, or None to switch this filter off.")
+                raise ValueError(f"{name}={v!r}{place} must be a number of at least 0, or None to switch this filter "
+                                 f"off.")
         if (mito := at.get("max_mito")) is not None and mito > 1:
-            raise ValueError(f"max_mito={mito}{place} must be a share between 0 and 1: write {mito / 100:g} for {mito:g} %.")
+            raise ValueError(f"max_mito={mito}{place} must be a share between 0 and 1: write {mito / 100:g} for "
+                             f"{mito:g} %.")
         for what in ("genes", "counts"):
             low, high = at.get(f"min_{what}"), at.get(f"max_{what}")
             if low is not None and high is not None and low > high:
@@ -285,7 +292,7 @@ def _choose_genes(
     for rows, block in _blocks(counts): bare[rows] = block[:, genes].getnnz(axis=1) == 0
     return genes, n_cells, cells & bare, table_rows
 
-# %% ../nbs/api/01_qc.ipynb #01388f8f
+# %% ../nbs/api/01_qc.ipynb #4b9b184c
 def _warn_about_filters(
     adata: ad.AnnData,  # cells x genes
     m: pd.DataFrame,  # metrics of the cells
@@ -296,7 +303,8 @@ def _warn_about_filters(
     if n_left >= adata.n_obs / 2: return
     names = ", ".join(f"{r['filter']} {r['removed']}" for r in rows if r["removed"])
     median = f"{m['n_genes'].median():.0f}"
-    warnings.warn(f"the filters removed {adata.n_obs - n_left} of {adata.n_obs} cells ({names}). The defaults are meant "
+    warnings.warn(f"the filters removed {adata.n_obs - n_left} of {adata.n_obs} cells ({names}). The defaults are "
+                  f"meant "
                   f"for whole transcriptomes; this matrix has {adata.n_vars} genes, with a median of {median} "
                   "detected in a cell. Set thresholds that fit it, or None to switch one off.", stacklevel=3)
 
@@ -306,9 +314,10 @@ def no_mito_words(
     max_mito,  # the threshold that is in vain
 ) -> str:
     "What to say when there is no mitochondrial gene."
-    return (f"no mitochondrial gene was found among the {adata.n_vars} genes (named like {str(adata.var_names[0])!r}), so "
-            f"{_shown('max_mito', max_mito)} removes nothing and dying cells may stay. If the matrix has such genes under "
-            "other names, pass them as mito=[...]; if it has none, max_mito=None says so.")
+    return (f"no mitochondrial gene was found among the {adata.n_vars} genes (named like "
+            f"{str(adata.var_names[0])!r}), so "
+            f"{_shown('max_mito', max_mito)} removes nothing and dying cells may stay. If the matrix has such genes "
+            "under other names, pass them as mito=[...]; if it has none, max_mito=None says so.")
 
 # %% ../nbs/api/01_qc.ipynb #12389514
 def _called(
@@ -420,7 +429,7 @@ def _mad_bounds(
     low, high = middle - n_mads * spread, middle + n_mads * spread
     return (np.expm1(low), np.expm1(high)) if log else (low, high)
 
-# %% ../nbs/api/01_qc.ipynb #9bd545c0
+# %% ../nbs/api/01_qc.ipynb #7006a95c
 def mad_thresholds(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_mads: float = 5.0,  # how many median absolute deviations from the median are still normal
@@ -448,8 +457,10 @@ def mad_thresholds(
     sizes = pd.Series(groups).value_counts().sort_index()
     small = sizes[sizes < 20]
     if len(small):
-        warnings.warn(f"{len(small)} of {len(sizes)} groups in obs[{by!r}] have fewer than 20 cells ({small.index[0]!r} has "
-                      f"{small.iloc[0]}), too few to tell what is normal in them. They get the thresholds of all cells.",
+        warnings.warn(f"{len(small)} of {len(sizes)} groups in obs[{by!r}] have fewer than 20 cells "
+                      f"({small.index[0]!r} has "
+                      f"{small.iloc[0]}), too few to tell what is normal in them. They get the thresholds of all "
+                      f"cells.",
                       stacklevel=2)
     each = {g: together if g in small.index else bounds(m[groups == g]) for g in sizes.index}
     found = {name: {g: t[name] for g, t in each.items()} for name in together}
@@ -474,8 +485,8 @@ def sample_table(
     out.index.name = "sample"
     return out
 
-# %% ../nbs/api/01_qc.ipynb #63092439
-DEFAULTS = {"min_genes": 200, "max_genes": 5000, "min_counts": None, "max_counts": None, "max_mito": 0.10}  # of `filter`
+# %% ../nbs/api/01_qc.ipynb #9e14b060
+DEFAULTS = {"min_genes": 200, "max_genes": 5000, "min_counts": None, "max_counts": None, "max_mito": 0.10}  # `filter`'s
 AXES = {"total_counts": "counts per cell (UMIs)", "n_genes": "genes detected per cell",
         "mito_share": "mitochondrial share (% of counts)"}
 COLOURS = {"": "#9A9A9A", "min_genes": "#0072B2", "max_genes": "#D55E00", "min_counts": "#56B4E9",
@@ -511,7 +522,7 @@ def _scaled(
     "Values as they are drawn: logarithms to base 10 of counts and genes, percent of shares."
     return np.asarray(x, float) * 100 if column == "mito_share" else np.log10(np.maximum(np.asarray(x, float), 1))
 
-# %% ../nbs/api/01_qc.ipynb #eaaa67cf
+# %% ../nbs/api/01_qc.ipynb #6b35cd24
 def _log_ticks(
     axis,  # matplotlib axis that shows logarithms to base 10
 ) -> None:
@@ -534,7 +545,8 @@ def _violin_panel(
     for i, g in enumerate(names):
         v = _scaled(column, values[groups == g])
         if np.ptp(v) > 0:
-            body = ax.violinplot(v, [i], widths=.85, showextrema=False)["bodies"][0]
+            some = v if len(v) <= 5000 else rng.choice(v, 5000, replace=False)  # the shape needs no more
+            body = ax.violinplot(some, [i], widths=.85, showextrema=False)["bodies"][0]
             body.set(facecolor="#56B4E9", edgecolor="#0072B2", alpha=.6)
         ax.hlines(np.median(v), i - .2, i + .2, color="#0072B2", lw=2)
         few = v if len(v) <= 300 else rng.choice(v, 300, replace=False)
@@ -619,7 +631,7 @@ def scatter(
     "A matplotlib figure: genes, and mitochondrial share, against counts, coloured by the filter that takes a cell."
     return _draw_scatter(*_look(adata, by, layer, mito, thresholds, doublets))
 
-# %% ../nbs/api/01_qc.ipynb #8b3ab8fb
+# %% ../nbs/api/01_qc.ipynb #f4754485
 def _scrublet(
     counts: sp.csr_matrix,  # [cells, genes] of one sample
     names,  # [cells] names
@@ -635,9 +647,9 @@ def _scrublet(
         sc.pp.scrublet(a, expected_doublet_rate=expected_rate, verbose=False, use_approx_neighbors=False,
                        random_state=random_state)
     called = a.obs.get("predicted_doublet", pd.Series(False, index=names))
-    return pd.DataFrame({"doublet_score": a.obs["doublet_score"].astype(np.float32), "doublet": called == True})  # noqa: E712
+    return pd.DataFrame({"doublet_score": a.obs["doublet_score"].astype(np.float32), "doublet": called.eq(True)})
 
-# %% ../nbs/api/01_qc.ipynb #ce7c3d6b
+# %% ../nbs/api/01_qc.ipynb #261a0f4a
 def doublets(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str | None = None,  # column of obs with the samples, each scored by itself; None: all cells are one sample
@@ -648,7 +660,9 @@ def doublets(
     "One row per cell: doublet_score (0 to 1; NaN where it could not be computed) and doublet (bool), by Scrublet."
     from tqdm.auto import tqdm
 
-    if not 0 < expected_rate < 0.5: raise ValueError(f"expected_rate={expected_rate} must be between 0 and 0.5, e.g. 0.05.")
+    if not 0 < expected_rate < 0.5:
+        raise ValueError(f"expected_rate={expected_rate} must be between 0 and 0.5, e.g. "
+                                                     f"0.05.")
     counts, groups = get_counts(adata, layer), np.full(adata.n_obs, "") if by is None else _groups(adata, by)
     check_names(adata)
     out = pd.DataFrame({"doublet_score": np.float32("nan"), "doublet": False}, index=adata.obs_names)
@@ -660,7 +674,8 @@ def doublets(
             try: found = _scrublet(counts[here], adata.obs_names[here], expected_rate, random_state)
             except ValueError as e: why = f"Scrublet failed: {e}"
         if why:
-            warnings.warn(f"no doublet scores for {place} ({why}). None of its cells is called a doublet.", stacklevel=2)
+            warnings.warn(f"no doublet scores for {place} ({why}). None of its cells is called a doublet.",
+                          stacklevel=2)
             continue
         out.loc[found.index, "doublet_score"] = found["doublet_score"]
         out.loc[found.index, "doublet"] = found["doublet"]
