@@ -250,8 +250,8 @@ def test_colour_column_keeps_order_and_names_what_is_missing(cells):
 
 
 def test_overview_of_a_tiny_matrix():
-    assert len(explore.overview(data.simulate(12, 20, 2), progress=False).axes) == 4
-    with pytest.raises(ValueError, match="10 or less"): explore.jackstraw(data.simulate(12, 20, 2), 11, progress=False)
+    assert len(explore.overview(data.simulate(12, 100, 2), progress=False).axes) == 4
+    with pytest.raises(ValueError, match="10 or less"): explore.jackstraw(data.simulate(12, 100, 2), 11, progress=False)
 
 
 # ---------------------------------------------------------------- bad input
