@@ -105,13 +105,13 @@ def _check_params(
         raise ValueError(f"delta={p.delta!r} must lie above 0.5 and be at most 1, so that no pair is both alike and different.")
     return p
 
-# %% ../nbs/api/09_model.ipynb #cbc3df36
+# %% ../nbs/api/09_model.ipynb #f4378f3e
 class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     "Deep clustering of single cells with scSMD (Cui et al. 2025)."
 
     def __init__(
         self,
-        n_clusters: int = 8,  # K, at least 2
+        n_clusters: int | str = 8,  # K, at least 2; "auto": recommended from the data, see choose_k
         *,
         preset: str = "default",  # "default", "paper" or "authors"
         n_top_genes: int | None = None,  # highly variable genes to read; None: the preset's number
@@ -180,19 +180,38 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         "Cluster numbers [n]."
         return self.predict_proba(X).argmax(1)
 
-# %% ../nbs/api/09_model.ipynb #97f7eeb2
+# %% ../nbs/api/09_model.ipynb #b43a789d
 def check_n_clusters(
     n_clusters,  # K as the caller gave it
     n_cells: int,  # n
 ) -> int:
     "K, or an error that says what is wrong with it."
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)):
-        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number, such as 8.")
+        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number, such as 8, or 'auto'.")
     if n_clusters < 2:
         raise ValueError(f"n_clusters={n_clusters} must be at least 2: one cluster would hold every cell.")
     if n_cells < n_clusters:
         raise ValueError(f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters.")
     return int(n_clusters)
+
+# %% ../nbs/api/09_model.ipynb #1fb9d060
+def _decide_n_clusters(
+    estimator,
+    counts: sp.csr_matrix,  # [n, genes]
+    seed: int,
+) -> int:
+    "K as given, or as recommended for n_clusters='auto'; then k_choice_ tells why."
+    estimator.k_choice_ = None
+    if estimator.n_clusters != "auto":
+        return check_n_clusters(estimator.n_clusters, counts.shape[0])
+    from scsmd_nb.choose_k import suggest
+
+    choice = suggest(ad.AnnData(counts), k_max=max(2, min(30, counts.shape[0] - 2)), random_state=seed, progress=estimator.progress)
+    if choice.k < 2:
+        raise ValueError("n_clusters='auto' found no groups that come back when some cells are left out: " + " ".join(choice.reasons)
+                         + " If you know better, give n_clusters as a number.")
+    estimator.k_choice_ = choice
+    return choice.k
 
 # %% ../nbs/api/09_model.ipynb #354a1c32
 def _numbers(
@@ -238,7 +257,7 @@ def fingerprint(
         h.update(repr(thing).encode())
     return h.hexdigest()[:16]
 
-# %% ../nbs/api/09_model.ipynb #04733cce
+# %% ../nbs/api/09_model.ipynb #9cae8968
 def _chosen_params(
     estimator,
 ) -> Params:
@@ -254,12 +273,13 @@ def _fit(
     genes,  # [genes] bool or None
 ):
     "Train, and set everything that ends in an underscore."
-    params, K = _chosen_params(estimator), check_n_clusters(estimator.n_clusters, counts.shape[0])
+    params = _chosen_params(estimator)
     size_factors(counts)  # refuses empty cells
+    seed = int(np.random.SeedSequence().entropy % 2**32) if estimator.random_state is None else _seed(estimator.random_state)
+    K = _decide_n_clusters(estimator, counts, seed)
     mask = select_genes(counts, params.n_top_genes, params.gene_selection) if genes is None else np.asarray(genes, bool)
     chosen, library = counts[:, np.flatnonzero(mask)], np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     cells = CellData(chosen, library, learn_scaling(chosen, library, params), params.nb_target)
-    seed = int(np.random.SeedSequence().entropy % 2**32) if estimator.random_state is None else _seed(estimator.random_state)
     run = new_run(cells, params, K, seed, make_fabric(estimator.accelerator, estimator.devices, estimator.precision))
     mark = fingerprint(counts, asdict(params), K, seed, mask.tobytes())
     if estimator.checkpoint and Path(estimator.checkpoint).exists():
@@ -441,10 +461,10 @@ def _rebuild(
 SCSMD.save = save_model
 SCSMD.load = staticmethod(load_model)
 
-# %% ../nbs/api/09_model.ipynb #8888f443
+# %% ../nbs/api/09_model.ipynb #391b97e0
 def cluster(
     adata: ad.AnnData,  # cells x genes with raw counts
-    n_clusters: int = 8,  # K, at least 2
+    n_clusters: int | str = 8,  # K, at least 2; "auto": recommended from the data, see choose_k
     layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     key_added: str = "scsmd",  # name of the slots that are filled
     random_state: int = 0,  # seed of everything random
@@ -495,7 +515,7 @@ def _estimator(n_clusters, preset, random_state, progress, options) -> SCSMD:
     return SCSMD(n_clusters, preset=preset, random_state=random_state, progress=progress, params=rest or None,
                  **{k: v for k, v in options.items() if k in own})
 
-# %% ../nbs/api/09_model.ipynb #e935b135
+# %% ../nbs/api/09_model.ipynb #1cb16a30
 def _storable(
     value,  # anything a parameter can be
 ):
@@ -518,7 +538,7 @@ def _fill(
     history = {k: np.asarray(v) if k != "phase" else np.asarray(v, dtype=object) for k, v in model.history_.items()}
     facts = dict(params={k: _storable(v) for k, v in asdict(model.params_).items()}, preset=model.preset, version=__version__,
                  random_state=int(model.seed_), data_hash=model.data_hash_, history=history, n_clusters=K, n_clusters_found=model.n_clusters_,
-                 n_clusters_chosen="given by the caller", warnings=list(model.warnings_), genes=np.asarray(model.genes_, dtype=object))
+                 n_clusters_chosen="given by the caller" if model.k_choice_ is None else str(model.k_choice_), warnings=list(model.warnings_), genes=np.asarray(model.genes_, dtype=object))
     if adata.is_view:
         adata._init_as_actual(adata.copy())
     adata.obs[key] = _categories(model.labels_, names, adata.obs_names)
