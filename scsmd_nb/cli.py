@@ -453,13 +453,23 @@ def _read(
     typer.echo(text_table(rows) + "\n")
     return adata
 
-# %% ../nbs/api/13_cli.ipynb #dc2f8705
+# %% ../nbs/api/13_cli.ipynb #7716f0da
+def _k(
+    text: str,  # what stands behind --n-clusters
+):
+    "K as a number, or 'auto'."
+    if text == "auto": return text
+    try: return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a whole number nor 'auto'.") from None
+
+# %% ../nbs/api/13_cli.ipynb #a8ec6928
 @app.command(epilog="\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
                     "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000")
 @session()
 def fit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Cells x genes with raw counts, an .h5ad file.", show_default=False)],
-    n_clusters: Annotated[int, typer.Option("--n-clusters", "-k", help="Number of clusters, at least 2.", show_default=False)],
+    n_clusters: Annotated[str, typer.Option("--n-clusters", "-k", help="Number of clusters, at least 2, or auto.", parser=_k, show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.", show_default=False)],
     layer: Annotated[str, typer.Option(help="Layer with the counts. [default: 'counts' if there is one, else X]", show_default=False)] = None,
     reference: Annotated[str, typer.Option(help="Column of obs with known types: adds scores and confusion.png.", show_default=False)] = None,
@@ -489,7 +499,8 @@ def fit(
                             accelerator=accelerator, **options)
     say(f"trained on {len(model.genes_):,} genes in {seconds:.0f} s")
     row = score_row("scSMD", adata.obs[key], seconds, None if reference is None else adata.obs[reference])
-    tables = "\n\n".join([text_table([row]), text_table(size_rows(adata, key, reference)), *_notes(model)])
+    why = [] if model.k_choice_ is None else [f"How {model.k_choice_.k} clusters were chosen:\n{model.k_choice_}"]
+    tables = "\n\n".join([text_table([row]), text_table(size_rows(adata, key, reference)), *why, *_notes(model)])
     head = (f"{file}: {adata.n_obs:,} cells, {len(model.genes_):,} genes read, {n_clusters} clusters asked for\n"
             f"scsmd_nb {__version__}, preset {preset}, seed {seed}{''.join(f', {k}={v}' for k, v in options.items())}")
     write_results(say, out, file.stem, adata, model, f"{head}\n\n{tables}", key, reference, figures)
