@@ -118,7 +118,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--save", default=str(ROOT / "nbs" / "results" / "choose_k.json"), help="where the numbers go")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--more-seeds", type=int, default=2, help="repeat the recommendation with this many further seeds")
+    p.add_argument("--more-seeds", type=int, default=4, help="repeat the recommendation with this many further seeds")
     p.add_argument("--sets", nargs="*", default=list(SETS))
     args = p.parse_args()
     if "SCSMD_DATA_DIR" not in os.environ:
