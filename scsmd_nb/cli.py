@@ -112,7 +112,8 @@ def session():
     "What a command runs in: errors and warnings as lines, Ctrl-C as exit code 130."
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MPLBACKEND", "agg")
-    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit(): os.environ.setdefault("NUMBA_NUM_THREADS", threads)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    if threads.isdigit() and "numba" not in sys.modules: os.environ.setdefault("NUMBA_NUM_THREADS", threads)
     debug = bool(os.environ.get("SCSMD_DEBUG"))
     try:
         with warnings.catch_warnings():
