@@ -37,8 +37,8 @@ def test_default_preset_on_zeisel(data_dir):
     adata = smd.data.load("zeisel")
     labels = smd.SCSMD(7, accelerator="cpu").fit_predict(adata)
     assert len(set(labels)) == 7
-    # one seed lands near 0.80 or near 0.50, whichever way the last digits fall; make bench-core judges the mean
-    assert smd.metrics.ari(adata.obs["cell_type"].astype(str), labels) >= 0.45
+    # one seed lands near 0.84; make bench-core judges the mean of three
+    assert smd.metrics.ari(adata.obs["cell_type"].astype(str), labels) >= 0.7
 
 
 def test_labels_cannot_reach_training(cells):
