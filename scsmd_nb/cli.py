@@ -469,7 +469,7 @@ def _k(
                     "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000")
 @session()
 def fit(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Cells x genes with raw counts, an .h5ad file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Cells x genes with raw counts: .h5ad, table, 10x, loom, zarr, tar.", show_default=False)],
     n_clusters: Annotated[str, typer.Option("--n-clusters", "-k", help="Number of clusters, at least 2, or auto.", parser=_k, show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.", show_default=False)],
     layer: Annotated[str, typer.Option(help="Layer with the counts. [default: 'counts' if there is one, else X]", show_default=False)] = None,
@@ -516,7 +516,7 @@ def fit(
 @session()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, as scsmd fit writes it.", show_default=False)],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="New cells with raw counts, an .h5ad file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New cells with raw counts, in any of the same formats.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Table to write. [default: FILE's name with .labels.csv]", show_default=False)] = None,
     layer: Annotated[str, typer.Option(help="Layer with the counts. [default: 'counts' if there is one, else X]", show_default=False)] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

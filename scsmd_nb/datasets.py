@@ -680,12 +680,11 @@ def _write(
     write: Callable,  # function that writes to the path it gets
 ) -> None:
     "Write a file as a whole or not at all."
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
+    part = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        write(Path(name))
-        os.replace(name, path)
-    finally: Path(name).unlink(missing_ok=True)
+        write(part)
+        os.replace(part, path)
+    finally: part.unlink(missing_ok=True)
 
 # %% ../nbs/api/00b_datasets.ipynb #b9a94496
 class _Resume:

@@ -166,7 +166,7 @@ def _filter_rows(
                      "left": left})
     return pd.DataFrame(rows, columns=["filter", "threshold", "removed", "removed alone", "left"])
 
-
+# %% ../nbs/api/01a_qc_report.ipynb #782531f8
 def _facts(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str | None,  # column of obs with the samples
@@ -226,7 +226,7 @@ def _warnings_about_samples(
                    "clustering. If they differ in tissue, condition or cell types, it is expected.")
     return out
 
-
+# %% ../nbs/api/01a_qc_report.ipynb #c41cb49e
 def find_warnings(
     adata: ad.AnnData,  # cells x genes
     facts: dict,  # from `_facts`
@@ -335,7 +335,7 @@ def _call(
     if facts["doublets"] is not None: args.append("doublets=doublets")
     return f"adata = smd.qc.filter({', '.join(['adata', *args])})"
 
-
+# %% ../nbs/api/01a_qc_report.ipynb #f4b4a89f
 def _body(
     facts: dict,  # from `_facts`
     found: list[str],  # warnings

@@ -563,3 +563,10 @@ def test_another_process_is_not_joined(server, cache):
         fcntl.flock(f, fcntl.LOCK_EX)
         assert "another process is downloading" in failure(OSError)
     assert isinstance(DATASETS["zeisel"], Dataset) and isinstance(DATASETS["zeisel"].files[0], File)
+
+
+def test_written_files_have_the_rights_of_any_new_file(tmp_path):
+    plain, whole = tmp_path / "plain.txt", tmp_path / "whole.txt"
+    plain.write_text("a")
+    datasets._write(whole, lambda to: to.write_text("a"))
+    assert whole.stat().st_mode == plain.stat().st_mode and len(list(tmp_path.iterdir())) == 2
