@@ -11,16 +11,16 @@ from pathlib import Path
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-HAND_WRITTEN = {"__init__.py"}  # nbdev keeps its version line; the rest is ours
+HAND_WRITTEN = ("__init__.py", "baselines/__init__.py")  # nbdev keeps the version line of the first; the rest is ours
 
 
 def export(root: Path, into: Path) -> None:
     "Run nbdev_export on a copy of the project under `into`."
     shutil.copy(root / "settings.ini", into)
     shutil.copytree(root / "nbs", into / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "images"))
-    (into / "scsmd_nb").mkdir()
     for name in HAND_WRITTEN:
-        shutil.copy(root / "scsmd_nb" / name, into / "scsmd_nb")
+        (into / "scsmd_nb" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(root / "scsmd_nb" / name, into / "scsmd_nb" / name)
     env = {k: v for k, v in os.environ.items() if k != "IN_TEST"}
     command = [sys.executable, "-c", "from nbdev.doclinks import nbdev_export; nbdev_export.__wrapped__()"]
     done = subprocess.run(command, cwd=into, env=env, capture_output=True, text=True)
