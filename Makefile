@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 export OMP_WAIT_POLICY ?= passive
-export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB
+export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks bench bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -19,6 +19,7 @@ help: ## list the targets
 	@echo "         PIP_ARGS=\"...\"  more arguments for pip install, for example an index of your own"
 	@echo "         PYTHON=python3.12  the interpreter that makes .venv (3.11 or newer)"
 	@echo "         FORCE=1         do it again although nothing changed (demo, docs, notebooks)"
+	@echo "         SUITE=shared    which suite make bench runs"
 	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, notebooks)"
 
 setup: ## make .venv and install the locked packages
@@ -32,6 +33,9 @@ test: setup ## exported modules, notebooks and tests; what CI runs
 
 test-notebooks: setup ## run the notebooks only (NB=... for one)
 	@$(BIN)/python tools/test_notebooks.py $(NB)
+
+bench: setup ## compare all methods: SUITE=quick (or paper, shared, ablation, noise), results in bench/SUITE/
+	@$(BIN)/scsmd bench --suite $${SUITE:-quick} --out bench/$${SUITE:-quick} --jobs 2
 
 bench-core: setup ## measure quality and speed on the real data sets (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_core.py

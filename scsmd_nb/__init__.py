@@ -8,7 +8,8 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "data", "readers", "datasets", "qc", "qc_report", "explore", "choose_k", "annotate", "likelihood", "mdag",
-    "autoencoder", "soft_clustering", "partition", "cellnet", "training", "model", "metrics", "plot", "cli",
+    "autoencoder", "soft_clustering", "partition", "cellnet", "training", "model", "metrics", "plot", "baselines",
+    "benchmark", "benchmark_figures", "cli",
 )
 _NAMES = {"cluster": "model", "SCSMD": "model"}  # public name -> the submodule that defines it
 
