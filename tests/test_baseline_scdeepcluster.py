@@ -1,0 +1,141 @@
+"scDeepCluster: the properties of its specification, the contract of all methods, and its ARI on the authors' data."
+
+import numpy as np
+import pytest
+import torch
+
+import scsmd_nb as smd
+from scsmd_nb.baselines.base import count_input, get, kl_loss, student_t, target_distribution
+from scsmd_nb.baselines.scdeepcluster import clean, network, pretrain, pretraining_epochs, refine, start
+
+CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return smd.data.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def tensors(cells):
+    return [torch.from_numpy(a) for a in count_input(cells)[:3]]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    "Few epochs: these tests are about the contract, not about quality."
+    import scsmd_nb.baselines.scdeepcluster as module
+
+    monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
+
+
+def test_worked_example():
+    q = student_t(CELLS, CENTERS)
+    p = target_distribution(q)
+    np.testing.assert_allclose(q[:, 0], [0.833333, 0.722222, 0.166667], atol=1e-6)
+    np.testing.assert_allclose(q.sum(0), [1.722222, 1.277778], atol=1e-6)
+    np.testing.assert_allclose(p[:, 0], [0.948845, 0.833762, 0.028822], atol=1e-6)
+    np.testing.assert_allclose(kl_loss(p, q), 0.065077, atol=5e-6)
+
+
+def test_target_need_not_sharpen():
+    q = student_t(torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.5, 0.0]]), CENTERS)
+    p = target_distribution(q)
+    np.testing.assert_allclose([q[2, 0], p[2, 0]], [0.722222, 0.633606], atol=1e-6)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("version", ["pytorch", "keras"])
+def test_clean_path_is_repeatable_and_the_noisy_one_is_not(tensors, version):
+    x, _, size = tensors
+    net = network(x.shape[1], version).train()
+    assert torch.equal(clean(net, x), clean(net, x)) and net.encode.training
+    assert not torch.equal(net(x, size)[1], net(x, size)[1])
+    net.eval()
+    assert torch.equal(clean(net, x), net(x, size)[0]) and not net.encode.training
+
+
+def test_versions_differ_where_they_should():
+    noises = {v: [m.sd for m in network(20, v).encode if hasattr(m, "sd") and m.sd] for v in ("pytorch", "keras")}
+    assert noises == {"pytorch": [2.5], "keras": [2.5, 2.5, 2.5]}
+    assert all((m.bias == 0).all() for m in network(20, "keras").modules() if isinstance(m, torch.nn.Linear))
+    assert [tuple(m.weight.shape) for m in network(20).modules() if isinstance(m, torch.nn.Linear)] == [
+        (256, 20), (64, 256), (32, 64), (64, 32), (256, 64), (20, 256), (20, 256), (20, 256)]
+
+
+def test_centres_are_trained_by_the_clustering_loss_only(tensors):
+    "With gamma 0 the labels move only because the network does; the centres given are not changed in place."
+    x, counts, size = tensors
+    net, rng = network(x.shape[1]), np.random.default_rng(0)
+    centers = start(clean(net, x).detach(), 3, 0)
+    given, seen = centers.clone(), []
+    labels, history = refine(net, centers, x, counts, size, rng, epochs=3, stop_early=False, tolerance=-1, watch=seen.append)
+    assert torch.equal(centers, given) and len(history) == 3 and len(seen) == 4
+    np.testing.assert_array_equal(labels, seen[-1])
+    assert [round(c, 6) for _, c in history] == [round((a != b).mean(), 6) for a, b in zip(seen, seen[1:])]
+
+
+def test_refinement_ends_when_labels_rest(tensors):
+    x, counts, size = tensors
+    net = network(x.shape[1])
+    centers = start(clean(net, x).detach(), 3, 0)
+    _, history = refine(net, centers, x, counts, size, np.random.default_rng(0), epochs=50, stop_early=False, tolerance=1.1)
+    assert len(history) == 1
+
+
+def test_pretraining_lowers_the_loss(tensors):
+    losses = pretrain(network(tensors[0].shape[1]), *tensors, np.random.default_rng(0), epochs=30, stop_early=False)
+    assert len(losses) == 30 and losses[-1] < losses[0]
+
+
+def test_budgets():
+    assert pretraining_epochs(4271, "published") == (300, False) == pretraining_epochs(50, "published")
+    assert pretraining_epochs(4271, "laptop") == (30, True) and pretraining_epochs(100_000, "laptop") == (30, True)
+    assert pretraining_epochs(700, "laptop") == (167, False) and pretraining_epochs(100, "laptop") == (300, False)
+    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap")
+
+
+@pytest.mark.parametrize("budget", ["laptop", "published"])
+def test_contract(cells, quick, budget):
+    before, state = cells.X.copy(), torch.random.get_rng_state()
+    obs, uns = cells.obs.copy(), set(cells.uns)
+    runs = [get("scdeepcluster", budget)(cells, 3, 5) for _ in range(2)]
+    np.testing.assert_array_equal(runs[0][0], runs[1][0])
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    labels, z = runs[0]
+    assert labels.shape == (90,) and z.shape == (90, 32) and np.isfinite(z).all() and set(labels) <= {0, 1, 2}
+    assert (cells.X != before).nnz == 0 and cells.obs.equals(obs) and set(cells.uns) == uns and not cells.obsm
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_labels_in_obs_make_no_difference(cells, quick):
+    bare = cells.copy()
+    del bare.obs["cell_type"]
+    np.testing.assert_array_equal(get("scdeepcluster")(cells, 3)[1], get("scdeepcluster")(bare, 3)[1])
+
+
+def test_quality_and_k_from_louvain(cells):
+    for k in (3, None):
+        labels, _ = get("scdeepcluster")(cells, k)
+        assert len(set(labels)) == 3 and smd.metrics.ari(cells.obs["cell_type"], labels) > 0.9
+
+
+def test_bad_input(cells, quick):
+    with pytest.raises(ValueError, match="n_clusters=91 is more than the 90 cells"): get("scdeepcluster")(cells, 91)
+    with pytest.raises(ValueError, match="use 'pytorch' or 'keras'"): get("scdeepcluster", version="tf")(cells, 3)
+    with pytest.raises(ValueError, match="has no option 'noise'"): get("scdeepcluster", noise=1)
+    with pytest.raises(ValueError, match="budget"): get("scdeepcluster", "fast")
+    logged = cells.copy()
+    logged.X = logged.X.log1p()
+    with pytest.raises(ValueError, match="whole number"): get("scdeepcluster")(logged, 3)
+
+
+def test_pbmc4k(data_dir, monkeypatch):
+    "The published ARI on these cells is 0.784 (README) and 0.747 (tutorial); a quarter of the laptop budget comes near it."
+    import scsmd_nb.baselines.scdeepcluster as module
+
+    monkeypatch.setattr(module, "EPOCHS", {"laptop": (15, 6), "published": (15, 6)})
+    adata = smd.data.load("pbmc4k")
+    labels, _ = get("scdeepcluster", "published")(adata, 8)
+    assert smd.metrics.ari(adata.obs["cell_type"].astype(str), labels) > 0.65
