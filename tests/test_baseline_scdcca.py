@@ -79,7 +79,8 @@ def test_epoch_limits_and_rest():
 
 
 @pytest.mark.parametrize("kind", ["counts", "log"])
-def test_contract(cells, kind):
+def test_contract(cells, kind, monkeypatch):
+    monkeypatch.setattr("scsmd_nb.baselines.scdcca.LEAST_STEPS", 30)  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     method = get("scdcca", input=kind)
     labels, z = method(cells, 3, 0)
@@ -92,7 +93,8 @@ def test_contract(cells, kind):
         assert metrics.ari(cells.obs["cell_type"], labels) > 0.9 and len(np.unique(labels)) == 3
 
 
-def test_labels_do_not_depend_on_the_truth(cells):
+def test_labels_do_not_depend_on_the_truth(cells, monkeypatch):
+    monkeypatch.setattr("scsmd_nb.baselines.scdcca.LEAST_STEPS", 10)
     bare = cells.copy()
     del bare.obs["cell_type"]
     assert (scdcca(bare, 3)[0] == scdcca(cells, 3)[0]).all()
