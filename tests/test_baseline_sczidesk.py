@@ -1,0 +1,159 @@
+"scziDesk: the properties of its specification and the contract of all methods."
+
+import numpy as np
+import pytest
+import torch
+
+import scsmd_nb as smd
+from scsmd_nb.baselines.base import count_input, get, kmeans_start, zinb_loss
+from scsmd_nb.baselines.sczidesk import clean, network, pair_logs, pretrain, pretraining_epochs, refine, self_training, soft_kmeans
+
+CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return smd.data.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def tensors(cells):
+    return [torch.from_numpy(a) for a in count_input(cells)[:3]]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    "Few epochs: these tests are about the contract, not about quality."
+    import scsmd_nb.baselines.sczidesk as module
+
+    monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
+
+
+def test_soft_kmeans():
+    d = torch.cdist(CELLS, CENTERS).square()
+    u = torch.softmax(-d, 1)
+    w = u**2 / (u**2).sum(1, keepdim=True)
+    np.testing.assert_allclose(w[:, 0], [0.999665, 0.982014, 0.000335], atol=1e-6)
+    np.testing.assert_allclose(soft_kmeans(CELLS, CENTERS), 0.096218, atol=1e-6)
+    np.testing.assert_allclose(soft_kmeans(CELLS, CENTERS), (w * d).sum(1).mean(), atol=1e-6)
+
+
+def test_pairs():
+    log_p, log_q = pair_logs(CELLS)
+    np.testing.assert_allclose(log_p.exp(), [[0.8, 0.2], [0.722222, 0.277778], [0.393939, 0.606061]], atol=1e-6)
+    np.testing.assert_allclose(log_q.exp()[0], [0.941176, 0.058824], atol=1e-6)
+    np.testing.assert_allclose(self_training(CELLS), 0.165714, atol=1e-6)
+
+
+def test_self_training_is_a_sum_over_all_pairs():
+    "Against the formula, pair by pair, in double precision."
+    z = torch.randn(12, 3, generator=torch.Generator().manual_seed(0)).double()
+    total = 0.0
+    for i in range(12):
+        others = [j for j in range(12) if j != i]
+        p = torch.stack([1 / (1 + (z[i] - z[j]).square().sum()) for j in others])
+        p = p / p.sum()
+        q = p**2 / (p**2).sum()
+        total += (q * (q / p).log()).sum()
+    torch.testing.assert_close(self_training(z), total)
+
+
+@pytest.mark.parametrize("z", [torch.zeros(2, 4), torch.zeros(1, 4), torch.zeros(5, 4), 1e4 * torch.eye(5)])
+def test_losses_are_finite_with_gradient(z):
+    z = z.clone().requires_grad_()
+    loss = self_training(z) + soft_kmeans(z, torch.zeros(2, z.shape[1]))
+    loss.backward()
+    assert loss.isfinite() and z.grad.isfinite().all()
+
+
+def test_gradient_passes_through_weights_and_centres():
+    z, c = CELLS.clone().requires_grad_(), CENTERS.clone().requires_grad_()
+    soft_kmeans(z, c).backward()
+    d = torch.cdist(CELLS, CENTERS).square()
+    w = torch.softmax(-2 * d, 1)[..., None]
+    held = (2 * w * (CELLS[:, None] - CENTERS)).sum(1) / 3  # what it would be with w held fixed
+    assert c.grad.abs().sum() > 0 and not torch.allclose(z.grad, held)
+
+
+def test_ridge():
+    x, log_mu, log_theta = torch.tensor([[0.0, 3.0]]), torch.full((1, 2), np.log(2.0)), torch.full((1, 2), np.log(1.5))
+    pi = torch.full((1, 2), float(np.log(1 / 3)))  # logit of 0.25
+    plain = zinb_loss(x, log_mu, log_theta, pi)
+    np.testing.assert_allclose(plain, (0.775607 + 2.454717) / 2, atol=1e-5)
+    np.testing.assert_allclose(zinb_loss(x, log_mu, log_theta, pi, ridge=1.0) - plain, 0.0625, atol=1e-6)
+
+
+def test_network_and_noise():
+    for on in (False, True):
+        net = network(20, on)
+        assert [m.sd for m in net.encode if hasattr(m, "sd") and m.sd] == ([1.5] * 3 if on else [])
+        assert all((m.bias == 0).all() for m in net.modules() if isinstance(m, torch.nn.Linear))
+        x = torch.randn(4, 20)
+        assert torch.equal(net.train().encode(x), net.encode(x)) is not on
+        assert torch.equal(net.eval().encode(x), net.encode(x))
+
+
+def test_pretraining_lowers_the_loss(tensors):
+    x, counts, size = tensors
+    losses = pretrain(network(x.shape[1]), x, counts, size, np.random.default_rng(0), epochs=20, stop_early=False)
+    assert len(losses) == 20 and losses[-1] < losses[0]
+
+
+def test_every_tenth_epoch_is_a_check(tensors):
+    x, counts, size = tensors
+    net, seen = network(x.shape[1]), []
+    centers = kmeans_start(clean(net, x), 3, 0)[0]
+    given = centers.clone()
+    labels, z, history = refine(net, centers, x, counts, size, np.random.default_rng(0), epochs=18, tolerance=-1, watch=seen.append)
+    assert len(seen) == 3 and len(history) == 18 and np.shape(history) == (18, 3)
+    assert torch.equal(centers, given)
+    np.testing.assert_array_equal(labels, seen[-1])
+    _, _, history = refine(net, centers, x, counts, size, np.random.default_rng(0), epochs=50, tolerance=1.1)
+    assert len(history) == 9
+
+
+def test_clean_path_has_no_noise(tensors):
+    net = network(tensors[0].shape[1], noise=True).train()
+    assert torch.equal(clean(net, tensors[0]), clean(net, tensors[0])) and net.encode.training
+
+
+def test_budgets():
+    assert pretraining_epochs(4271, "published") == (1000, False) == pretraining_epochs(50, "published")
+    assert pretraining_epochs(4271, "laptop")[1] and not pretraining_epochs(700, "laptop")[1]
+    assert pretraining_epochs(700, "laptop")[0] > pretraining_epochs(4271, "laptop")[0] == pretraining_epochs(50_000, "laptop")[0]
+    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap")
+
+
+@pytest.mark.parametrize("budget", ["laptop", "published"])
+def test_contract(cells, quick, budget):
+    before, state = cells.X.copy(), torch.random.get_rng_state()
+    obs, uns = cells.obs.copy(), set(cells.uns)
+    runs = [get("sczidesk", budget)(cells, 3, 5) for _ in range(2)]
+    np.testing.assert_array_equal(runs[0][0], runs[1][0])
+    np.testing.assert_array_equal(runs[0][1], runs[1][1])
+    labels, z = runs[0]
+    assert labels.shape == (90,) and z.shape == (90, 32) and np.isfinite(z).all() and set(labels) <= {0, 1, 2}
+    assert (cells.X != before).nnz == 0 and cells.obs.equals(obs) and set(cells.uns) == uns and not cells.obsm
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_labels_in_obs_make_no_difference(cells, quick):
+    bare = cells.copy()
+    del bare.obs["cell_type"]
+    np.testing.assert_array_equal(get("sczidesk")(cells, 3)[1], get("sczidesk")(bare, 3)[1])
+
+
+def test_quality(cells):
+    labels, _ = get("sczidesk")(cells, 3)
+    assert smd.metrics.ari(cells.obs["cell_type"], labels) > 0.9
+
+
+def test_bad_input(cells, quick):
+    with pytest.raises(ValueError, match="n_clusters=91 is more than the 90 cells"): get("sczidesk")(cells, 91)
+    with pytest.raises(ValueError, match="pass it"): get("sczidesk")(cells, None)
+    with pytest.raises(ValueError, match="has no option 'gamma'"): get("sczidesk", gamma=1)
+    with pytest.raises(ValueError, match="budget"): get("sczidesk", "fast")
+    logged = cells.copy()
+    logged.X = logged.X.log1p()
+    with pytest.raises(ValueError, match="whole number"): get("sczidesk")(logged, 3)
