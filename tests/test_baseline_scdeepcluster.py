@@ -64,8 +64,8 @@ def test_versions_differ_where_they_should():
         (256, 20), (64, 256), (32, 64), (64, 32), (256, 64), (20, 256), (20, 256), (20, 256)]
 
 
-def test_centres_are_trained_by_the_clustering_loss_only(tensors):
-    "With gamma 0 the labels move only because the network does; the centres given are not changed in place."
+def test_history_and_watch_tell_the_same(tensors):
+    "Labels before and after each epoch, and the share that changed; the centres given are not changed in place."
     x, counts, size = tensors
     net, rng = network(x.shape[1]), np.random.default_rng(0)
     centers = start(clean(net, x).detach(), 3, 0)
