@@ -612,17 +612,17 @@ def _release(
     Path(claim.name).unlink(missing_ok=True)
     claim.close()
 
-# %% ../nbs/api/12_benchmark.ipynb #38878f77
+# %% ../nbs/api/12_benchmark.ipynb #b2e3a3c4
 ALL = "all"
 
 
 def all_methods() -> list[str]:
-    "Names of the methods whose software is installed."
+    "Names of the methods that run wherever scsmd_nb does."
     from scsmd_nb.baselines.registry import OPTIONAL
 
     return [name for name in baselines.names() if name not in OPTIONAL]
 
-# %% ../nbs/api/12_benchmark.ipynb #a59563b1
+# %% ../nbs/api/12_benchmark.ipynb #6da7adf9
 def _methods(
     methods,  # names, pairs (name, options) or Methods; one or a list
     budget: str,  # "laptop" or "published"
@@ -638,6 +638,8 @@ def _methods(
         name, options = (entry, {}) if isinstance(entry, (str, baselines.Method)) else entry
         try: text = json.dumps(options, sort_keys=True)
         except TypeError as e: raise ValueError(f"options of method {name!r} cannot be written down: {e}. Use numbers, texts and lists.") from None
+        if isinstance(name, baselines.Method) and options:
+            raise ValueError(f"method {name.name!r} is a Method and takes no options here: build them into its function, or register it.")
         method = name if isinstance(name, baselines.Method) else baselines.get(name, budget, **json.loads(text))
         try: packed = cloudpickle.dumps(method)
         except Exception as e:
@@ -727,7 +729,7 @@ class _Report:
     def close(self):
         if self.bar is not None: self.bar.close()
 
-# %% ../nbs/api/12_benchmark.ipynb #cacb5f29
+# %% ../nbs/api/12_benchmark.ipynb #91f5db89
 class Interrupted(KeyboardInterrupt):
     "Ctrl-C during a benchmark; the message says what is kept."
 
@@ -746,7 +748,11 @@ class _Harness:
         claim = _claim(self.folder, name)
         if claim is None: self.elsewhere += 1
         elif (row := _finished(self.folder).get(name)) and row["date"] != self.dates.get(name): _release(claim)
-        else: self.running.append(_start(task, claim, self.threads))
+        else:
+            try: self.running.append(_start(task, claim, self.threads))
+            except BaseException:  # no room for the job, or Ctrl-C just now
+                _release(claim)
+                raise
 
     def collect(self):
         "Write down the runs that are over."
@@ -773,12 +779,12 @@ class _Harness:
         running.folder.cleanup()
         _release(running.claim)
 
-# %% ../nbs/api/12_benchmark.ipynb #6e73b091
+# %% ../nbs/api/12_benchmark.ipynb #7e2789fc
 TIME_LIMITS = {"laptop": 1800, "published": 6 * 3600}  # seconds
 
 
 def run(
-    methods,  # names, pairs (name, options) or Methods; "all": every method that is installed
+    methods,  # names, pairs (name, options) or Methods; "all": every one that needs no further software
     datasets,  # names such as "pbmc700" or "zeisel+dropout=0.2", or pairs (name, AnnData)
     seeds=(0, 1, 2),  # whole numbers
     budget: str = "laptop",  # "laptop": training stops early by a rule without labels; "published": as specified
@@ -821,7 +827,7 @@ def _rows_of(
     mine = sorted((place[name], i) for i, name in enumerate(names) if name in place)
     return table.iloc[[i for _, i in mine]].reset_index(drop=True)
 
-# %% ../nbs/api/12_benchmark.ipynb #ec88eb71
+# %% ../nbs/api/12_benchmark.ipynb #a789e68d
 def _loop(
     harness: _Harness,
     todo: list[_Task],
@@ -850,17 +856,18 @@ def _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds) -> 
         if value is not None and not value > 0: raise ValueError(f"{name}={value!r} must be a number above 0.")
     for name, value in (("jobs", jobs), ("threads", threads)):
         if not isinstance(value, int) or value < 1: raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
-    if not len(seeds) or any(int(s) != s or s < 0 for s in seeds): raise ValueError(f"seeds={seeds!r} must be whole numbers of at least 0.")
+    if not isinstance(seeds, (list, tuple, range)) or not len(seeds) or any(int(s) != s or s < 0 for s in seeds):
+        raise ValueError(f"seeds={seeds!r} must be a list of whole numbers of at least 0, such as (0, 1, 2).")
     if not Path("/proc/self/stat").exists() and _psutil_memory(os.getpid()) != _psutil_memory(os.getpid()):
         warnings.warn("memory limits cannot be kept on this system: install psutil for that (pip install psutil).", stacklevel=3)
 
-# %% ../nbs/api/12_benchmark.ipynb #4b0f4099
+# %% ../nbs/api/12_benchmark.ipynb #cc0b3398
 @dataclass(frozen=True)
 class Suite:
     "Which methods run on which data sets with which seeds."
 
     text: str  # what it is for
-    methods: tuple | str  # names, pairs (name, options), or ALL: every method that is installed
+    methods: tuple | str  # names, pairs (name, options), or ALL, see all_methods
     datasets: tuple
     seeds: tuple
 
@@ -870,7 +877,7 @@ _TWELVE = ("pbmc4k", "zeisel", "baron_human", "mouse_bladder", "zeisel_balanced5
 _DILATIONS = ((2, 4, 6, 8), (1, 3, 5, 7), (4, 6, 8, 10), (6, 8, 10, 12), (10, 8, 6, 4))  # tables 2 and 3 of the paper
 _DAMAGE = ("", "+dropout=0.2", "+dropout=0.4", "+dropout=0.6", "+depth=0.5", "+depth=0.25", "+depth=0.1", "+noise=0.1", "+noise=0.3")
 
-# %% ../nbs/api/12_benchmark.ipynb #6d5abf58
+# %% ../nbs/api/12_benchmark.ipynb #480cb4b9
 _PARTS = (
     {},  # everything on
     {"dilations": None},  # no attention gates: figure 1A of the paper against 1C
@@ -878,6 +885,8 @@ _PARTS = (
     {"nb_target": "rounded"},  # NB of rounded log values, as in the paper's formula
     {"noise": 0.0},  # no denoising
     {"soft_epochs": 0},  # no soft clustering phase
+    {"cellnet": False},  # labels from the memberships
+    {"n_linear": 0},  # clustering reads the latent vector only, without principal components beside it
     {"layout": "image"}, {"gene_order": "random"}, {"gene_order": "correlation"})
 _ABLATION = (*(("scsmd", part) for part in _PARTS),
              *((preset, {"dilations": list(d)}) for preset in ("scsmd", "scsmd-paper") for d in _DILATIONS), ("scsmd-paper", {"dilations": None}))

@@ -151,7 +151,8 @@ def test_options_own_registered_methods_and_retry(tmp_path, monkeypatch):
     (dict(datasets="pbmc700+drop=0.5"), "Did you mean 'dropout'"), (dict(datasets="pbmc700+depth=0"), "between 0 and 1"),
     (dict(datasets="pbmc700+noise=x"), "between 0 and 1"), (dict(labels="celltype"), "Did you mean 'cell_type'"),
     (dict(budget="published "), "Did you mean 'published'"), (dict(jobs=0), "jobs=0"), (dict(threads=1.5), "threads=1.5"),
-    (dict(time_limit=0), "time_limit=0"), (dict(memory_limit=-1), "memory_limit=-1"), (dict(seeds=[]), "seeds=[]"), (dict(seeds=[-1]), "seeds=[-1]")])
+    (dict(time_limit=0), "time_limit=0"), (dict(memory_limit=-1), "memory_limit=-1"), (dict(seeds=[]), "seeds=[]"), (dict(seeds=[-1]), "seeds=[-1]"),
+    (dict(seeds=3), "seeds=3"), (dict(methods=[(Method("naps", naps), {"a": 1})]), "takes no options")])
 def test_a_mistake_is_found_before_anything_runs(tmp_path, words, says):
     words = dict(methods=["test-own"], datasets="pbmc700", seeds=[0], progress=False) | words
     if isinstance(words["methods"], tuple): words["methods"] = [words["methods"]]

@@ -55,7 +55,7 @@ def error(*words) -> str:
 
 def test_nothing_heavy_is_loaded_for_help():
     code = ("import sys\nfrom typer.testing import CliRunner\nfrom scsmd_nb.cli import app\n"
-            "for words in (['--help'], ['fit', '--help'], ['demo', '--help'], ['predict', '--help'], ['data', 'get', '--help'], ['--version']):\n"
+            "for words in (['--help'], ['fit', '--help'], ['demo', '--help'], ['predict', '--help'], ['data', 'get', '--help'], ['bench', '--help'], ['--version']):\n"
             "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
             "heavy = 'torch scanpy anndata numpy scipy pandas sklearn matplotlib numba rich'.split()\n"
             "print([name for name in heavy if name in sys.modules])")
@@ -63,7 +63,7 @@ def test_nothing_heavy_is_loaded_for_help():
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "demo", "data", "data list", "data info", "data get"])
+@pytest.mark.parametrize("command", ["fit", "predict", "demo", "data", "data list", "data info", "data get", "bench"])
 def test_help_ends_with_an_example(command):
     text = run(*command.split(), "--help").output
     assert f"  scsmd {command}" in text[text.index("Examples:"):]
@@ -282,6 +282,29 @@ def test_data_get_fetches_once_copies_and_replaces_nothing(registry, cells, tmp_
     assert run("data", "get", "ours", "--out", tmp_path / "deep/copy.h5ad", "--force").exit_code == 0
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["copy.h5ad"]
     assert "Did you mean 'ours'" in error("data", "get", "our")
+
+
+# ---------------------------------------------------------------- bench
+
+@pytest.mark.parametrize("words, says", [
+    (["--suite", "quik"], "Did you mean 'quick'"), ([], "give --suite"), (["--methods", "kmeans"], "give --suite"),
+    (["--methods", "kmeanz", "--datasets", "pbmc700"], "Did you mean 'kmeans'"), (["--methods", "kmeans", "--datasets", "pbmc70"], "Did you mean 'pbmc700'"),
+    (["--suite", "quick", "--seeds", "one"], "--seeds 'one'"), (["--suite", "quick", "--budget", "laptops"], "Did you mean 'laptop'")])
+def test_a_mistake_in_bench_is_one_line_and_leaves_nothing(tmp_path, words, says):
+    assert says in error("bench", *words, "--out", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bench_lists_and_runs(tmp_path):
+    listed = run("bench", "--list").output
+    for word in ("quick", "ablation", "scdeepcluster", "Seurat", "pbmc700", "+dropout=0.2"): assert word in listed
+    assert "--out is missing" in error("bench", "--suite", "quick")
+    words = ["bench", "--suite", "quick", "--methods", "kmeans,ward", "--datasets", "simulated", "--seeds", "0,1", "--out", tmp_path / "out", "--jobs", 2]
+    result = run(*words)
+    assert result.exit_code == 0 and f"Written to {tmp_path / 'out/results.csv'}" in result.output
+    assert "±" in result.output and {"kmeans", "ward", "ARI", "seconds"} <= set(result.output.split())
+    before = (tmp_path / "out/results.csv").read_bytes()
+    assert run(*words).exit_code == 0 and (tmp_path / "out/results.csv").read_bytes() == before
 
 
 def test_help_is_answered_at_once():
