@@ -247,8 +247,8 @@ def kmeans_start(
     fit = KMeans(n_clusters, n_init=n_init, random_state=int(random_state)).fit(z)
     return torch.from_numpy(fit.cluster_centers_.astype(np.float32)), fit.labels_
 
-# %% ../../nbs/api/baselines/00a_base.ipynb #26d6a7b0
-STOP = (5, 0.005)  # epochs compared with as many before; relative gain under which training ends
+# %% ../../nbs/api/baselines/00a_base.ipynb #45284594
+STOP = (10, 0.005)  # epochs compared with as many before; relative gain under which training ends
 
 
 def has_flattened(
