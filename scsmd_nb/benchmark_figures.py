@@ -172,7 +172,7 @@ def seed_means(
     table = groups.agg(mean="mean", sd="std", seeds="count", size="size").reset_index()
     return table.assign(failed=table["size"] - table["seeds"]).drop(columns="size")
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #cb38499e
+# %% ../nbs/api/12a_benchmark_figures.ipynb #7775d48f
 def _wide(
     table: pd.DataFrame,  # from seed_means
 ) -> pd.DataFrame:  # methods x data sets, means; best mean rank first; attrs: rank and sets per method
@@ -202,9 +202,10 @@ def _notes(
     notes = [f"{low} seed{'s' if low > 1 else ''}" + (f" to {high}" if high != low else "")
              + (": no spread drawn." if high == 1 else "; intervals are ± 1 sd over seeds"
                 + (", none where there is one seed." if low == 1 else "."))]
-    whole = table["label"].nunique() * table["dataset"].nunique()
-    if (lost := int((table["seeds"] == 0).sum())) or len(table) < whole:
-        notes.append(f"× every run failed ({lost}), – not run ({whole - len(table)}).")
+    if lost := int((table["seeds"] == 0).sum()):
+        notes.append(f"× every run failed ({lost}).")
+    if gaps := table["label"].nunique() * table["dataset"].nunique() - len(table):
+        notes.append(f"– not run ({gaps}).")
     if part := int(((table["seeds"] > 0) & (table["failed"] > 0)).sum()):
         notes.append(f"* some runs failed ({part}).")
     return notes
@@ -219,7 +220,7 @@ def _finish(
     import textwrap
 
     width = int(fig.get_figwidth() * 15.5)
-    fig.suptitle("\n".join(textwrap.wrap(heading, int(width * 0.66))), fontsize=11)
+    fig.suptitle("\n".join(textwrap.wrap(heading, int(width * 0.72))), fontsize=11)
     if notes:
         fig.supxlabel("\n".join(textwrap.wrap(" ".join(notes), width)), x=0.01, ha="left", fontsize=8, color="#444444")
     plt.close(fig)
@@ -494,7 +495,7 @@ def umap_panels(
     "Figures 3 and 4 from labels at hand: the reference and every method, each on its own map."
     return draw_maps(umap_table(adata, labels_by_method, truth, embeddings, max_cells, random_state), ncols, heading)
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #eb418bcd
+# %% ../nbs/api/12a_benchmark_figures.ipynb #07abcd3f
 def umap_table_of_runs(
     folder,  # the DIR of a benchmark
     dataset: str,  # name in the results
@@ -511,20 +512,25 @@ def umap_table_of_runs(
     runs = _check(_pick(runs, "method", methods), "ari")
     runs = runs[runs["status"].eq("ok") & runs["ari"].notna()].sort_values("ari", ascending=False, kind="stable")
     order = [methods] if isinstance(methods, str) else list(methods or dict.fromkeys(runs["method"]))
-    labels, embeddings = {}, {}
+    labels, embeddings, hashes = {}, {}, set()
     for name in order:
         own = runs[runs["method"] == name]
         if not len(own):
             raise ValueError(f"{name!r} has no finished run on {dataset!r}: there are no labels to draw.")
-        kept = benchmark.arrays(folder, own.iloc[len(own) // 2])
+        row = own.iloc[len(own) // 2]
+        kept = benchmark.arrays(folder, row)
+        hashes.add(row["data_hash"])
         labels[name], embeddings[name] = kept["labels"], kept.get("embedding")
     if adata is None:
         data = benchmark.load(dataset)
+        if hashes != {data.data_hash}:
+            raise ValueError(f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass "
+                             f"adata.")
         adata = ad.AnnData(data.counts.astype(np.float32),
                            obs=pd.DataFrame({truth: data.types}, index=np.arange(len(data.types)).astype(str)))
     return umap_table(adata, labels, truth, embeddings, max_cells, random_state)
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #682b245d
+# %% ../nbs/api/12a_benchmark_figures.ipynb #aabbf51d
 DEFAULT_DILATIONS = {"scsmd": (4, 6, 8, 10), "scsmd-paper": (4, 6, 8, 10), "scsmd-authors": (2, 4, 6, 8)}
 _PAPER_ORDER = ["2,4,6,8", "1,3,5,7", "4,6,8,10", "6,8,10,12", "10,8,6,4"]
 
@@ -538,7 +544,7 @@ def dilation_runs(
     df = _check(df, metric)
     options = df["options"].map(json.loads)
     own = df["options"].eq("{}") & df["method"].isin(DEFAULT_DILATIONS)
-    set_by_hand = options.map(lambda o: set(o) == {"dilations"})
+    set_by_hand = options.map(lambda o: set(o) == {"dilations"} and o["dilations"] is not None)
     budget = df.loc[set_by_hand, "budget"].mode()  # budgets are not mixed: the one most of these runs had
     own &= df["budget"].isin(budget[:1])
     set_by_hand &= df["budget"].isin(budget[:1])
@@ -646,7 +652,16 @@ def dilation_table(
     return pd.DataFrame([[cell(d, *c) for c in columns] for d in sets], index=pd.Index(index, name="data set"),
                         columns=columns)
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #0035405c
+# %% ../nbs/api/12a_benchmark_figures.ipynb #29e0df92
+def _part(
+    options: str,  # JSON text
+) -> str:
+    "What options of scSMD take away, in words; the options themselves where there are none."
+    from scsmd_nb.baselines.scsmd import ABLATIONS
+
+    return next((name for name, o in ABLATIONS.items() if o == json.loads(options)), _option_text(options))
+
+# %% ../nbs/api/12a_benchmark_figures.ipynb #08b508b5
 def ablation_table(
     df: pd.DataFrame,  # rows of the results file
     metric: str = "ari",  # one of METRICS
@@ -661,9 +676,9 @@ def ablation_table(
     if not len(whole):
         raise ValueError(f"the results have no finished run of {method!r} without options to compare with. Methods: "
                          f"{', '.join(df['method'].unique())}.")
-    rows = df[df["method"].astype(str).str.startswith(method)
-              & ~(df["method"].eq(method) & df["options"].eq("{}"))].copy()
-    rows["variant"] = [_option_text(o) if m == method else title(m, o) for m, o in zip(rows["method"], rows["options"])]
+    forms = df["options"].eq("{}") & df["method"].astype(str).str.startswith(f"{method}-")
+    rows = df[forms | (df["method"].eq(method) & df["options"].ne("{}"))].copy()
+    rows["variant"] = [_part(o) if m == method else title(m) for m, o in zip(rows["method"], rows["options"])]
     partner = whole.reindex(pd.MultiIndex.from_frame(rows[["dataset", "seed"]]))
     rows["difference"] = rows[metric].to_numpy(float) - partner.to_numpy(float)
     rows = rows.dropna(subset="difference")
@@ -1116,7 +1131,7 @@ def _reasons(
     budgets = ", ".join(sorted(set(runs["budget"])))
     return "; ".join([*words, f"budget {budgets}" if budgets else ""]).rstrip("; ")
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #4732bf6a
+# %% ../nbs/api/12a_benchmark_figures.ipynb #f8d02b41
 def _ours(
     row,  # a published number
     df: pd.DataFrame,  # checked rows of the results file
@@ -1127,7 +1142,7 @@ def _ours(
         wanted = row.setting.removeprefix("dilations ")
         def fits(method, options):
             own = json.loads(options)
-            given = own.get("dilations", DEFAULT_DILATIONS.get(method))
+            given = own.get("dilations", DEFAULT_DILATIONS.get(method)) or ()
             return method in DEFAULT_DILATIONS and set(own) <= {"dilations"} and ",".join(map(str, given)) == wanted
         runs = runs[np.array([fits(m, o) for m, o in zip(runs["method"], runs["options"])], dtype=bool)]
     else:

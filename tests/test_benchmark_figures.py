@@ -36,7 +36,7 @@ def df():
 def everything(df):
     "Plain comparison, ablation and noise suite in one table."
     options = [json.dumps({"dilations": d}) for d in ([2, 4, 6, 8], [1, 3, 5, 7], [6, 8, 10, 12], [10, 8, 6, 4])]
-    parts = bf.made_up(["scsmd"], SETS, options=["{}", *options, '{"beta": 0}', '{"layout": "image"}'])
+    parts = bf.made_up(["scsmd"], SETS, options=["{}", *options, '{"beta": 0}', '{"cellnet": false}', '{"dilations": null}'])
     noisy = bf.made_up(["scsmd", "leiden", "kmeans"], [f"zeisel+{k}={v}" for k in ("dropout", "depth", "noise") for v in (0.2, 0.5)])
     return pd.concat([df, parts[parts["options"] != "{}"], noisy], ignore_index=True)
 
@@ -94,7 +94,7 @@ def test_bars_hold_means_and_spreads(df):
 def test_gaps_and_failures_are_shown(df):
     for fig in (bf.bars(df), bf.heatmap(df)):
         text = words(fig)
-        assert "×" in text and "–" in text and "every run failed (1), – not run (1)" in text
+        assert "×" in text and "–" in text and "every run failed (1). – not run (1)." in text
     assert "(3 of 4 sets)" in words(bf.heatmap(df))
     table = bf.summary(df)
     assert table.loc["DCA + k-means", ["data sets", "failed runs"]].tolist() == ["3 of 4", 3]
@@ -181,6 +181,17 @@ def test_dilations_beside_published(everything):
         bf.dilations(everything[everything["options"] == "{}"])
 
 
+def test_figures_fit_the_ablation_suite():
+    suite = benchmark.suite("ablation")
+    rows = [bf.made_up([m], suite.datasets, options=[json.dumps(o)]) for m, o in [x if isinstance(x, tuple) else (x, {}) for x in suite.methods]]
+    table = pd.concat(rows, ignore_index=True)
+    assert bf.dilation_table(table, "ari", None, "scsmd").shape[1] == bf.dilation_table(table, "ari", None, "scsmd-paper").shape[1] == 5
+    assert not bf.ablation_table(table)["variant"].str.contains("paper;").any()
+    published = bf.read_published(RESULTS / "published.csv")
+    own = bf.measured_beside_published(table, published).query("source == 'table 3' and `published for` == 'Zeisel'")
+    assert set(own["as"]) == {"scSMD (default)", "scSMD (paper)"} and len(own) == 10
+
+
 def test_dilations_and_ablation_do_not_mix_budgets(everything):
     own = everything[everything["options"].eq("{}") & everything["dataset"].eq("zeisel") & everything["method"].eq("scsmd")]
     both = pd.concat([everything, own.assign(budget="published", ari=0.0)])
@@ -193,7 +204,7 @@ def test_dilations_and_ablation_do_not_mix_budgets(everything):
 
 def test_ablation_pairs_by_set_and_seed(everything):
     table = bf.ablation_table(everything)
-    assert {"beta=0", "layout=image", "scSMD (paper)", "dilations 2,4,6,8"} <= set(table["variant"])
+    assert {"beta=0", "no CellNet", "no attention gates", "scSMD (paper)", "dilations 2,4,6,8"} <= set(table["variant"])
     own = everything[(everything["method"] == "scsmd") & (everything["dataset"] == "zeisel")].set_index(["options", "seed"])["ari"]
     expected = (own['{"beta": 0}'] - own["{}"]).mean()
     got = table[(table["variant"] == "beta=0") & (table["dataset"] == "zeisel")]["difference"].iloc[0]
