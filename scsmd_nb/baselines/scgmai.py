@@ -15,7 +15,7 @@ from torch import nn
 from .base import dense, encode_all, fit_loop, glorot, register, seeded
 from ..data import get_counts
 
-# %% ../../nbs/api/baselines/05_scgmai.ipynb #76cda60f
+# %% ../../nbs/api/baselines/05_scgmai.ipynb #ecb1e67d
 def gene_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
     min_share: float = 0.05,  # a gene is kept if more than this share of the cells have it
@@ -24,8 +24,8 @@ def gene_input(
     counts = sp.csc_matrix(get_counts(adata))
     kept = np.flatnonzero(counts.getnnz(axis=0) > min_share * counts.shape[0])
     if len(kept) < 2:
-        raise ValueError(f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of the cells, and at "
-                         "least 2 are needed: pass more genes, or cells with more counts.")
+        raise ValueError(f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of the cells, "
+                         "and at least 2 are needed: pass more genes, or cells with more counts.")
     return np.log2(1 + counts[:, kept].toarray()).astype(np.float32)
 
 # %% ../../nbs/api/baselines/05_scgmai.ipynb #5d020a80
