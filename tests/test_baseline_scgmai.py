@@ -72,7 +72,7 @@ def test_errors(cells):
     with pytest.raises(ValueError, match="budget='big'"): get("scgmai", budget="big")
     with pytest.raises(ValueError, match="no option 'hidden'"): get("scgmai", hidden=3)
     empty = ad.AnnData(np.eye(40, dtype=np.float32))
-    with pytest.raises(ValueError, match="0 of 40 genes have counts in more than 5%"): get("scgmai")(empty, n_clusters=2)
+    with pytest.raises(ValueError, match="0 of 40 genes have counts in more than 5% of cells"): get("scgmai")(empty, n_clusters=2)
     equal = ad.AnnData(np.full((30, 8), 4, dtype=np.float32))
     with pytest.raises(ValueError, match="nothing to cluster"): get("scgmai", steps=5)(equal, n_clusters=2)
 

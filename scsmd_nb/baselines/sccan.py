@@ -20,7 +20,7 @@ from torch import nn
 from .base import encode_all, fit_loop, glorot, register, seeded
 from ..data import get_counts
 
-# %% ../../nbs/api/baselines/06_sccan.ipynb #7b49f153
+# %% ../../nbs/api/baselines/06_sccan.ipynb #d366433d
 def unit_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
 ) -> np.ndarray:
@@ -31,7 +31,7 @@ def unit_input(
     low = x.min(1, keepdims=True, initial=np.inf)
     span = x.max(1, keepdims=True, initial=-np.inf) - low
     if len(flat := np.flatnonzero(~(span.ravel() > 0))):
-        raise ValueError(f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has the same value in every gene, "
+        raise ValueError(f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has one value in every gene, "
                          "such as no counts at all: remove such cells, for example with smd.qc.filter.")
     return (x - low) / span
 
