@@ -172,15 +172,17 @@ def seed_means(
     table = groups.agg(mean="mean", sd="std", seeds="count", size="size").reset_index()
     return table.assign(failed=table["size"] - table["seeds"]).drop(columns="size")
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #7775d48f
+# %% ../nbs/api/12a_benchmark_figures.ipynb #a5a2299c
 def _wide(
     table: pd.DataFrame,  # from seed_means
 ) -> pd.DataFrame:  # methods x data sets, means; best mean rank first; attrs: rank and sets per method
     "Seed means as a matrix, methods in the order of their mean rank."
     wide = table.pivot(index="label", columns="dataset", values="mean").reindex(columns=table["dataset"].unique())
     ranks = wide.rank(ascending=False).mean(axis=1)
-    wide = wide.loc[ranks.sort_values(kind="stable", na_position="last").index]
-    wide.attrs.update(rank=ranks.to_dict(), sets=wide.notna().sum(axis=1).to_dict())
+    sets = wide.notna().sum(axis=1)
+    few = sets * 2 < wide.shape[1]  # a rank over less than half of the sets says little: these come last
+    wide = wide.loc[pd.DataFrame({"few": few, "rank": ranks}).sort_values(["few", "rank"], kind="stable").index]
+    wide.attrs.update(rank=ranks.to_dict(), sets=sets.to_dict())
     return wide
 
 
