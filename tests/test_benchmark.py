@@ -263,7 +263,7 @@ def harness(out, method, seeds=1, jobs=1, **env):
     return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env={**os.environ, **env}, start_new_session=True)
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=180):
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
@@ -381,12 +381,12 @@ def test_overview_counts_failures_and_averages_seeds():
 # ---------------------------------------------------------------- the command
 
 def test_ctrl_c_on_the_command_keeps_finished_rows(tmp_path):
-    words = [PROGRAM, "bench", "--methods", "kmeans", "--datasets", "simulated", "--seeds", "0,1,2,3,4,5", "--out", tmp_path / "out"]
+    words = [PROGRAM, "bench", "--methods", "kmeans", "--datasets", "simulated", "--seeds", "0,1,2,3,4,5,6,7", "--out", tmp_path / "out"]
     process = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     results = tmp_path / "out/results.csv"
-    wait_for(lambda: results.exists() and results.read_text().count("\n") >= 2)
-    process.send_signal(signal.SIGINT)
+    try: wait_for(lambda: process.poll() is not None or results.exists() and results.read_text().count("\n") >= 2)
+    finally: process.send_signal(signal.SIGINT)
     text = process.communicate(timeout=60)[1]
     done = benchmark.read(results)
     assert process.returncode == 130 and "finished runs are kept in" in text and "Traceback" not in text
-    assert 1 <= len(done) < 6 and not list((tmp_path / "out/runs").glob("*.lock"))
+    assert 1 <= len(done) < 8 and not list((tmp_path / "out/runs").glob("*.lock"))
