@@ -31,7 +31,7 @@ from .benchmark import COLUMNS, KEY
 from .metrics import ari, contingency
 from .plot import MARKERS, MISSING, PALETTE
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #b8027918
+# %% ../nbs/api/12a_benchmark_figures.ipynb #efacd0b3
 def made_up(
     methods=("scsmd", "scdeepcluster", "kmeans", "leiden"),  # names; the first is the strongest
     datasets=("pbmc4k", "zeisel", "baron_human"),  # names; may carry a disturbance
@@ -54,7 +54,7 @@ def made_up(
                     rows.append(dict.fromkeys(COLUMNS) | {
                         "schema": 1, "dataset": d, "method": m, "options": o, "budget": "laptop", "seed": s,
                         "status": "ok",
-                        "seconds": float(np.exp(5 * strength[m] + rng.normal(0, 0.2))) * cells[d] / 4000, "message": "",
+                        "cpu_seconds": float(np.exp(5 * strength[m] + rng.normal(0, 0.2))) * cells[d] / 4000, "message": "",
                         "peak_memory_mb": 300 + 900 * strength[m] + cells[d] / 10, "ari": score,
                         "nmi_max": min(1, score * 0.9 + 0.06), "nmi_mean": min(1, score * 0.9 + 0.08),
                         "accuracy": min(1, score * 0.8 + 0.2),
@@ -859,15 +859,15 @@ def _place_labels(
         boxes.append((cx - w, cy - h, cx + w, cy + h))
         art.set_position(((cx - px) / scale, (cy - py) / scale))
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #41a4c31e
+# %% ../nbs/api/12a_benchmark_figures.ipynb #8322b444
 def time_accuracy(
     df: pd.DataFrame,  # rows of the results file
     metric: str = "ari",  # one of METRICS
     datasets=None,  # names to use; None: all
     methods=None,  # names to show; None: all
 ) -> Figure:
-    "Seconds against score, both averaged over data sets; hollow where a method lacks some."
-    table, cost = seed_means(df, metric, datasets, methods), cost_medians(df, "seconds", datasets, methods)
+    "Processor seconds against score, both averaged over data sets; hollow where a method lacks some."
+    table, cost = seed_means(df, metric, datasets, methods), cost_medians(df, "cpu_seconds", datasets, methods)
     table = table[table["seeds"] > 0].merge(cost, on=["dataset", "label"])
     n = table["dataset"].nunique()
     total = table.groupby("label", sort=False).agg(score=("mean", "mean"), seconds=("value", "mean"),
@@ -879,13 +879,13 @@ def time_accuracy(
     ax.set_xscale("log")
     ax.set_xlim(total["seconds"].min() / 1.8, total["seconds"].max() * 2.2)
     ax.margins(y=0.1)
-    ax.set(xlabel="seconds for a run (mean over data sets of the median over seeds, log scale)",
+    ax.set(xlabel="processor seconds for a run (mean over data sets of the median over seeds, log scale)",
            ylabel=f"{METRICS[metric]} (mean over data sets)")
     ax.grid(color="#E5E5E5", lw=0.6)
     ax.set_axisbelow(True)
     whole = total[total["sets"] == n]
     best = whole["score"].idxmax() if len(whole) else None
-    heading = (f"{best} scores highest, at {whole.loc[best, 'seconds']:,.3g} s a run" if best
+    heading = (f"{best} scores highest, at {whole.loc[best, 'seconds']:,.3g} processor seconds a run" if best
                else "Time and accuracy; no method has every set")
     _finish(fig, heading, [f"Means over {n} data set{'s' if n > 1 else ''}; hollow dots stand on fewer, see their "
                            f"names."])
@@ -1027,7 +1027,7 @@ def _loss_words(
         words.append(f"{kind} {(wide.iloc[:, -1] - wide.iloc[:, 0]).idxmax()}")
     return f"Least {METRICS[metric]} lost: " + ", ".join(words) if words else f"{METRICS[metric]} under disturbance"
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #db6de736
+# %% ../nbs/api/12a_benchmark_figures.ipynb #0a00e5ac
 def summary(
     df: pd.DataFrame,  # rows of the results file
     datasets=None,  # names to use; None: all
@@ -1037,7 +1037,7 @@ def summary(
     parts = {m: seed_means(df, m, datasets, methods) for m in ("ari", "nmi_max", "nmi_mean")}
     first = parts["ari"]
     wide, n = _wide(first), first["dataset"].nunique()
-    cost = cost_medians(df, "seconds", datasets, methods).groupby("label")["value"].median()
+    cost = cost_medians(df, "cpu_seconds", datasets, methods).groupby("label")["value"].median()
     groups, seeds = first.groupby("label"), first[first["seeds"] > 0].groupby("label")["seeds"]
     table = pd.DataFrame(index=pd.Index(wide.index, name="method"))
     table["mean rank (ARI)"] = pd.Series(wide.attrs["rank"])
@@ -1048,10 +1048,10 @@ def summary(
     low, high = seeds.min().reindex(table.index), seeds.max().reindex(table.index)
     table["seeds"] = ["0" if pd.isna(a) else f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}" for a, b in zip(low, high)]
     table["failed runs"] = groups["failed"].sum()
-    table["seconds (median)"] = cost.reindex(table.index)
+    table["CPU seconds (median)"] = cost.reindex(table.index)
     return table
 
-# %% ../nbs/api/12a_benchmark_figures.ipynb #da6f1889
+# %% ../nbs/api/12a_benchmark_figures.ipynb #bb54665e
 def budget_table(
     df: pd.DataFrame,  # rows of the results file
     metric: str = "ari",  # one of METRICS
@@ -1060,7 +1060,7 @@ def budget_table(
     df = _check(df, metric)
     df = df[df["options"].eq("{}") & df["status"].eq("ok")]
     groups = df.groupby(["method", "dataset", "budget"], sort=False)
-    table = groups.agg(score=(metric, "mean"), seconds=("seconds", "median"),
+    table = groups.agg(score=(metric, "mean"), seconds=("cpu_seconds", "median"),
                        seeds=("seed", "nunique")).unstack("budget")
     name, rows = METRICS[metric], {}
     for (method, dataset), r in table.iterrows():
@@ -1068,7 +1068,7 @@ def budget_table(
             rows[title(method), dataset] = {
                 f"{name}, laptop": r["score", "laptop"], f"{name}, published": r["score", "published"],
                 "laptop - published": r["score", "laptop"] - r["score", "published"],
-                "seconds, laptop": r["seconds", "laptop"], "seconds, published": r["seconds", "published"],
+                "CPU seconds, laptop": r["seconds", "laptop"], "CPU seconds, published": r["seconds", "published"],
                 "seeds": f"{r['seeds', 'laptop']:.0f} and {r['seeds', 'published']:.0f}"}
     index = pd.MultiIndex.from_tuples(list(rows), names=["method", "data set"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=index)

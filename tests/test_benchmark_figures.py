@@ -142,7 +142,7 @@ def test_names_of_22_methods_do_not_overlap():
     names = list(benchmark.baselines.names())
     names += [f"method {i}" for i in range(22 - len(names))]
     big = bf.made_up(names[:22], [f"set_{i}" for i in range(12)])
-    near = big.assign(seconds=10 + big["seconds"] / 1e4)  # all as good as equally fast
+    near = big.assign(cpu_seconds=10 + big["cpu_seconds"] / 1e4)  # all as good as equally fast
     noisy = bf.made_up(names[:22], [f"a{s}" for s in ("", "+dropout=0.2", "+dropout=0.4")])
     figures = {"time": bf.time_accuracy(big), "near": bf.time_accuracy(near), "robust": bf.robustness(noisy),
                "cd": bf.critical_difference(big), "bars": bf.bars(big), "heat": bf.heatmap(big)}
