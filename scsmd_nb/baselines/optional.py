@@ -75,7 +75,7 @@ def _untouched():
         for name in set(os.environ) - set(environment): del os.environ[name]
         os.environ.update(environment)
 
-# %% ../../nbs/api/baselines/10_optional.ipynb #0d0b650a
+# %% ../../nbs/api/baselines/10_optional.ipynb #30f8d7dc
 def scvi_latent(
     adata,  # cells x genes with raw counts; not changed
     random_state: int = 0,  # seed
@@ -97,7 +97,7 @@ def scvi_latent(
         warnings.simplefilter("ignore")  # of Lightning, on workers and devices
         import scvi
 
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        for part in ("fabric", "pytorch"): logging.getLogger(f"lightning.{part}").setLevel(logging.ERROR)
         scvi.settings.seed = int(random_state)
         scvi.settings.verbosity = logging.ERROR
         scvi.model.SCVI.setup_anndata(cells)
