@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .base import (BUDGETS, CountAutoencoder, count_input, encode_all, fit_loop, glorot, kl_loss, kmeans_start,
-                                     register, seeded, student_t, target_distribution, zinb_loss)
+from .base import (BUDGETS, CountAutoencoder, count_input, encode_all, fit_loop, glorot, kl_loss,
+                                     kmeans_start, register, seeded, student_t, target_distribution, zinb_loss)
 
 # %% ../../nbs/api/baselines/02_scdeepcluster.ipynb #63a1d912
 EPOCHS = {"laptop": (30, 30), "published": (300, 2000)}  # at most: pre-training, clustering
@@ -51,7 +51,8 @@ def pretraining_epochs(
     steps: int = 500,  # of the optimiser, at least, on small data sets
 ) -> tuple[int, bool]:
     "Epochs of phase one, and whether it may end before that where the loss has flattened."
-    if budget not in BUDGETS: raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
+    if budget not in BUDGETS:
+        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
     if budget == "published": return EPOCHS[budget][0], False
     batches = -(-n_cells // 256)
     epochs = max(EPOCHS[budget][0], min(-(-steps // batches), EPOCHS["published"][0]))

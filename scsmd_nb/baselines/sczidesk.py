@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import (BUDGETS, CountAutoencoder, count_input, encode_all, fit_loop, glorot, kmeans_start,
-                                     register, seeded, zinb_loss)
+from .base import (BUDGETS, CountAutoencoder, count_input, encode_all, fit_loop, glorot,
+                                     kmeans_start, register, seeded, zinb_loss)
 from ..soft_clustering import squared_distances
 
 # %% ../../nbs/api/baselines/03_sczidesk.ipynb #fb5e6c85
@@ -41,7 +41,7 @@ def pair_logs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     "ln P and ln Q over the other cells, each [n, n - 1]."
     norms = z.square().sum(1)
-    d = (norms[:, None] + norms - 2 * z @ z.T).clamp_min(0)  # one matrix product; this close to 0, 1 + d hides the rounding
+    d = (norms[:, None] + norms - 2 * z @ z.T).clamp_min(0)  # one matrix product; 1 + d hides its rounding
     log_p = F.log_softmax(-torch.log1p(_off_diagonal(d)), dim=1)
     return log_p, F.log_softmax(2 * log_p, dim=1)
 
@@ -56,7 +56,7 @@ def self_training(
 
 # %% ../../nbs/api/baselines/03_sczidesk.ipynb #ebe70d38
 EPOCHS = {"laptop": (50, 36), "published": (1000, 1800)}  # at most: pre-training, clustering (2000 less 200 for checks)
-RATE = {"laptop": 1e-3, "published": 1e-4}  # learning rate of Adam in pre-training; in clustering it is the published one
+RATE = {"laptop": 1e-3, "published": 1e-4}  # learning rate of pre-training; clustering has the published one
 NOISE = 1.5  # standard deviation, where it is switched on
 WEIGHT = 1e-3  # of soft k-means and of self-training
 
@@ -119,7 +119,8 @@ def refine(
 ) -> tuple[np.ndarray, np.ndarray, list]:
     "Labels [n], latent vectors [n, 32], and for each epoch the means of (likelihood, soft k-means, self-training)."
     centers, history, parts = nn.Parameter(centers.clone()), [], []
-    optimizer, encode = torch.optim.Adam([*net.parameters(), centers], lr=RATE["published"]), lambda part: clean(net, part)
+    optimizer = torch.optim.Adam([*net.parameters(), centers], lr=RATE["published"])
+    encode = lambda part: clean(net, part)
 
     def nearest():
         found = squared_distances(encode_all(encode, x), centers.detach()).argmin(1)
@@ -157,7 +158,8 @@ def pretraining_epochs(
     steps: int = 850,  # of the optimiser, at least, on small data sets
 ) -> tuple[int, bool]:
     "Epochs of phase one, and whether it may end before that where the loss has flattened."
-    if budget not in BUDGETS: raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
+    if budget not in BUDGETS:
+        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
     if budget == "published": return EPOCHS[budget][0], False
     batches = -(-n_cells // 256)
     return max(EPOCHS[budget][0], min(-(-steps // batches), EPOCHS["published"][0])), batches >= 10
@@ -173,7 +175,8 @@ def sczidesk(
     noise: bool = True,  # as the paper designed it; False: as the published program ran, it seems
 ):
     "Labels [n] and latent vectors [n, 32] float32."
-    if n_clusters is None: raise ValueError("n_clusters=None: scziDesk cannot find the number of clusters itself, pass it.")
+    if n_clusters is None:
+        raise ValueError("n_clusters=None: scziDesk cannot find the number of clusters itself, pass it.")
     epochs, stop_early = pretraining_epochs(adata.n_obs, budget)
     x, counts, size = (torch.from_numpy(a) for a in count_input(adata, n_top_genes)[:3])
     with seeded(random_state) as rng:
