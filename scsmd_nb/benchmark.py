@@ -624,15 +624,16 @@ def _release(
     Path(claim.name).unlink(missing_ok=True)
     claim.close()
 
-# %% ../nbs/api/12_benchmark.ipynb #b2e3a3c4
+# %% ../nbs/api/12_benchmark.ipynb #59ba9194
 ALL = "all"
 
 
 def all_methods() -> list[str]:
-    "Names of the methods that run wherever scsmd_nb does."
+    "Names of the methods whose software is installed."
+    from scsmd_nb.baselines.optional import missing
     from scsmd_nb.baselines.registry import OPTIONAL
 
-    return [name for name in baselines.names() if name not in OPTIONAL]
+    return [name for name in baselines.names() if name not in OPTIONAL or not missing(name)]
 
 # %% ../nbs/api/12_benchmark.ipynb #9dc8e288
 def _methods(
@@ -796,12 +797,12 @@ class _Harness:
         running.folder.cleanup()
         _release(running.claim)
 
-# %% ../nbs/api/12_benchmark.ipynb #0cea6795
+# %% ../nbs/api/12_benchmark.ipynb #fbebc078
 TIME_LIMITS = {"laptop": 1800, "published": 6 * 3600}  # seconds
 
 
 def run(
-    methods,  # names, pairs (name, options) or Methods; "all": every one that needs no further software
+    methods,  # names, pairs (name, options) or Methods; "all": every one whose software is installed
     datasets,  # names such as "pbmc700" or "zeisel+dropout=0.2", or pairs (name, AnnData)
     seeds=(0, 1, 2),  # whole numbers
     budget: str = "laptop",  # "laptop": training stops early by a rule without labels; "published": as specified

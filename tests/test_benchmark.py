@@ -50,7 +50,7 @@ def leaves_a_child(adata, n_clusters, random_state):
     return np.zeros(adata.n_obs), None
 def stubborn(adata, n_clusters, random_state):
     for s in (signal.SIGTERM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)
-    time.sleep(600)
+    time.sleep(200)
 def short_of_memory(adata, n_clusters, random_state): np.ones(2**50)
 def gives_up(adata, n_clusters, random_state): sys.exit("no more")
 def crooked(adata, n_clusters, random_state): return np.zeros(adata.n_obs), np.zeros((3, 2))
@@ -60,7 +60,7 @@ def naps(adata, n_clusters, random_state):
     return np.arange(adata.n_obs) % n_clusters, None
 def sleeps(adata, n_clusters, random_state):
     (Path(os.environ["SCSMD_TEST_MARK"]) / "asleep").write_text(str(os.getpid()))
-    time.sleep(600)
+    time.sleep(200)
 def once(adata, n_clusters, random_state):
     mark = Path(os.environ["SCSMD_TEST_MARK"]) / "tried"
     if not mark.exists():
