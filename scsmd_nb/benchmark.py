@@ -641,8 +641,7 @@ def _methods(
     budget: str,  # "laptop" or "published"
 ) -> list[tuple]:
     "For each method its name, its options as JSON text, and the pickled Method."
-    try: import cloudpickle  # comes with joblib, and so with scikit-learn; older ones carry it inside
-    except ImportError: from joblib.externals import cloudpickle
+    import cloudpickle
 
     if methods == ALL: methods = all_methods()
     if isinstance(methods, (str, baselines.Method)): methods = [methods]
