@@ -80,8 +80,9 @@ def register(
 ) -> Callable:
     "A decorator that enters f(adata, n_clusters, random_state, budget='laptop', **options) -> (labels, embedding)."
     def enter(f):
-        if name in _FUNCTIONS and _FUNCTIONS[name][0].__module__ != f.__module__:
-            raise ValueError(f"a method named {name!r} exists already, from {_FUNCTIONS[name][0].__module__}: choose another name.")
+        there = _FUNCTIONS[name][0].__module__ if name in _FUNCTIONS else f.__module__
+        if there != f.__module__ and "__main__" not in (there, f.__module__):  # a notebook may define its methods anew
+            raise ValueError(f"a method named {name!r} exists already, from {there}: choose another name.")
         _FUNCTIONS[name] = (f, title or BUILT_IN.get(name, ("", name))[1])
         return f
     return enter
