@@ -6,7 +6,8 @@ import torch
 
 import scsmd_nb as smd
 from scsmd_nb.baselines.base import count_input, get, kl_loss, student_t, target_distribution
-from scsmd_nb.baselines.scdeepcluster import clean, network, pretrain, pretraining_epochs, refine, start
+from scsmd_nb.baselines.base import clean, pretraining_epochs
+from scsmd_nb.baselines.scdeepcluster import EPOCHS, STEPS, network, pretrain, refine, start
 
 CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -90,10 +91,10 @@ def test_pretraining_lowers_the_loss(tensors):
 
 
 def test_budgets():
-    assert pretraining_epochs(4271, "published") == (300, False) == pretraining_epochs(50, "published")
-    assert pretraining_epochs(4271, "laptop") == (30, True) and pretraining_epochs(100_000, "laptop") == (30, True)
-    assert pretraining_epochs(700, "laptop") == (167, False) and pretraining_epochs(100, "laptop") == (300, False)
-    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap")
+    assert pretraining_epochs(4271, "published", EPOCHS, STEPS) == (300, False) == pretraining_epochs(50, "published", EPOCHS, STEPS)
+    assert pretraining_epochs(4271, "laptop", EPOCHS, STEPS) == (30, True) and pretraining_epochs(100_000, "laptop", EPOCHS, STEPS) == (30, True)
+    assert pretraining_epochs(700, "laptop", EPOCHS, STEPS) == (167, False) and pretraining_epochs(100, "laptop", EPOCHS, STEPS) == (300, False)
+    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap", EPOCHS, STEPS)
 
 
 @pytest.mark.parametrize("budget", ["laptop", "published"])

@@ -6,7 +6,8 @@ import torch
 
 import scsmd_nb as smd
 from scsmd_nb.baselines.base import count_input, get, kmeans_start, zinb_loss
-from scsmd_nb.baselines.sczidesk import clean, network, pair_logs, pretrain, pretraining_epochs, refine, self_training, soft_kmeans
+from scsmd_nb.baselines.base import clean, pretraining_epochs
+from scsmd_nb.baselines.sczidesk import EPOCHS, STEPS, network, pair_logs, pretrain, refine, self_training, soft_kmeans
 
 CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -119,10 +120,10 @@ def test_clean_path_has_no_noise(tensors):
 
 
 def test_budgets():
-    assert pretraining_epochs(4271, "published") == (1000, False) == pretraining_epochs(50, "published")
-    assert pretraining_epochs(4271, "laptop")[1] and not pretraining_epochs(700, "laptop")[1]
-    assert pretraining_epochs(700, "laptop")[0] > pretraining_epochs(4271, "laptop")[0] == pretraining_epochs(50_000, "laptop")[0]
-    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap")
+    assert pretraining_epochs(4271, "published", EPOCHS, STEPS) == (1000, False) == pretraining_epochs(50, "published", EPOCHS, STEPS)
+    assert pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[1] and not pretraining_epochs(700, "laptop", EPOCHS, STEPS)[1]
+    assert pretraining_epochs(700, "laptop", EPOCHS, STEPS)[0] > pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[0] == pretraining_epochs(50_000, "laptop", EPOCHS, STEPS)[0]
+    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap", EPOCHS, STEPS)
 
 
 @pytest.mark.parametrize("budget", ["laptop", "published"])

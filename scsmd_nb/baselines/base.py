@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STOP', 'seeded', 'CountInput', 'zscore', 'count_input', 'log_input', 'zinb_loss', 'Noise', 'dense', 'glorot',
-           'CountHeads', 'CountAutoencoder', 'student_t', 'target_distribution', 'kl_loss', 'kmeans_start',
-           'has_flattened', 'batch_indices', 'fit_loop', 'encode_all', 'BUDGETS', 'Method', 'get', 'names', 'register',
-           'title']
+           'CountHeads', 'CountAutoencoder', 'clean', 'student_t', 'target_distribution', 'kl_loss', 'kmeans_start',
+           'has_flattened', 'batch_indices', 'fit_loop', 'encode_all', 'pretraining_epochs', 'BUDGETS', 'Method', 'get',
+           'names', 'register', 'title']
 
 # %% ../../nbs/api/baselines/00a_base.ipynb #01a5ff8d
 from contextlib import contextmanager
@@ -199,6 +199,18 @@ class CountAutoencoder(nn.Module):
         z = self.encode(x)
         return z, *self.heads(self.decode(z), size_factor)
 
+# %% ../../nbs/api/baselines/00a_base.ipynb #b5e1f005
+def clean(
+    net: CountAutoencoder,  # left in the mode it was in
+    x: torch.Tensor,  # [b, G] input
+) -> torch.Tensor:
+    "Latent vectors [b, d] without noise; gradients pass."
+    mode = net.encode.training
+    net.encode.eval()
+    z = net.encode(x)
+    net.encode.train(mode)
+    return z
+
 # %% ../../nbs/api/baselines/00a_base.ipynb #c71f87bb
 def student_t(
     z: torch.Tensor,  # [n, d] latent vectors
@@ -311,3 +323,17 @@ def encode_all(
 ) -> torch.Tensor:
     "Rows of all cells, [n, d], without gradient."
     return torch.cat([encode(part) for part in torch.as_tensor(x).split(batch_size)])
+
+# %% ../../nbs/api/baselines/00a_base.ipynb #b5e1f002
+def pretraining_epochs(
+    n_cells: int,  # n
+    budget: str,  # "laptop" or "published"
+    epochs: dict,  # budget: (epochs of phase one, epochs of phase two), at most
+    steps: int,  # of the optimiser in phase one, at least, on small data sets
+) -> tuple[int, bool]:
+    "Epochs of phase one, and whether it may end before that where the loss has flattened."
+    if budget not in BUDGETS:
+        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
+    if budget == "published": return epochs[budget][0], False
+    batches = -(-n_cells // 256)
+    return max(epochs[budget][0], min(-(-steps // batches), epochs["published"][0])), batches >= 10
