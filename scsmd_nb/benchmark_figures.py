@@ -1059,7 +1059,8 @@ def budget_table(
     "The laptop budget beside the published one: scores, difference, seconds."
     df = _check(df, metric)
     df = df[df["options"].eq("{}") & df["status"].eq("ok")]
-    groups = df.groupby(["method", "dataset", "budget"], sort=False)
+    both = df.groupby(["method", "dataset", "seed"])["budget"].transform("nunique") == 2  # the same seeds on both sides
+    groups = df[both].groupby(["method", "dataset", "budget"], sort=False)
     table = groups.agg(score=(metric, "mean"), seconds=("cpu_seconds", "median"),
                        seeds=("seed", "nunique")).unstack("budget")
     name, rows = METRICS[metric], {}
@@ -1069,7 +1070,7 @@ def budget_table(
                 f"{name}, laptop": r["score", "laptop"], f"{name}, published": r["score", "published"],
                 "laptop - published": r["score", "laptop"] - r["score", "published"],
                 "CPU seconds, laptop": r["seconds", "laptop"], "CPU seconds, published": r["seconds", "published"],
-                "seeds": f"{r['seeds', 'laptop']:.0f} and {r['seeds', 'published']:.0f}"}
+                "seeds": int(r["seeds", "laptop"])}
     index = pd.MultiIndex.from_tuples(list(rows), names=["method", "data set"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=index)
 

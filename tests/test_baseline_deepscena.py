@@ -117,9 +117,9 @@ def test_contract(cells, monkeypatch):
 def test_errors(cells):
     with pytest.raises(ValueError, match="folds 784 genes .* only 7"):
         deepscena(pbmc700(), 10)
-    with pytest.raises(ValueError, match="n_clusters=1 must be"):
+    with pytest.raises(ValueError, match="n_clusters=1: it needs a whole number from 2"):
         deepscena(cells, 1)
-    with pytest.raises(ValueError, match="n_clusters=201 must be"):
+    with pytest.raises(ValueError, match="n_clusters=201: it needs"):
         deepscena(cells, 201)
     with pytest.raises(ValueError, match="budget='slow'"):
         deepscena(cells, 3, budget="slow")

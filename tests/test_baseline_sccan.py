@@ -98,7 +98,7 @@ def test_vote_and_own_k(cells):
 
 
 def test_errors(cells):
-    with pytest.raises(ValueError, match="at most the number of cells that are fused, 240"): get("sccan")(cells, n_clusters=241)
+    with pytest.raises(ValueError, match="at most the number of cells that are fused, 100"): get("sccan", n_fused=100)(cells, n_clusters=101)
     with pytest.raises(ValueError, match="no option 'alpha'"): get("sccan", alpha=3)
     empty = ad.AnnData(np.eye(12, dtype=np.float32))
     empty.X[2] = 0

@@ -101,9 +101,9 @@ def test_labels_do_not_depend_on_the_truth(cells, monkeypatch):
 
 
 def test_errors(cells):
-    with pytest.raises(ValueError, match="n_clusters=1 must be"):
+    with pytest.raises(ValueError, match="n_clusters=1: it needs a whole number from 2"):
         scdcca(cells, 1)
-    with pytest.raises(ValueError, match="n_clusters=None must be"):
+    with pytest.raises(ValueError, match="n_clusters=None"):
         scdcca(cells, None)
     with pytest.raises(ValueError, match="budget='slow'"):
         scdcca(cells, 3, budget="slow")

@@ -123,7 +123,7 @@ def test_quality_and_k_from_louvain(cells):
 
 
 def test_bad_input(cells, quick):
-    with pytest.raises(ValueError, match="n_clusters=91 is more than the 90 cells"): get("scdeepcluster")(cells, 91)
+    with pytest.raises(ValueError, match="n_clusters=91: it needs a whole number from 1 to the number of cells, 90"): get("scdeepcluster")(cells, 91)
     with pytest.raises(ValueError, match="use 'pytorch' or 'keras'"): get("scdeepcluster", version="tf")(cells, 3)
     with pytest.raises(ValueError, match="has no option 'noise'"): get("scdeepcluster", noise=1)
     with pytest.raises(ValueError, match="budget"): get("scdeepcluster", "fast")

@@ -68,7 +68,7 @@ def test_published_budget_reads_all_cells_each_step(monkeypatch):
 
 
 def test_errors(cells):
-    with pytest.raises(ValueError, match="at least 1 and at most the number of cells, 240"): get("scgmai")(cells, n_clusters=241)
+    with pytest.raises(ValueError, match="from 1 to the number of cells, 240"): get("scgmai")(cells, n_clusters=241)
     with pytest.raises(ValueError, match="budget='big'"): get("scgmai", budget="big")
     with pytest.raises(ValueError, match="no option 'hidden'"): get("scgmai", hidden=3)
     empty = ad.AnnData(np.eye(40, dtype=np.float32))

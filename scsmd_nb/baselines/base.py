@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STOP', 'seeded', 'CountInput', 'zscore', 'count_input', 'log_input', 'zinb_loss', 'Noise', 'dense', 'glorot',
            'CountHeads', 'CountAutoencoder', 'clean', 'student_t', 'target_distribution', 'kl_loss', 'kmeans_start',
-           'has_flattened', 'batch_indices', 'fit_loop', 'encode_all', 'pretraining_epochs', 'BUDGETS', 'Method', 'get',
-           'names', 'register', 'title']
+           'has_flattened', 'batch_indices', 'fit_loop', 'encode_all', 'pretraining_epochs', 'BUDGETS', 'Method',
+           'check_budget', 'check_n_clusters', 'get', 'names', 'register', 'title']
 
 # %% ../../nbs/api/baselines/00a_base.ipynb #01a5ff8d
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .registry import BUDGETS, Method, get, names, register, title
+from .registry import BUDGETS, Method, check_budget, check_n_clusters, get, names, register, title
 from ..data import get_counts
 from ..likelihood import MU_BOUNDS, PHI_BOUNDS, bounded, nb_log_prob_from_logs
 from ..qc import log_normalize, select_genes, size_factors
 
 # %% ../../nbs/api/baselines/00a_base.ipynb #128ad2eb
-_all_ = ["BUDGETS", "Method", "get", "names", "register", "title"]  # passed on, so that a method imports from one place
+_all_ = ["BUDGETS", "Method", "check_budget", "check_n_clusters", "get", "names", "register", "title"]  # passed on, so that a method imports from one place
 
 # %% ../../nbs/api/baselines/00a_base.ipynb #5d49c42d
 @contextmanager
@@ -332,8 +332,7 @@ def pretraining_epochs(
     steps: int,  # of the optimiser in phase one, at least, on small data sets
 ) -> tuple[int, bool]:
     "Epochs of phase one, and whether it may end before that where the loss has flattened."
-    if budget not in BUDGETS:
-        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
+    check_budget(budget)
     if budget == "published": return epochs[budget][0], False
     batches = -(-n_cells // 256)
     return max(epochs[budget][0], min(-(-steps // batches), epochs["published"][0])), batches >= 10

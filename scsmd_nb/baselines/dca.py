@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .base import (CountHeads, count_input, dense, encode_all, fit_loop, glorot, kmeans_start, register,
-                                     seeded, zinb_loss)
+from .base import (CountHeads, check_n_clusters, count_input, dense, encode_all, fit_loop, glorot, kmeans_start,
+                                 register, seeded, zinb_loss)
 
 # %% ../../nbs/api/baselines/04_dca.ipynb #2b442fd1
 def shift_norm(
@@ -163,8 +163,7 @@ def dca(
     "Labels [n], and what k-means read: the code [n, 32] or two components [n, 2], float32."
     if recipe not in ("code", "denoised"):
         raise ValueError(f"recipe={recipe!r} is not known: use 'code' or 'denoised'.")
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)) or n_clusters < 1:
-        raise ValueError(f"dca was given n_clusters={n_clusters!r}: it needs a whole number of at least 1.")
+    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "dca")
     data = count_input(adata, 2000 if budget == "laptop" else None)
     with seeded(random_state) as rng: net, _ = train(data, budget, zero_inflated, held_out, rng)
     if recipe == "code": z = encode_all(net.encode, data.x).numpy()

@@ -15,8 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..autoencoder import AuthorsDecoder, Autoencoder, GeneLayout, xavier
-from .base import seeded
-from .registry import BUDGETS, register
+from .base import check_budget, check_n_clusters, register, seeded
 from ..cellnet import CellNet
 from ..likelihood import NBHead
 from ..model import PRESETS
@@ -124,8 +123,7 @@ def settings(
     pretrain_epochs: int | None = None,  # passes before the centres are placed; None: 0 if published, else laptop_epochs
 ) -> Params:
     "The parameters of a run."
-    if budget not in BUDGETS:
-        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
+    check_budget(budget)
     laptop = budget == "laptop"
     if pretrain_epochs is None: pretrain_epochs = laptop_epochs("pretrain", n_cells) if laptop else 0
     if isinstance(pretrain_epochs, bool) or not isinstance(pretrain_epochs, (int, np.integer)) or pretrain_epochs < 0:
@@ -178,10 +176,9 @@ def deepscena(
     pretrain_epochs: int | None = None,  # passes before the centres are placed; None: 0 if published, 5 to 20 if laptop
 ):
     "Clusters [n] and latent vectors [n, 10] of DeepScena."
-    if not isinstance(n_clusters, (int, np.integer)) or not 2 <= n_clusters <= adata.n_obs:
-        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number from 2 to the number of cells, {adata.n_obs}.")
+    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "deepscena", least=2)
     params = settings(budget, adata.n_obs, pretrain_epochs)
     data = image_input(adata, params)
-    run = fit(data, params, int(n_clusters), random_state)
+    run = fit(data, params, n_clusters, random_state)
     z = latent(run, data)
     return probabilities(run, z).argmax(1), z

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import (BUDGETS, CountHeads, CountInput, count_input, dense, encode_all, fit_loop, kl_loss, kmeans_start,
-                                     register, seeded, student_t, target_distribution, zinb_loss)
+from .base import (CountHeads, CountInput, check_budget, check_n_clusters, count_input, dense, encode_all, fit_loop,
+                                     kl_loss, kmeans_start, register, seeded, student_t, target_distribution, zinb_loss)
 
 # %% ../../nbs/api/baselines/07_scdcca.ipynb #a48c7bf4
 def hide(
@@ -213,21 +213,6 @@ def epoch_limits(
     enough = math.ceil(LEAST_STEPS / math.ceil(n_cells / batch_size))
     return tuple(min(most, max(few, enough)) for most, few in zip(EPOCHS["published"], EPOCHS[budget]))
 
-# %% ../../nbs/api/baselines/07_scdcca.ipynb #27774537
-def _check(
-    budget: str,  # "laptop" or "published"
-    input: str,  # "counts" or "log"
-    n_clusters: int,  # K
-    n_cells: int,  # n
-) -> None:
-    "Nothing if a run is possible, else a ValueError that says what is wrong."
-    if budget not in BUDGETS:
-        raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
-    if input not in ("counts", "log"):
-        raise ValueError(f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published).")
-    if not isinstance(n_clusters, (int, np.integer)) or not 2 <= n_clusters <= n_cells:
-        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number from 2 to the number of cells, {n_cells}.")
-
 # %% ../../nbs/api/baselines/07_scdcca.ipynb #1cd627b8
 @register("scdcca")
 def scdcca(
@@ -240,7 +225,10 @@ def scdcca(
     noise: float = 2.5,  # sd of the noise on the input of the reconstruction, in input units
 ):
     "Clusters [n] and latent vectors [n, 32] of scDCCA, from the last epoch."
-    _check(budget, input, n_clusters, adata.n_obs)
+    check_budget(budget)
+    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "scdcca", least=2)
+    if input not in ("counts", "log"):
+        raise ValueError(f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published).")
     data = (count_input if input == "counts" else log_counts_input)(adata, n_top_genes)
     x, target, size = (torch.from_numpy(np.asarray(a)) for a in (data.x, data.counts, data.size_factor))
     (first, second), early = epoch_limits(budget, adata.n_obs), budget == "laptop"

@@ -143,9 +143,6 @@ def scgmai(
 ):
     "Labels [n], and the independent components of the reconstruction [n, n_components]."
     x = gene_input(adata)
-    if n_clusters is not None and not 1 <= n_clusters <= len(x):
-        raise ValueError(f"n_clusters={n_clusters} must be at least 1 and at most the number of cells, {len(x)}; "
-                         "None lets BIC choose.")
     with seeded(random_state) as rng:
         net, _ = train(x, rng, budget, steps)
         c = independent_components(encode_all(net, x).numpy(), random_state, n_components, unit_variance)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import (CountAutoencoder, clean, count_input, encode_all, fit_loop, glorot,
+from .base import (CountAutoencoder, check_n_clusters, clean, count_input, encode_all, fit_loop, glorot,
                                      kmeans_start, pretraining_epochs, register, seeded, zinb_loss)
 from ..soft_clustering import squared_distances
 
@@ -151,8 +151,7 @@ def sczidesk(
     noise: bool = True,  # as the paper designed it; False: as the published program ran, it seems
 ):
     "Labels [n] and latent vectors [n, 32] float32."
-    if n_clusters is None:
-        raise ValueError("n_clusters=None: scziDesk cannot find the number of clusters itself, pass it.")
+    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "sczidesk")
     epochs, stop_early = pretraining_epochs(adata.n_obs, budget, EPOCHS, STEPS)
     x, counts, size = (torch.from_numpy(a) for a in count_input(adata, n_top_genes)[:3])
     with seeded(random_state) as rng:

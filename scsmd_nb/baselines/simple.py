@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .. import qc
-from .registry import register
+from .registry import check_n_clusters, register
 from ..data import get_counts
 from ..partition import neighbor_graph, over_cluster
 
@@ -37,18 +37,6 @@ def components(
     sc.pp.pca(logs, n_comps=max(1, min(n_pcs, logs.n_obs - 1, logs.n_vars - 1)), random_state=random_state)
     return np.ascontiguousarray(logs.obsm["X_pca"], dtype=np.float32)
 
-# %% ../../nbs/api/baselines/01_simple.ipynb #01c0c9f1
-def _check_k(
-    n_clusters,  # K as the caller gave it
-    n_cells: int,  # n
-    name: str,  # the method's
-) -> int:
-    "K as int, or an error that says what is wrong with it."
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)) or not 1 <= n_clusters <= n_cells:
-        raise ValueError(f"{name} was given n_clusters={n_clusters!r}: it needs a whole number from 1 to the number of "
-                         f"cells, {n_cells}. 'leiden' and 'louvain' find a number themselves.")
-    return int(n_clusters)
-
 # %% ../../nbs/api/baselines/01_simple.ipynb #def2d273
 @register("kmeans")
 def kmeans(
@@ -62,7 +50,7 @@ def kmeans(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import KMeans
 
-    k, z = _check_k(n_clusters, adata.n_obs, "kmeans"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "kmeans"), components(adata, random_state, n_pcs)
     return KMeans(k, n_init=n_init, random_state=random_state).fit_predict(z), z
 
 # %% ../../nbs/api/baselines/01_simple.ipynb #70e3c4f2
@@ -77,7 +65,7 @@ def ward(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import AgglomerativeClustering
 
-    k, z = _check_k(n_clusters, adata.n_obs, "ward"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "ward"), components(adata, random_state, n_pcs)
     return AgglomerativeClustering(k, linkage="ward").fit_predict(z), z
 
 # %% ../../nbs/api/baselines/01_simple.ipynb #2f245b3d
@@ -93,7 +81,7 @@ def spectral(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import SpectralClustering
 
-    k, z = _check_k(n_clusters, adata.n_obs, "spectral"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "spectral"), components(adata, random_state, n_pcs)
     if k == 1: return np.zeros(len(z), dtype=int), z
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Graph is not fully connected")  # its parts are then clusters
@@ -116,7 +104,7 @@ def gmm(
 
     kinds = ("tied", "full", "diag", "spherical")
     if covariance not in kinds: raise ValueError(f"covariance={covariance!r} is not known. There are: {', '.join(kinds)}.")
-    k, z = _check_k(n_clusters, adata.n_obs, "gmm"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "gmm"), components(adata, random_state, n_pcs)
     model = GaussianMixture(k, covariance_type=covariance, n_init=n_init, max_iter=500, random_state=random_state)
     return model.fit_predict(z.astype(np.float64)), z
 
@@ -218,7 +206,7 @@ def leiden_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Leiden communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k, z = _check_k(n_clusters, adata.n_obs, "leiden-k"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "leiden-k"), components(adata, random_state, n_pcs)
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: leiden_groups(graph, r, random_state), k)[0], z
 
@@ -233,7 +221,7 @@ def louvain_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Louvain communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k, z = _check_k(n_clusters, adata.n_obs, "louvain-k"), components(adata, random_state, n_pcs)
+    k, z = check_n_clusters(n_clusters, adata.n_obs, "louvain-k"), components(adata, random_state, n_pcs)
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: louvain_groups(graph, r, random_state), k)[0], z
 
