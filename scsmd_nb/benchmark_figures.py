@@ -185,7 +185,7 @@ def _wide(
     wide.attrs.update(rank=ranks.to_dict(), sets=sets.to_dict())
     return wide
 
-
+# %% ../nbs/api/12a_benchmark_figures.ipynb #e2e88758
 def _marked(
     label: str,  # title of a method
     have: int,  # data sets it has a result on
@@ -212,7 +212,7 @@ def _notes(
         notes.append(f"* some runs failed ({part}).")
     return notes
 
-
+# %% ../nbs/api/12a_benchmark_figures.ipynb #2fff60a9
 def _finish(
     fig: Figure,  # drawn
     heading: str,  # the message
@@ -445,7 +445,7 @@ def _map_panel(
         ax.scatter(here["x"], here["y"], s=size, color=SURPLUS[i % 3], marker="o", lw=0, rasterized=True)
     ax.set(xticks=[], yticks=[], box_aspect=1)
 
-
+# %% ../nbs/api/12a_benchmark_figures.ipynb #f3cd7f61
 def draw_maps(
     table: pd.DataFrame,  # from umap_table
     ncols: int = 4,  # panels side by side
