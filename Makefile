@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks bench bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks bench bench-accuracy bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -36,6 +36,9 @@ test-notebooks: setup ## run the notebooks only (NB=... for one)
 
 bench: setup ## compare all methods: SUITE=quick (or paper, shared, ablation, noise), results in bench/SUITE/
 	@$(BIN)/scsmd bench --suite $${SUITE:-quick} --out bench/$${SUITE:-quick} --jobs 2
+
+bench-accuracy: setup ## the default preset against its best peers on the twelve data sets (SCSMD_DATA_DIR), about 1 h
+	@$(BIN)/python tools/bench_accuracy.py
 
 bench-core: setup ## measure quality and speed on the real data sets (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_core.py
