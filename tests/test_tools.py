@@ -39,3 +39,37 @@ def test_unclean_notebooks_are_named_and_left_alone(tmp_path, monkeypatch):
     assert "language_info" in why(path, notebook() | {"metadata": notebook()["metadata"] | {"language_info": {}}})
     path.write_text(json.dumps(notebook()))
     assert "laid out" in check_clean.unclean(path)
+
+
+def test_rare_types_are_scored_by_their_best_cluster():
+    import bench_accuracy
+    import pytest
+
+    types = ["a"] * 480 + ["b"] * 12 + ["c"] * 8
+    whole = [0] * 480 + [1] * 12 + [2] * 8
+    assert bench_accuracy.rare_types(whole, types).tolist() == [1, 1]  # a is not rare
+    swallowed = [0] * 480 + [1] * 12 + [0] * 8
+    b, c = bench_accuracy.rare_types(swallowed, types)
+    assert b == 1 and c == pytest.approx(2 * 8 / (488 + 8))
+    halved = [0] * 480 + [1] * 6 + [2] * 6 + [2] * 8
+    assert bench_accuracy.rare_types(halved, types) == pytest.approx([2 * 6 / 18, 2 * 8 / 22])
+
+
+def test_bench_accuracy_tells_hits_from_misses(capsys):
+    import bench_accuracy
+    import pandas as pd
+
+    rows = pd.DataFrame([dict(method=m, dataset=d, seed=s, ari=x, nmi_max=x, options="{}", n_clusters_found=k, n_clusters_asked=4, warnings=w)
+                         for m, d, s, x, k, w in [("scsmd", "one", 0, 0.9, 4, ""), ("scsmd", "one", 1, 0.8, 3, "3 of the 4 clusters asked for hold cells"),
+                                                  ("scsmd", "two", 0, 0.7, 4, ""), ("scsmd", "two", 1, 0.7, 4, ""),
+                                                  ("gmm", "one", 0, 0.6, 4, ""), ("gmm", "two", 0, 0.8, 4, "")]])
+    bench_accuracy.accuracy(rows, ["gmm"])
+    bench_accuracy.spread(rows)
+    bench_accuracy.numbers_of_clusters(rows)
+    said = capsys.readouterr().out
+    assert "holds   mean ARI 0.775" in said and "+0.075 to the best peer (gmm)" in said
+    assert "MISSED  no set more than 0.05 behind the best peer: two -0.100" in said
+    assert "MISSED  mean 0.035" in said  # sd of 0.9 and 0.8, and 0
+    assert "holds   every run that found fewer says so" in said
+    bench_accuracy.numbers_of_clusters(rows.assign(warnings=""))
+    assert "MISSED  every run" in capsys.readouterr().out

@@ -102,8 +102,7 @@ def cost(rows, before):
     own = rows[rows.method == "scsmd"].groupby("dataset")["cpu_seconds"].median()
     print(own.round(1).to_string())
     print(f"   median over sets {own.median():.0f} CPU seconds")
-    claim(f"median wall time {rows[rows.method == 'scsmd'].groupby('dataset')['seconds'].median().median():.0f} s a set on one of two "
-          "cores, bar 60 s on two", rows[rows.method == "scsmd"].groupby("dataset")["seconds"].median().median() <= 60)
+    claim(f"median {own.median():.0f} s of one processor a set, bar 60 s on two cores", own.median() <= 60)
     if before: claim(f"{own.median() / before:.2f} times the CPU seconds of the earlier default ({before:g}), bar 2", own.median() <= 2 * before)
 
 
