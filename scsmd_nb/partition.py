@@ -274,7 +274,7 @@ def _by_size(
     order = np.argsort(-np.bincount(labels), kind="stable")
     return np.argsort(order)[labels]
 
-# %% ../nbs/api/06a_partition.ipynb #7ffd1ec2
+# %% ../nbs/api/06a_partition.ipynb #38151f5d
 N_GROUPS = (*range(30, 60, 5), *range(60, 151, 10))  # small groups in each of the k-means partitions
 GAMMA = 2.0  # weight of Ward's cost beside the links, in the first look
 
@@ -306,7 +306,7 @@ def _by_consensus(
     z = z @ sphering(z, consensus(first + both, n_clusters))
     links, cost = partial(merge, neighbor_graph(z), n_clusters=n_clusters, z=z), partial(merge_by_cost, z, n_clusters=n_clusters)
     second, trees = _votes(z, n_clusters, random_state, (links, cost))
-    return consensus(first + second + 2 * trees + trees[::5], n_clusters)
+    return consensus(first + second + 2 * trees, n_clusters)
 
 # %% ../nbs/api/06a_partition.ipynb #43479402
 def _by_leiden(
