@@ -369,7 +369,7 @@ def _read_for_predict(
     return CellData(counts, library, estimator._scaling, estimator.params_.nb_target)
 
 # %% ../nbs/api/09_model.ipynb #890aa121
-FORMAT = "scsmd_nb model 2"
+FORMAT = "scsmd_nb model 1"
 
 
 def save_model(

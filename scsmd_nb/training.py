@@ -27,7 +27,7 @@ from torch import nn
 from .autoencoder import Autoencoder, build_autoencoder, fit_linear, gene_order
 from .cellnet import CellNet, clusters_in_use, harden, membership_loss, pair_loss
 from .likelihood import nb_loss_from_logs, nb_moments
-from .partition import sphering, start_partition
+from .partition import start_partition
 from .qc import log_normalize
 from .soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
 
@@ -312,7 +312,7 @@ def add_linear_view(
     "Principal components beside the latent numbers, both views equally wide; see TwoViews in 05."
     chosen = np.random.default_rng(run.random_state).permutation(len(data))[:n_cells]
     x = torch.cat([data.batch(part).x for part in np.array_split(chosen, -(-len(chosen) // 1024))])
-    u = latent(run, data)[:, : -run.params.n_linear]
+    u = latent(run, data)[:, : run.net.n_decoded]
     fit_linear(run.net.encoder, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
 
 # %% ../nbs/api/08_training.ipynb #8996bee1
@@ -322,13 +322,8 @@ def place_centroids(
 ) -> None:
     "Centroids at the means of a partition of the latent space."
     if run.params.n_linear: add_linear_view(run, data)
-    u = latent(run, data)
-    run.labels = start_partition(u, run.n_clusters, run.params.start, run.random_state)
-    if run.params.n_linear:
-        matrix = sphering(u, run.labels)
-        run.net.encoder.sphering.copy_(torch.from_numpy(matrix))
-        u = u @ matrix
-    u = torch.from_numpy(u)
+    u = torch.from_numpy(latent(run, data))
+    run.labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
     one_hot = torch.nn.functional.one_hot(torch.from_numpy(run.labels).long(), run.n_clusters).float()
     run.centroids = one_hot.T @ u / one_hot.sum(0).clamp_min(1)[:, None]
 

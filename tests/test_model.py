@@ -128,36 +128,3 @@ def test_authors_labels_do_not_depend_on_batch_mates():
     model = smd.SCSMD(2, preset="authors", batch_size=30, **QUICK).fit(a)
     whole = model.transform(a)
     np.testing.assert_allclose(np.vstack([model.transform(a[i : i + 7].copy()) for i in range(0, 60, 7)]), whole, rtol=1e-4, atol=1e-4)
-
-
-def test_clusters_are_round_where_the_clustering_reads_them(cells):
-    "From the start partition on, distances are in the unit of the clusters' spread; the decoder sees none of it."
-    import torch
-
-    model = smd.SCSMD(3, params=dict(first_epochs=0, second_epochs=0, soft_epochs=0), progress=False, accelerator="cpu").fit(cells)
-    encoder, start = model._run.net.encoder, model._run.labels
-    inner = model.embedding_ - np.stack([model.embedding_[start == k].mean(0) for k in range(3)])[start]
-    plain = inner @ np.linalg.inv(encoder.sphering.numpy())
-    assert np.linalg.cond(np.cov(inner.T)) < 0.5 * np.linalg.cond(np.cov(plain.T))
-    x = torch.randn(4, len(encoder.center))
-    before = model._run.net(x).x_hat
-    encoder.sphering.mul_(3)
-    assert torch.equal(model._run.net(x).x_hat, before)
-
-
-def test_noise_is_kept_out_of_the_linear_view():
-    "Components of pure noise get less weight than plain PCA gives them; with few components there is no floor to read off."
-    import torch
-
-    from scsmd_nb.autoencoder import NOISE_RANK, GeneLayout, Encoder, TwoViews, fit_linear
-
-    rng = np.random.default_rng(0)
-    signal = rng.normal(size=(500, 2)) * [9, 6] @ np.linalg.qr(rng.normal(size=(120, 2)))[0].T
-    for n_genes, floor in ((120, True), (NOISE_RANK - 10, False)):
-        x = (signal[:, :n_genes] + rng.normal(size=(500, n_genes))).astype(np.float32)
-        views = fit_linear(TwoViews(Encoder(GeneLayout(range(n_genes)), 4, dilations=None), n_genes, 4, 6), x, 2.5)
-        variances = torch.tensor(x - x.mean(0)).matmul(views.axes).var(0).numpy()
-        plain = np.linalg.svd(x - x.mean(0), compute_uv=False)[:6] ** 2
-        assert np.isclose(variances.sum(), 2.5, rtol=1e-3)
-        share, was = variances[2:].sum() / variances.sum(), plain[2:].sum() / plain.sum()
-        assert share < 0.75 * was if floor else np.isclose(share, was, rtol=0.02)

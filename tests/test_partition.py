@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 
 from scsmd_nb import partition as P
 from scsmd_nb.metrics import ari
@@ -81,41 +81,6 @@ def test_merge_of_pieces_without_links():
     graph, pieces = P.neighbor_graph(z, 5), np.repeat([0, 1, 2], [40, 10, 20])
     for ward in (0, 1.25): assert P.merge(graph, pieces, 2, z=z, ward=ward).tolist() == [0] * 50 + [1] * 20
     assert P.merge(graph, pieces, 2).tolist() == [0] * 40 + [1] * 30  # without z: the two smallest
-
-
-def test_merge_by_cost_counts_groups_not_cells():
-    z, types = blobs((400, 5), distance=12)
-    groups = P._kmeans(z, 20, n_init=1, random_state=0)
-    assert ari(P.merge_by_cost(z, groups, 2), types) == 1
-    means = np.stack([z[groups == g].mean(0) for g in range(groups.max() + 1)])
-    theirs = fcluster(linkage(means, "ward"), 4, "maxclust")[groups]
-    assert ari(P.merge_by_cost(z, groups, 4), theirs) == 1
-    assert (P.merge_by_cost(z, types, 9) == types).all()
-
-
-@pytest.mark.parametrize("shrinkage", [0, 0.1, 1])
-def test_sphering(shrinkage):
-    rng = np.random.default_rng(0)
-    types = np.repeat([0, 1, 2], 200)
-    z = rng.normal(size=(600, 4)) @ rng.normal(size=(4, 4)) + 20 * np.eye(3, 4)[types]
-    within = lambda u: np.mean([np.cov(u[types == k].T, bias=True) for k in range(3)], axis=0)
-    before, matrix = within(z), P.sphering(z, types, shrinkage)
-    after = within(z @ matrix)
-    if shrinkage == 0: np.testing.assert_allclose(after, np.eye(4) * np.trace(before) / 4, atol=1e-3 * np.trace(before))
-    if shrinkage == 1: np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-5)  # turned, not stretched
-    assert np.linalg.cond(after) <= np.linalg.cond(before)
-    assert matrix.dtype == np.float32 and np.isfinite(matrix).all()
-
-
-def test_sphering_without_spread_changes_nothing():
-    assert (P.sphering(np.eye(5), range(5)) == np.eye(5)).all()
-    flat = np.column_stack([np.random.default_rng(0).normal(size=50), np.zeros(50)])  # a direction without any spread
-    assert np.isfinite(P.sphering(flat, np.zeros(50, int), 0)).all()
-
-
-def test_start_does_not_depend_on_the_unit_of_length():
-    z, types = blobs((300, 200, 60, 30), distance=4)
-    for scale in (1e-4, 1e4): assert ari(P.start_partition(z * np.float32(scale), 4), P.start_partition(z, 4)) > 0.99
 
 
 @pytest.mark.parametrize("seed", range(5))
