@@ -73,3 +73,10 @@ def test_bench_accuracy_tells_hits_from_misses(capsys):
     assert "holds   every run that found fewer says so" in said
     bench_accuracy.numbers_of_clusters(rows.assign(warnings=""))
     assert "MISSED  every run" in capsys.readouterr().out
+
+
+def test_parts_of_bench_accuracy_are_known_ablations():
+    import bench_accuracy
+
+    from scsmd_nb.baselines.scsmd import ABLATIONS
+    assert set(bench_accuracy.PARTS) <= set(ABLATIONS)

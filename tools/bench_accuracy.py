@@ -12,15 +12,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ROOT = Path(__file__).resolve().parent.parent
 RARE, FOUND = 0.03, 0.5  # a type is rare below this share of the cells; found if its F1 is above
-PARTS = {  # what is switched off or exchanged in the default preset
-    "no attention gates (MDAG)": {"dilations": None},
-    "squared error in place of NB": {"beta": 0.0, "pretrain_beta": 0.0, "reconstruction_weight": 1.0},
-    "no denoising": {"noise": 0.0},
-    "no soft clustering": {"soft_epochs": 0},
-    "no CellNet": {"cellnet": False},
-    "centroids from k-means": {"start": "kmeans"},
-    "no linear view": {"n_linear": 0},
-}
+PARTS = ("no attention gates", "no NB likelihood", "no denoising", "no soft clustering", "no CellNet", "no linear part")  # of ABLATIONS
 
 
 def scsmd_auto(adata, n_clusters, random_state=0, budget="laptop"):
@@ -48,10 +40,9 @@ def best_peers(n=3):
 
 def rare_types(labels, types):
     "For each rare type, its F1 with the best matching cluster."
-    import numpy as np
-    import pandas as pd
+    from scsmd_nb.metrics import contingency
 
-    table = pd.crosstab(np.asarray(types), np.asarray(labels)).to_numpy()
+    table = contingency(types, labels).to_numpy()
     size, cluster = table.sum(1, keepdims=True), table.sum(0, keepdims=True)
     f1 = (2 * table / (size + cluster)).max(1)
     return f1[size[:, 0] < RARE * table.sum()]
@@ -116,19 +107,12 @@ def free_k(rows):
 
 
 def parts(rows):
-    "Each part switched off, on the seeds that it was run with."
-    import json
+    from scsmd_nb import benchmark_figures as bf
 
-    import numpy as np
-
-    print("\n6. parts: mean ARI over the sets when one is switched off or exchanged, and the difference to the default, same seeds")
-    full = rows[(rows.method == "scsmd") & (rows.options == "{}")].set_index(["dataset", "seed"])["ari"]
-    for name, options in PARTS.items():
-        part = rows[(rows.method == "scsmd") & (rows.options == json.dumps(options, sort_keys=True))].set_index(["dataset", "seed"])["ari"]
-        if part.empty: continue
-        change = (part - full).dropna().groupby("dataset").mean()
-        error = change.std(ddof=1) / np.sqrt(len(change))
-        print(f"   {name:30s} {part.groupby('dataset').mean().mean():.3f}  {change.mean():+.3f} ± {error:.3f}  ({len(change)} sets)", flush=True)
+    own = rows[rows["method"] == "scsmd"]
+    if own["options"].eq("{}").all() or own.empty: return
+    print("\n6. parts: ARI with one switched off or exchanged, minus the default with the same seed; standard error over data sets")
+    print(bf.ablation_table(own).groupby("variant")["difference"].agg(["mean", "sem", "count"]).round(3).to_string())
 
 
 def rare(folder, rows):
@@ -159,6 +143,7 @@ def main():
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"): sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
     from scsmd_nb import baselines, benchmark
+    from scsmd_nb.baselines.scsmd import ABLATIONS
 
     baselines.register("scsmd-auto", "scSMD, K chosen")(scsmd_auto)
     sets, run = benchmark.SUITES["shared"].datasets, lambda methods, seeds: benchmark.run(
@@ -167,7 +152,9 @@ def main():
     if "none" not in args.sections: run(["scsmd"], range(args.seeds))
     if "peers" in args.sections: run([*peers, "leiden-k", "leiden"], range(3))
     if "auto" in args.sections: run(["scsmd-auto"], range(1))
-    if "parts" in args.sections: run([("scsmd", options) for options in PARTS.values()], range(args.part_seeds))
+    if "parts" in args.sections:
+        exchanged = [*(ABLATIONS[part] for part in PARTS), {"start": "kmeans"}]
+        run([("scsmd", options) for options in exchanged], range(args.part_seeds))
     rows = benchmark.read(args.out)
     rows = rows[rows["status"] == "ok"]
     plain = rows[rows["options"] == "{}"]
