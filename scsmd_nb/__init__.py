@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "data", "readers", "datasets", "qc", "qc_report", "explore", "choose_k", "annotate", "likelihood", "mdag",
     "autoencoder", "soft_clustering", "partition", "cellnet", "training", "model", "metrics", "plot", "baselines",
-    "benchmark", "benchmark_figures", "cli",
+    "benchmark", "benchmark_figures", "cli", "course",
 )
 _NAMES = {"cluster": "model", "SCSMD": "model"}  # public name -> the submodule that defines it
 
