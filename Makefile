@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks bench bench-accuracy bench-core bench-k bench-read bench-prep docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks bench bench-accuracy bench-core bench-k bench-read bench-prep tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -20,7 +20,7 @@ help: ## list the targets
 	@echo "         PYTHON=python3.12  the interpreter that makes .venv (3.11 or newer)"
 	@echo "         FORCE=1         do it again although nothing changed (demo, docs, notebooks)"
 	@echo "         SUITE=shared    which suite make bench runs"
-	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, notebooks)"
+	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, tutorials, notebooks)"
 
 setup: ## make .venv and install the locked packages
 	@bash tools/setup.sh
@@ -33,6 +33,12 @@ test: setup ## exported modules, notebooks and tests; what CI runs
 
 test-notebooks: setup ## run the notebooks only (NB=... for one)
 	@$(BIN)/python tools/test_notebooks.py $(NB)
+
+tutorials: setup ## run tutorials and lessons with the fast setting, without a network (NB=... for one)
+	@$(BIN)/python tools/tutorials.py $(NB)
+
+tutorials-full: setup ## run every notebook of the site with its full setting and store the outputs, about 1 h
+	@$(BIN)/python tools/tutorials.py --full
 
 bench: setup ## compare all methods: SUITE=quick (or paper, shared, ablation, noise), results in bench/SUITE/
 	@$(BIN)/scsmd bench --suite $${SUITE:-quick} --out bench/$${SUITE:-quick} --jobs 2

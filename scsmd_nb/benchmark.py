@@ -101,7 +101,7 @@ def dataset_names() -> list[str]:
 class Labelled:
     "A data set as the harness keeps it. The types stay here; a run gets the counts only."
 
-    name: str
+    name: str  # name of the data set
     counts: sp.csr_matrix  # [n, genes] raw counts
     genes: pd.Index  # [genes] names
     types: np.ndarray  # [n] reference types; None where a cell has none
@@ -152,7 +152,7 @@ def blind(
 def dropout(
     counts: sp.csr_matrix,  # [n, genes]
     p: float,  # probability that an entry is lost, 0 to 1
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # source of random numbers
 ) -> sp.csr_matrix:
     "Counts with each entry set to zero with probability p."
     out = counts.copy()
@@ -163,7 +163,7 @@ def dropout(
 def depth(
     counts: sp.csr_matrix,  # [n, genes]
     q: float,  # share of the molecules that is kept, 0 to 1
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # source of random numbers
 ) -> sp.csr_matrix:
     "Counts thinned to a share q of their depth."
     out = counts.copy()
@@ -174,7 +174,7 @@ def depth(
 def noise(
     counts: sp.csr_matrix,  # [n, genes]
     f: float,  # share of each cell's molecules that is replaced, 0 to 1
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # source of random numbers
 ) -> sp.csr_matrix:
     "Counts of which a share f of each cell's molecules was moved to genes drawn from the average profile."
     kept = depth(counts, 1 - f, rng)
@@ -192,7 +192,7 @@ DISTURBANCES = {"dropout": (dropout, 0.0), "depth": (depth, 1.0), "noise": (nois
 def disturb(
     counts: sp.csr_matrix,  # [n, genes]
     steps: list[tuple[str, float]],  # kind and amount, as parse_name returns them
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # source of random numbers
 ) -> sp.csr_matrix:
     "Counts after all disturbances, in order; no cell is left empty that was not."
     out = counts
@@ -888,8 +888,8 @@ class Suite:
 
     text: str  # what it is for
     methods: tuple | str  # names, pairs (name, options), or ALL, see all_methods
-    datasets: tuple
-    seeds: tuple
+    datasets: tuple  # names of data sets
+    seeds: tuple  # whole numbers
 
 
 _TWELVE = ("pbmc4k", "zeisel", "baron_human", "mouse_bladder", "zeisel_balanced550", "baron_mouse1", "worm_neuron",

@@ -359,7 +359,7 @@ def result_files(
 
 
 def write_results(
-    say: Say,
+    say: Say,  # prints to the terminal, or keeps silent
     out: Path,  # folder
     stem: str,  # name of the .h5ad without its ending
     adata,  # clustered cells
@@ -406,7 +406,7 @@ def _program() -> str:
 
 # %% ../nbs/api/13_cli.ipynb #2d1a02f1
 def _train(
-    say: Say,
+    say: Say,  # prints to the terminal, or keeps silent
     adata,  # the cells; slots are filled
     checkpoint: Path,  # file for the state while training
     **options,  # arguments of cluster
@@ -430,7 +430,7 @@ def _train(
 
 
 def _read(
-    say: Say,
+    say: Say,  # prints to the terminal, or keeps silent
     file: Path,  # .h5ad
     key: str,  # name of the slots to be filled
     reference: str | None,  # column of reference types

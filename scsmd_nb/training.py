@@ -109,7 +109,7 @@ class CellData:
 
     counts: sp.csr_matrix  # [n, t] counts of the chosen genes
     library: np.ndarray  # [n] counts of each cell over all genes
-    scaling: Scaling
+    scaling: Scaling  # what makes network input of counts
     nb_target: str = "counts"  # see Params
 
     def __len__(self):
@@ -167,11 +167,11 @@ COLUMNS = ("loss", "reconstruction", "nb", "centroid", "pairs", "changed", "n_cl
 class Run:
     "A fit in progress."
 
-    params: Params
+    params: Params  # settings
     n_clusters: int  # K
-    random_state: int
-    net: Autoencoder
-    cellnet: CellNet
+    random_state: int  # seed of everything random
+    net: Autoencoder  # encoder and decoder
+    cellnet: CellNet  # from latent vector to probabilities [K]
     rng: torch.Generator  # all randomness of the fit
     fabric: object  # lightning_fabric.Fabric: device and precision
     phase: str = "pretrain"  # one of PHASES, or "done"
@@ -180,7 +180,7 @@ class Run:
     labels: np.ndarray | None = None  # [n] clusters after the last epoch
     first_epochs: int = 0  # CellNet epochs on formula (14)
     history: list = field(default_factory=list)  # one dict an epoch
-    optimizer: object = None
+    optimizer: object = None  # of this phase
     wrapped: object = None  # the networks as Fabric prepared them
     pending: dict | None = None  # optimizer state read from a checkpoint
 
@@ -208,7 +208,7 @@ def make_fabric(
 # %% ../nbs/api/08_training.ipynb #a3bc2e44
 def new_run(
     data: CellData,  # the cells
-    params: Params,
+    params: Params,  # settings
     n_clusters: int,  # K
     random_state: int = 0,  # seed of everything random
     fabric=None,  # see make_fabric; None: the CPU or what "auto" finds
@@ -230,7 +230,7 @@ def new_run(
 
 
 def _gene_means(
-    data: CellData,
+    data: CellData,  # the cells
 ) -> np.ndarray:
     "Means [t] that the NB heads start from."
     if data.nb_target == "counts":
@@ -241,8 +241,8 @@ def _gene_means(
 
 # %% ../nbs/api/08_training.ipynb #7b6c1a33
 def cell_losses(
-    run: Run,
-    batch: Batch,
+    run: Run,  # the run, changed in place
+    batch: Batch,  # some cells
     noise: float,  # share of the genes hidden from the encoder
 ):
     "Latent vectors [b, d], squared error [b] (8) and NB loss [b] (10) of each cell."
@@ -257,7 +257,7 @@ def cell_losses(
 
 
 def descend(
-    run: Run,
+    run: Run,  # the run, changed in place
     loss: torch.Tensor,  # scalar
 ) -> None:
     "One step of the optimizer down the gradient of the loss."
@@ -267,8 +267,8 @@ def descend(
 
 
 def pretrain_step(
-    run: Run,
-    batch: Batch,
+    run: Run,  # the run, changed in place
+    batch: Batch,  # some cells
 ) -> dict:
     "One step of the denoising autoencoder; sums over the batch."
     _, r, nb = cell_losses(run, batch, run.params.noise)
@@ -292,8 +292,8 @@ def one_cycle(
 # %% ../nbs/api/08_training.ipynb #64b7523e
 @torch.no_grad()
 def latent(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
     batch_size: int = 256,  # cells at a time
 ) -> np.ndarray:
     "Latent vectors [n, d] float32 of all cells, without noise, batch norm at rest."
@@ -305,8 +305,8 @@ def latent(
 
 # %% ../nbs/api/08_training.ipynb #c511c963
 def add_linear_view(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
     n_cells: int = 20_000,  # cells that the principal axes are learned from, drawn at random if there are more
 ) -> None:
     "Principal components beside the latent numbers, both views equally wide; see TwoViews in 05."
@@ -317,8 +317,8 @@ def add_linear_view(
 
 # %% ../nbs/api/08_training.ipynb #8996bee1
 def place_centroids(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
 ) -> None:
     "Centroids at the means of a partition of the latent space."
     if run.params.n_linear: add_linear_view(run, data)
@@ -329,8 +329,8 @@ def place_centroids(
 
 
 def settle(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
     refresh: bool,  # move the centroids to the means weighted by membership
 ) -> np.ndarray:
     "Clusters of all cells by membership [n], with the network at rest; centroids refreshed on the way."
@@ -342,8 +342,8 @@ def settle(
 
 # %% ../nbs/api/08_training.ipynb #4c2d9ff9
 def soft_step(
-    run: Run,
-    batch: Batch,
+    run: Run,  # the run, changed in place
+    batch: Batch,  # some cells
 ) -> dict:
     "One joint step, or one step for each cluster; sums over the batch."
     s, centroids = run.params, run.centroids.to(batch.x.device)
@@ -366,8 +366,8 @@ def soft_step(
 
 # %% ../nbs/api/08_training.ipynb #38790c9b
 def cellnet_step(
-    run: Run,
-    batch: Batch,
+    run: Run,  # the run, changed in place
+    batch: Batch,  # some cells
 ) -> dict:
     "One step on pairs of cells; sums over the batch."
     s, centroids = run.params, run.centroids.to(batch.x.device)
@@ -402,8 +402,8 @@ class _Both(nn.Module):
 
 # %% ../nbs/api/08_training.ipynb #a9ca7f90
 def n_epochs(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
 ) -> int:
     "Epochs of the current phase."
     s = run.params
@@ -417,8 +417,8 @@ def n_epochs(
 
 
 def begin(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
 ) -> None:
     "Optimizer and centroids for the current phase."
     s = run.params
@@ -443,8 +443,8 @@ STEPS = {"pretrain": pretrain_step, "soft": soft_step, "cellnet": cellnet_step}
 
 
 def train_epoch(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
     tick=None,  # called after each step
 ) -> dict:
     "One pass over all cells; the means over cells, as a row of the history."
@@ -470,7 +470,7 @@ class TrainingDiverged(FloatingPointError):
 
 
 def check_finite(
-    run: Run,
+    run: Run,  # the run, changed in place
     row: dict,  # the epoch's means
 ) -> None:
     "Nothing if the loss is a finite number; else TrainingDiverged."
@@ -507,7 +507,7 @@ def atomic(
 
 # %% ../nbs/api/08_training.ipynb #c608d46a
 def save_checkpoint(
-    run: Run,
+    run: Run,  # the run, changed in place
     path,  # file, ending in .safetensors
     fingerprint: str = "",  # what the run belongs to: data and parameters
 ) -> None:
@@ -560,8 +560,8 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 def _prepare(
-    run: Run,
-    data: CellData,
+    run: Run,  # the run, changed in place
+    data: CellData,  # the cells
 ) -> CellData:
     "What the current phase reads; centroids are placed before the first phase that needs them."
     if run.phase != "pretrain" and run.centroids is None:
@@ -588,7 +588,7 @@ class LatentData:
 # %% ../nbs/api/08_training.ipynb #b468e035
 def train(
     run: Run,  # new, or read from a checkpoint; changed in place
-    data: CellData,
+    data: CellData,  # the cells
     checkpoint=None,  # file to write the state to after each epoch
     fingerprint: str = "",  # see save_checkpoint
     progress: bool = True,  # show a progress bar
@@ -640,7 +640,7 @@ def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
 # %% ../nbs/api/08_training.ipynb #a6dcc5d9
 @torch.no_grad()
 def probabilities(
-    run: Run,
+    run: Run,  # the run, changed in place
     u: np.ndarray,  # [n, d] latent vectors
 ) -> np.ndarray:
     "CellNet's probabilities [n, K] float32; rows sum to one."

@@ -11,7 +11,7 @@ from pathlib import Path
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-HAND_WRITTEN = ("__init__.py", "baselines/__init__.py")  # nbdev keeps the version line of the first; the rest is ours
+HAND_WRITTEN = ("__init__.py", "baselines/__init__.py", "course/__init__.py")  # nbdev keeps the version line of the first; the rest is ours
 
 
 def export(root: Path, into: Path) -> None:

@@ -1,9 +1,10 @@
-"""Check the site without building it: configuration, sidebar, links, anchors, titles, outputs, alt texts, exports.
+"""Check the site without building it: configuration, sidebar, links, anchors, titles, outputs, alt texts, weight, exports.
 
 usage: docs_check.py [ROOT]   prints one line for each fault, each with its place; exit status 1 if there are any
 """
 
 import ast
+import configparser
 import json
 import re
 import sys
@@ -18,6 +19,7 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+[\
 HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
 HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
+HEAVY_MB = 3  # a page with its outputs
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$", re.M)
 
 
@@ -33,6 +35,25 @@ def pages_of(root: Path) -> list[Path]:
 
 
 # ---------------------------------------------------------------- configuration and sidebar
+
+class StrictLoader(yaml.SafeLoader):
+    "YAML as Quarto reads it: a key that stands twice in one mapping is an error."
+
+
+def _mapping(loader, node, deep=False):
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    if twice := sorted({str(k) for k in keys if keys.count(k) > 1}):
+        raise yaml.constructor.ConstructorError(None, None, f"the key {', '.join(twice)} stands twice", node.start_mark)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
+
+
+StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def parse_yaml(text: str):
+    "The value of a YAML text; yaml.YAMLError if Quarto would refuse it."
+    return yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+
 
 def sidebar_pages(contents) -> list[str]:
     "Every page that a sidebar (any depth of sections) names."
@@ -51,10 +72,14 @@ def check_config(root: Path) -> list[str]:
     if not file.exists():
         return ["_quarto.yml: missing"]
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = parse_yaml(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         return [f"_quarto.yml: does not parse: {' '.join(str(error).split())}"]
     found = []
+    if not isinstance(config, dict) or (config.get("project") or {}).get("type") != "website":
+        return ["_quarto.yml: project: type: website is missing"]
+    if not isinstance(config.get("format", {}), (dict, str)):
+        found.append("_quarto.yml: format must be a name or a mapping of names")
     link = root / "nbs" / "_quarto.yml"
     if not link.exists() or link.resolve() != file.resolve():
         found.append("nbs/_quarto.yml: must be a link to ../_quarto.yml, nbdev reads it there")
@@ -226,6 +251,56 @@ def check_notebook(path: Path, name: str) -> list[str]:
     return found
 
 
+def check_outputs(path: Path, name: str) -> list[str]:
+    "Pictures without alt text, warnings that the text above does not speak of, a page that is too heavy."
+    found, before = [], ""
+    try:
+        cells = load(path)["cells"]
+    except (ValueError, KeyError):
+        return found  # check_notebook says so
+    for i, cell in enumerate(cells):
+        source = text_of(cell["source"])
+        if cell["cell_type"] == "markdown":
+            before = source
+            continue
+        directives = {k for k, _ in DIRECTIVE.findall(source)}
+        outputs = cell.get("outputs", [])
+        if any("image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {}) for o in outputs) and not directives & {"fig-alt", "hide"}:
+            found.append(f"{name} cell {i}: draws a picture without alt text (`#| fig-alt: ...` in its first line)")
+        stderr = "".join(text_of(o.get("text", "")) for o in outputs if o.get("name") == "stderr")
+        if "hide" not in directives and re.search(r"warning|traceback", stderr, re.I) and not re.search(r"\bwarn", before, re.I):
+            found.append(f"{name} cell {i}: a warning in the output that the text above does not speak of: {' '.join(stderr.split())[:100]}")
+    if (size := path.stat().st_size / 1e6) > HEAVY_MB:
+        found.append(f"{name}: weighs {size:.1f} MB with its outputs, the limit is {HEAVY_MB} MB")
+    return found
+
+
+def check_qmd(path: Path, name: str) -> list[str]:
+    "Head of a quarto page: YAML that does not parse, no title."
+    head = re.match(r"---\n(.*?)\n---\n", path.read_text(encoding="utf-8"), re.S)
+    if not head:
+        return [f"{name}: no YAML head between two lines ---"]
+    try:
+        fields = parse_yaml(head[1])
+    except yaml.YAMLError as error:
+        return [f"{name}: head does not parse: {' '.join(str(error).split())}"]
+    return [] if isinstance(fields, dict) and fields.get("title") else [f"{name}: has no title in its head"]
+
+
+def check_tutorial(root: Path, path: Path, name: str) -> list[str]:
+    "The line that opens a tutorial: what it needs, how long it takes, a Colab link built from settings.ini."
+    settings = configparser.ConfigParser()
+    settings.read(root / "settings.ini", encoding="utf-8")
+    user, repo, branch = (settings["DEFAULT"].get(k, "") for k in ("user", "repo", "branch"))
+    colab = f"https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/{name}"
+    prose = [text for _, text in markdown_parts(path)]
+    opening, last = "\n".join(prose[:2]), prose[-1] if prose else ""
+    found = [f"{name}: its opening lacks {word}" for word in ("**Needs**", "**takes**") if word not in opening]
+    if colab not in opening: found.append(f"{name}: its opening lacks the link {colab}")
+    if f"%pip install git+https://github.com/{user}/{repo}" not in opening: found.append(f"{name}: its opening does not say how to install in Colab")
+    return found + ([] if "## What to read next" in last else [f"{name}: does not close with `## What to read next`"])
+
+
 def check_exports(root: Path) -> list[str]:
     "Export directives without a module: a `default_exp` not yet exported, exports without `default_exp`."
     settings = root / "settings.ini"
@@ -256,8 +331,10 @@ def check(root: Path = ROOT) -> list[str]:
     root = root.resolve()
     found = check_config(root) + check_links(root)
     for path in pages_of(root):
-        if path.suffix == ".ipynb":
-            found += check_notebook(path, path.relative_to(root).as_posix())
+        name = path.relative_to(root).as_posix()
+        found += check_qmd(path, name) if path.suffix == ".qmd" else check_notebook(path, name) + check_outputs(path, name)
+        if path.suffix == ".ipynb" and path.parent.name == "tutorials":
+            found += check_tutorial(root, path, name)
     found += check_exports(root)
     return list(dict.fromkeys(found))
 

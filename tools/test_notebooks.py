@@ -1,6 +1,6 @@
 """Run notebooks from top to bottom with nbdev_test, each in a process of its own, two at a time.
 
-usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named)
+usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named, but for tutorials and lessons: tutorials.py runs those)
 """
 
 import os
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from check_clean import notebooks
+from tutorials import tutorials
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = min(2, os.cpu_count() or 1)
@@ -32,7 +33,7 @@ def run(path: Path) -> tuple[Path, bool, float, str]:
 
 
 def main(names: list[str]) -> int:
-    paths = [Path(name).resolve() for name in names] or notebooks()
+    paths = [Path(name).resolve() for name in names] or sorted(set(notebooks()) - set(tutorials()))
     if missing := [str(path) for path in paths if not path.exists()]:
         print(f"  no such notebook: {', '.join(missing)}")
         return 1

@@ -1,0 +1,138 @@
+"""Run tutorials and lessons from top to bottom.
+
+usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network; each lesson
+                                    twice: as it stands, and with its solutions filled in, which must all be right
+       tutorials.py --full          every notebook of the site with its full setting, one after the other, outputs stored
+                                    in place; FORCE=1 runs those too that have not changed
+Both end with a list of what ran on what data.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from run_notebooks import ROOT
+from run_notebooks import main as run_notebooks
+
+LIMIT_S = 600
+EXERCISE = re.compile(r"^# exercise (\d\.\d+)\s*$", re.M)
+NO_NETWORK = '''
+import socket
+_connect = socket.socket.connect
+def connect(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+        raise OSError(f"tutorials run without a network; this one wanted {address[0]}")
+    return _connect(self, address)
+socket.socket.connect = connect
+'''
+
+
+def tutorials() -> list[Path]:
+    "Tutorials, then lessons, in the reader's order."
+    return [*sorted((ROOT / "nbs/tutorials").glob("[0-9]*.ipynb")), *sorted((ROOT / "nbs/course").glob("[0-9]*.ipynb"))]
+
+
+def exercises(nb) -> dict:
+    "The exercise cells of a notebook: number -> cell."
+    return {m[1]: cell for cell in nb.cells if cell.cell_type == "code" and (m := EXERCISE.search(cell.source))}
+
+
+def solved(path: Path):
+    "A lesson with its solutions filled in, and the numbers of its exercises."
+    nb = nbformat.read(path, as_version=4)
+    solutions = exercises(nbformat.read(path.parent / "solutions" / path.name, as_version=4))
+    asked = exercises(nb)
+    if missing := sorted(asked.keys() ^ solutions.keys()):
+        raise ValueError(f"exercises that stand in the lesson or in the solutions only: {', '.join(missing)}")
+    for number, cell in asked.items(): cell.source = solutions[number].source
+    return nb, sorted(asked)
+
+
+def printed(nb) -> str:
+    "Everything a run printed."
+    outputs = [o for cell in nb.cells if cell.cell_type == "code" for o in cell.get("outputs", [])]
+    return "".join(o["text"] for o in outputs if o.get("output_type") == "stream")
+
+
+def data_of(nb) -> list[str]:
+    "The lines of `smd.data.banner`: what data a notebook ran on."
+    return list(dict.fromkeys(re.findall(r"^Data: (.*)$", printed(nb), re.M)))
+
+
+def execute(nb, folder: Path) -> str:
+    "Run a notebook in memory; what went wrong, or nothing."
+    for cell in nb.cells:
+        if cell.cell_type == "code": cell.outputs = []
+    try: NotebookClient(nb, timeout=LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    except (CellExecutionError, CellTimeoutError) as error: return str(error)[-3000:]
+    return ""
+
+
+def run(job: tuple[Path, bool]) -> tuple[str, str, float, list[str]]:
+    "Run one notebook: its name, what went wrong, seconds, its data."
+    path, filled = job
+    name, started = path.relative_to(ROOT / "nbs").as_posix() + (" (solved)" if filled else ""), time.perf_counter()
+    try: nb, numbers = solved(path) if filled else (nbformat.read(path, as_version=4), [])
+    except (OSError, ValueError) as error: return name, str(error), 0.0, []
+    wrong = execute(nb, path.parent)
+    if not wrong:
+        text = printed(nb)
+        not_right = [n for n in numbers if not re.search(rf"^✓ {re.escape(n)} ", text, re.M)]
+        if not_right: wrong = f"the solutions of {', '.join(not_right)} are not accepted"
+        elif not data_of(nb): wrong = "prints no line `Data: ...`; end the cell that loads cells with smd.data.banner(adata)"
+    return name, wrong, time.perf_counter() - started, data_of(nb)
+
+
+def report(done: list[tuple[str, str, float, list[str]]], started: float) -> int:
+    "The list at the end."
+    print(f"\nWhat ran on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
+    for name, wrong, seconds, data in done:
+        print(f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}")
+        for line in data: print(f"                     {line}")
+    failed = [name for name, wrong, _, _ in done if wrong]
+    print(f"{len(done) - len(failed)} of {len(done)} ran" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    return bool(failed)
+
+
+def fast(paths: list[Path]) -> int:
+    "Run with the fast setting, two at a time, nothing stored."
+    started, done = time.perf_counter(), []
+    jobs = [(path, filled) for path in paths for filled in ((False, True) if path.parent.name == "course" else (False,))]
+    with tempfile.TemporaryDirectory() as guard, ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
+        os.environ.update({name: "1" for name in ("SCSMD_FAST", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")})
+        os.environ["PYTHONPATH"] = os.pathsep.join([guard, *filter(None, [os.environ.get("PYTHONPATH")])])
+        for name, wrong, seconds, data in pool.map(run, jobs):
+            print(f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}" + (f"\n{wrong}" if wrong else ""), flush=True)
+            done.append((name, wrong, seconds, data))
+    return report(done, started)
+
+
+def full() -> int:
+    "Run every notebook with its full setting and store the outputs; the first page last, then README."
+    os.environ.pop("SCSMD_FAST", None)
+    from check_clean import notebooks
+
+    started, first = time.perf_counter(), ROOT / "nbs/index.ipynb"
+    paths = [*sorted(set(notebooks()) - {first}), first]
+    failed = run_notebooks([str(p) for p in paths])
+    subprocess.run([sys.executable, "tools/readme.py"], cwd=ROOT, check=True)
+    print(f"\nWhat stands on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
+    for path in tutorials():
+        print(f"  {path.relative_to(ROOT / 'nbs')}")
+        for line in data_of(nbformat.read(path, as_version=4)): print(f"      {line}")
+    return failed
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    names = [name for name in sys.argv[1:] if name and name != "--full"]
+    sys.exit(full() if "--full" in sys.argv[1:] else fast([Path(name).resolve() for name in names] or tutorials()))
