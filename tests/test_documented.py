@@ -70,8 +70,9 @@ EXPORTED = {path: [s for s in cells(path, "code") if exported(s)] for path in pa
 
 
 def lacking_example(path, node, lines) -> bool:
-    "Neither the page's examples nor what they call by name uses it."
-    return not any(re.search(rf"\b{node.name}\b", s) for s in RUN[path])
+    "No example on its page uses it. The check of an exercise is used under its number."
+    numbers = [ast.literal_eval(d.args[0]) for d in node.decorator_list if isinstance(d, ast.Call) and ast.unparse(d.func) == "exercise"]
+    return not any(re.search(rf"\b{re.escape(name)}\b", s) for name in [node.name, *numbers] for s in RUN[path])
 
 
 def taught_in(path: Path) -> list[Path]:
@@ -81,8 +82,9 @@ def taught_in(path: Path) -> list[Path]:
 
 
 def lacking_lesson(path, node, lines) -> bool:
-    "Its page has no line that leads to a lesson, a tutorial or an explanation."
-    return not any(goal.exists() and set(goal.relative_to(NBS).parts) & {"course", "tutorials", "explanations"} for goal in taught_in(path))
+    "Its page neither belongs to the course nor has a line that leads to a lesson or a tutorial."
+    if "course" in path.relative_to(NBS).parts: return False
+    return not any(goal.exists() and set(goal.relative_to(NBS).parts) & {"course", "tutorials"} for goal in taught_in(path))
 
 
 @pytest.mark.parametrize("lacks", [lacking_docstring, lacking_parameters, lacking_example, lacking_lesson], ids=lambda f: f.__name__)
