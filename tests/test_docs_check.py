@@ -182,3 +182,54 @@ def test_export_without_default_exp(site):
 def test_notebook_that_is_not_json(site):
     (site / "nbs" / "index.ipynb").write_text("{")
     assert any("index.ipynb: cannot be read as a notebook" in line for line in docs_check.check(site))
+
+
+PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGVsbG8="}}
+
+
+def test_a_figure_without_alt_text(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("draw()", PICTURE))
+    only(site, "index.ipynb cell 1", "alt text")
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("#| fig-alt: a line that rises\ndraw()", PICTURE))
+    assert docs_check.check(site) == []
+
+
+def test_a_warning_that_the_text_does_not_speak_of(site):
+    stderr = {"output_type": "stream", "name": "stderr", "text": "UserWarning: 2 of 8 clusters hold no cells"}
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("fit()", stderr))
+    only(site, "index.ipynb cell 1", "does not speak of", "2 of 8")
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md("A warning says which."), code("fit()", stderr))
+    assert docs_check.check(site) == []
+
+
+def test_a_page_that_is_too_heavy(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md("x" * 3_100_000))
+    only(site, "index.ipynb", "weighs 3.1 MB")
+
+
+@pytest.mark.parametrize("head, word", [("title: a: b", "does not parse"), ("subtitle: a", "no title"), ("title: a\ntitle: b", "stands twice")])
+def test_the_head_of_a_quarto_page(site, head, word):
+    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, slides.qmd]"))
+    (site / "nbs" / "slides.qmd").write_text(f"---\n{head}\n---\n\n## One\n")
+    only(site, "slides.qmd", word)
+
+
+def test_yaml_that_quarto_refuses(site):
+    (site / "_quarto.yml").write_text(CONFIG + "\nproject: {type: book}\n")
+    only(site, "_quarto.yml", "stands twice")
+    (site / "_quarto.yml").write_text(CONFIG.replace("website}", "manuscript}"))
+    only(site, "_quarto.yml", "type: website")
+
+
+def test_a_tutorial_opens_and_closes_as_agreed(site):
+    (site / "settings.ini").write_text("[DEFAULT]\nlib_path = lib\nuser = us\nrepo = it\nbranch = main\n")
+    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, tutorials/01_a.ipynb]"))
+    opening = ("# A\n\n> For.\n\n**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
+               "and there first run `%pip install git+https://github.com/us/it`.")
+    tutorial = site / "nbs" / "tutorials" / "01_a.ipynb"
+    write(tutorial, md(opening), md("## What to read next\n\n[Home](../index.ipynb)."))
+    assert docs_check.check(site) == []
+    write(tutorial, md(opening.replace("/us/it/blob", "/them/it/blob")), md("## What to read next\n\n[Home](../index.ipynb)."))
+    only(site, "01_a.ipynb", "lacks the link")
+    write(tutorial, md(opening))
+    only(site, "01_a.ipynb", "What to read next")

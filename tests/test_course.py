@@ -1,0 +1,71 @@
+"""The course as a whole: every exercise has a check and a solution, and no check takes an empty or absurd answer for right."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tutorials
+
+from scsmd_nb import course
+
+LESSONS = sorted((tutorials.ROOT / "nbs/course").glob("[0-9]*.ipynb"))
+ABSURD = [float("nan"), float("inf"), -1e9, "", "z", "maybe", [], {}, object(), lambda *a, **k: None, lambda *a, **k: 1 / 0, np.zeros((2, 2)), True]
+
+
+def markdown(path: Path) -> str:
+    return "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "markdown")
+
+
+def numbers(path: Path) -> list[str]:
+    "The exercises of a lesson notebook, in its order."
+    code = "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
+    return tutorials.EXERCISE.findall(code)
+
+
+EXERCISES = [(path, number) for path in LESSONS for number in numbers(path)]
+
+
+def test_there_are_eight_lessons():
+    assert [path.name[:2] for path in LESSONS] == [f"0{i}" for i in range(1, 9)]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_has_all_its_parts(path):
+    text = markdown(path)
+    for heading in ("## Warm-up", "## Key takeaways", "## Questions for discussion", "## Further reading"):
+        assert heading in text, heading
+    assert "You will learn" in text
+    assert 3 <= len(numbers(path)) <= 5
+    assert numbers(path) == sorted(set(numbers(path))) and all(n.startswith(f"{int(path.name[:2])}.") for n in numbers(path))
+    for other in (path.parent / "solutions" / path.name, path.parent / "slides" / f"{path.stem}.qmd"):
+        assert other.exists(), other
+
+
+@pytest.mark.parametrize("path, number", EXERCISES, ids=[n for _, n in EXERCISES])
+def test_a_check_says_when_nothing_is_answered(path, number, capsys):
+    course.check(number, ...)
+    assert "not answered yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path, number", EXERCISES, ids=[n for _, n in EXERCISES])
+def test_a_check_rejects_absurd_answers_with_a_hint(path, number):
+    for answer in ABSURD:
+        found = course.verdict(number, answer)  # never an error of its own
+        assert not found, f"{number} takes {answer!r} for right"
+        assert len(found.text) > 15
+
+
+def test_an_untouched_lesson_is_not_solved(tmp_path):
+    "The runner fills the solutions in, cell by cell, and would notice one that is missing."
+    nb, asked = tutorials.solved(LESSONS[1])
+    filled = tutorials.exercises(nb)
+    assert asked == numbers(LESSONS[1])
+    assert not any(re.search(r"=\s*\.\.\.", cell.source) for cell in filled.values())
+
+
+@pytest.mark.parametrize("number", ["9.1", "1.99", "x"])
+def test_an_exercise_that_does_not_exist(number):
+    with pytest.raises(ValueError, match="no exercise"):
+        course.check(number, 1)
