@@ -15,7 +15,7 @@ STEPS = [
     ("pages, links and outputs", [PY, "tools/docs_check.py"]),
     ("pages can be processed for the site", [PY, "tools/docs_pages.py", "--check"]),
     ("notebooks run from top to bottom", [PY, "tools/test_notebooks.py"]),
-    ("tutorials and lessons run, with and without solutions", [PY, "tools/tutorials.py"]),
+    ("tutorials run, lessons with their solutions", [PY, "tools/tutorials.py", "--solved"]),
 ]
 PYTEST = [PY, "-m", "pytest", "tests", "-n", "2", "-q", "-rs", "--durations=5"]
 

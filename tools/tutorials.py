@@ -2,6 +2,7 @@
 
 usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network; each lesson
                                     twice: as it stands, and with its solutions filled in, which must all be right
+       tutorials.py --solved        the same, lessons with their solutions only (what `make test` does, for time)
        tutorials.py --full          every notebook of the site with its full setting, one after the other, outputs stored
                                     in place; FORCE=1 runs those too that have not changed
 Both end with a list of what ran on what data.
@@ -102,10 +103,10 @@ def report(done: list[tuple[str, str, float, list[str]]], started: float) -> int
     return bool(failed)
 
 
-def fast(paths: list[Path]) -> int:
+def fast(paths: list[Path], only_solved: bool) -> int:
     "Run with the fast setting, two at a time, nothing stored."
-    started, done = time.perf_counter(), []
-    jobs = [(path, filled) for path in paths for filled in ((False, True) if path.parent.name == "course" else (False,))]
+    started, done, lesson = time.perf_counter(), [], (True,) if only_solved else (False, True)
+    jobs = [(path, filled) for path in paths for filled in (lesson if path.parent.name == "course" else (False,))]
     with tempfile.TemporaryDirectory() as guard, ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
         os.environ.update({name: "1" for name in ("SCSMD_FAST", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")})
@@ -134,5 +135,5 @@ def full() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    names = [name for name in sys.argv[1:] if name and name != "--full"]
-    sys.exit(full() if "--full" in sys.argv[1:] else fast([Path(name).resolve() for name in names] or tutorials()))
+    names, flags = ([a for a in sys.argv[1:] if a and a.startswith("--") == wanted] for wanted in (False, True))
+    sys.exit(full() if "--full" in flags else fast([Path(name).resolve() for name in names] or tutorials(), "--solved" in flags))
