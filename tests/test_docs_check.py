@@ -184,6 +184,11 @@ def test_notebook_that_is_not_json(site):
     assert any("index.ipynb: cannot be read as a notebook" in line for line in docs_check.check(site))
 
 
+def test_prose_in_the_title_cell_would_be_lost(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For.\n\nMore words."))
+    only(site, "index.ipynb cell 0", "drops the rest")
+
+
 PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGVsbG8="}}
 
 
@@ -224,12 +229,12 @@ def test_yaml_that_quarto_refuses(site):
 def test_a_tutorial_opens_and_closes_as_agreed(site):
     (site / "settings.ini").write_text("[DEFAULT]\nlib_path = lib\nuser = us\nrepo = it\nbranch = main\n")
     (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, tutorials/01_a.ipynb]"))
-    opening = ("# A\n\n> For.\n\n**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
+    opening = ("**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
                "and there first run `%pip install git+https://github.com/us/it`.")
     tutorial = site / "nbs" / "tutorials" / "01_a.ipynb"
-    write(tutorial, md(opening), md("## What to read next\n\n[Home](../index.ipynb)."))
+    write(tutorial, md("# A\n\n> For."), md(opening), md("## What to read next\n\n[Home](../index.ipynb)."))
     assert docs_check.check(site) == []
-    write(tutorial, md(opening.replace("/us/it/blob", "/them/it/blob")), md("## What to read next\n\n[Home](../index.ipynb)."))
+    write(tutorial, md("# A\n\n> For."), md(opening.replace("/us/it/blob", "/them/it/blob")), md("## What to read next\n\n[Home](../index.ipynb)."))
     only(site, "01_a.ipynb", "lacks the link")
-    write(tutorial, md(opening))
+    write(tutorial, md("# A\n\n> For."), md(opening))
     only(site, "01_a.ipynb", "What to read next")

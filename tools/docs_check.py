@@ -235,6 +235,8 @@ def check_notebook(path: Path, name: str) -> list[str]:
             found.append(f"{name}: the title must stand in the first text cell, not in cell {titles[0][0]}")
         if not re.search(r"^>\s*\S", first, re.M):
             found.append(f"{name}: no blockquote (`> what it is for`) under the title")
+        elif [line for line in first.split("\n") if line.strip() and not line.startswith(("# ", ">"))]:
+            found.append(f"{name} cell {titles[0][0]}: nbdev takes title and blockquote from this cell and drops the rest; put it into a cell of its own")
     code = [(i, c, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "code"]
     directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
     for i, cell, source in code:
