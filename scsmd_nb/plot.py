@@ -282,11 +282,11 @@ def confusion(
     share = 100 * table.div(table.sum(axis=1), axis=0)
     fig, ax = plt.subplots(figsize=(2.6 + 0.55 * table.shape[1], 1.4 + 0.34 * table.shape[0]), layout="constrained")
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-    fig.colorbar(image, ax=ax, label="cells of the type (%)")
+    fig.colorbar(image, ax=ax, label="cells of the row (%)")
     turned = max(len(str(c)) for c in table.columns) > 3
     ax.set_xticks(range(table.shape[1]), table.columns, rotation=90 if turned else 0)
     ax.set_yticks(range(table.shape[0]), [f"{name} ({n:,})" for name, n in table.sum(axis=1).items()])
-    ax.set(xlabel=f"cluster ({key})", ylabel="reference type (cells)")
+    ax.set(xlabel=f"cluster ({key})", ylabel=f"reference: {reference} (cells)")
     if annotate if annotate is not None else table.size <= 200:
         for (i, j), n in np.ndenumerate(table.to_numpy()):
             if n:

@@ -568,13 +568,14 @@ def _draw_violin(
     taken: np.ndarray,  # [cells] filter that takes each cell, or empty
 ):
     "The figure of `violin`."
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
-    fig = Figure(figsize=(9, 3.6), dpi=90, layout="constrained")
-    for ax, column in zip(fig.subplots(1, 3), AXES):
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3.6), dpi=90, layout="constrained")
+    for ax, column in zip(axes, AXES):
         limits = [t for name, t in thresholds.items() if THRESHOLDS[name] == column and t is not None]
         _violin_panel(ax, column, m[column], groups, limits)
     fig.suptitle(f"{(taken == '').sum():,} of {len(m):,} cells lie within the thresholds (dashed)", fontsize=11)
+    plt.close(fig)  # shown once, as the value of the cell
     return fig
 
 
@@ -596,10 +597,9 @@ def _draw_scatter(
     taken: np.ndarray,  # [cells] filter that takes each cell, or empty
 ):
     "The figure of `scatter`; of more than 20,000 cells it shows 20,000 at random."
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
-    fig = Figure(figsize=(9, 3.8), dpi=90, layout="constrained")
-    axes = fig.subplots(1, 2)
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), dpi=90, layout="constrained")
     shown = np.random.default_rng(0).permutation(len(m))[:20_000]
     for ax, column in zip(axes, ("n_genes", "mito_share")):
         for name in [c for c in COLOURS if (taken == c).any()]:
@@ -617,6 +617,7 @@ def _draw_scatter(
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=8,
                markerscale=2.5, title="taken by (cells)", title_fontsize=8)
     fig.suptitle(f"The filters take {(taken != '').sum():,} of {len(m):,} cells", fontsize=11)
+    plt.close(fig)
     return fig
 
 

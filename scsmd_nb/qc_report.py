@@ -310,10 +310,9 @@ def _doublet_figure(
     called: np.ndarray,  # [cells] bool
 ):
     "Histogram of doublet scores, those called doublets in another colour."
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
-    fig = Figure(figsize=(9, 2.8), dpi=90, layout="constrained")
-    ax = fig.subplots()
+    fig, ax = plt.subplots(figsize=(9, 2.8), dpi=90, layout="constrained")
     ok = np.isfinite(scores)
     ax.hist([scores[ok & ~called], scores[ok & called]], bins=25, stacked=True, color=["#9A9A9A", "#009E73"],
             label=[f"single ({(ok & ~called).sum():,})", f"doublet ({called.sum():,})"])
@@ -321,6 +320,7 @@ def _doublet_figure(
            yscale="symlog")
     ax.legend(frameon=False)
     fig.suptitle(f"Scrublet calls {called.sum():,} of {len(called):,} cells doublets", fontsize=11)
+    plt.close(fig)
     return fig
 
 # %% ../nbs/api/01a_qc_report.ipynb #032ce58f

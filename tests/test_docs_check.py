@@ -199,6 +199,12 @@ def test_a_figure_without_alt_text(site):
     assert docs_check.check(site) == []
 
 
+def test_a_figure_that_was_lost(site):
+    words = {"output_type": "execute_result", "metadata": {}, "execution_count": None, "data": {"text/plain": "<Figure size 640x480 with 1 Axes>"}}
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("#| fig-alt: a line that rises\ndraw()", words))
+    only(site, "index.ipynb cell 1", "not the picture")
+
+
 def test_a_warning_that_the_text_does_not_speak_of(site):
     stderr = {"output_type": "stream", "name": "stderr", "text": "UserWarning: 2 of 8 clusters hold no cells"}
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("fit()", stderr))

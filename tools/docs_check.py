@@ -254,7 +254,7 @@ def check_notebook(path: Path, name: str) -> list[str]:
 
 
 def check_outputs(path: Path, name: str) -> list[str]:
-    "Pictures without alt text, warnings that the text above does not speak of, a page that is too heavy."
+    "Pictures that are lost or without alt text, warnings that the text above does not speak of, a page that is too heavy."
     found, before = [], ""
     try:
         cells = load(path)["cells"]
@@ -269,6 +269,8 @@ def check_outputs(path: Path, name: str) -> list[str]:
         outputs = cell.get("outputs", [])
         if any("image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {}) for o in outputs) and not directives & {"fig-alt", "hide"}:
             found.append(f"{name} cell {i}: draws a picture without alt text (`#| fig-alt: ...` in its first line)")
+        if any("Figure size" in text_of(o.get("data", {}).get("text/plain", "")) and not any(k.startswith("image/") for k in o["data"]) for o in outputs):
+            found.append(f"{name} cell {i}: of a figure only its size in words was kept, not the picture")
         stderr = "".join(text_of(o.get("text", "")) for o in outputs if o.get("name") == "stderr")
         if "hide" not in directives and re.search(r"warning|traceback", stderr, re.I) and not re.search(r"\bwarn", before, re.I):
             found.append(f"{name} cell {i}: a warning in the output that the text above does not speak of: {' '.join(stderr.split())[:100]}")
