@@ -130,9 +130,9 @@ def check_1_4(
     hint_if(value.shape != counts.shape, f"The function should return a matrix of shape {counts.shape}, not {value.shape}.")
     hint_if(np.allclose(value, scaled, atol=.51, rtol=0), "The logarithm is undone, the scaling is not: each cell still has a total of 10,000.")
     hint_if(np.allclose(value, scaled * total / 1e4, atol=.51, rtol=0), "The scaling was undone along the wrong axis: each row has its own total, so the totals must stand as a column.")
-    hint_if(np.allclose(value, counts + total[:, None] / 1e4, atol=.51) and not np.allclose(value, counts, atol=.01),
+    hint_if(np.allclose(value, counts + total[:, None] / 1e4, atol=.51) and not np.allclose(value, counts, atol=.002),
             "Close, but zeros do not come back as zeros. What was added before the logarithm was taken?")
-    hint_if(not np.allclose(value, counts, atol=.01), "These are not the counts. Write down the two steps forwards, then undo the last one first.")
+    hint_if(not np.allclose(value, counts, atol=.002), "These are not the counts. Write down the two steps forwards, then undo the last one first.")
     hint_if(not (value == counts).all(), "Right up to the last digits. Counts are whole numbers: round them.")
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #63fd1021

@@ -84,7 +84,7 @@ def check_2_3(
 ) -> None:
     "Compare on random genes, then on one that varies less than Poisson."
     rng = np.random.default_rng()
-    for mu, phi in ((6.0, 1.0), (20.0, 4.0)):
+    for mu, phi in ((6.0, 3.0), (20.0, 8.0)):  # the usual mistakes give other numbers there, whatever is drawn
         x = rng.poisson(rng.gamma(phi, mu / phi, 500)).astype(float)
         value = float(_numbers(try_call(answer, x.copy(), name="my_phi"), ()))
         mean, extra = x.mean(), x.var() - x.mean()
