@@ -37,7 +37,7 @@ test-notebooks: setup ## run the notebooks only (NB=... for one)
 tutorials: setup ## run tutorials and lessons with the fast setting, without a network (NB=... for one)
 	@$(BIN)/python tools/tutorials.py $(NB)
 
-tutorials-full: setup ## run every notebook of the site with its full setting and store the outputs, about 1 h
+tutorials-full: setup ## run every notebook of the site with its full setting and store the outputs, about 1 h on two cores
 	@$(BIN)/python tools/tutorials.py --full
 
 bench: setup ## compare all methods: SUITE=quick (or paper, shared, ablation, noise), results in bench/SUITE/

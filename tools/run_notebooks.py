@@ -8,7 +8,9 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import nbformat
 from execnb.nbio import read_nb, write_nb
@@ -36,7 +38,7 @@ def execute(path: Path) -> None:
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    client = NotebookClient(nb, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(nb, timeout=3600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     client.execute()
     part = path.with_suffix(".part")
     nbformat.write(nb, part)
@@ -46,26 +48,29 @@ def execute(path: Path) -> None:
     part.replace(path)
 
 
-def main(names: list[str]) -> int:
+def main(names: list[str], jobs: int = 1) -> int:
+    "Run the notebooks that have changed, `jobs` at a time; 1 if any failed."
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    stamps = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}
-    failed = []
-    for path in [Path(name).resolve() for name in names] or notebooks():
-        name = path.relative_to(ROOT).as_posix()
+    stamps, lock = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}, Lock()
+
+    def run(path: Path) -> bool:
+        name, started = path.relative_to(ROOT).as_posix(), time.perf_counter()
         if not os.environ.get("FORCE") and stamps.get(name) == fingerprint(path):
             print(f"  as it was  {name}")
-            continue
-        started = time.perf_counter()
+            return True
         try:
             execute(path)
         except CellExecutionError as error:
-            failed.append(name)
             print(f"  FAILED     {name} (left as it was)\n{str(error)[-3000:]}", flush=True)
-            continue
+            return False
         print(f"  ran {time.perf_counter() - started:5.1f} s  {name}", flush=True)
-        stamps[name] = fingerprint(path)
-        STAMPS.write_text(json.dumps(stamps, indent=1))
-    return bool(failed)
+        with lock:
+            stamps[name] = fingerprint(path)
+            STAMPS.write_text(json.dumps(stamps, indent=1))
+        return True
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return int(not all(list(pool.map(run, [Path(name).resolve() for name in names] or notebooks()))))
 
 
 if __name__ == "__main__":

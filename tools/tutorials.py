@@ -3,8 +3,8 @@
 usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network; each lesson
                                     twice: as it stands, and with its solutions filled in, which must all be right
        tutorials.py --solved        the same, lessons with their solutions only (what `make test` does, for time)
-       tutorials.py --full          every notebook of the site with its full setting, one after the other, outputs stored
-                                    in place; FORCE=1 runs those too that have not changed
+       tutorials.py --full          every notebook of the site with its full setting, two at a time and one thread each,
+                                    outputs stored in place; FORCE=1 runs those too that have not changed
 Both end with a list of what ran on what data.
 """
 
@@ -24,6 +24,7 @@ from run_notebooks import ROOT
 from run_notebooks import main as run_notebooks
 
 LIMIT_S = 600
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 EXERCISE = re.compile(r"^# exercise (\d\.\d+)\s*$", re.M)
 NO_NETWORK = '''
 import socket
@@ -109,7 +110,7 @@ def fast(paths: list[Path], only_solved: bool) -> int:
     jobs = [(path, filled) for path in paths for filled in (lesson if path.parent.name == "course" else (False,))]
     with tempfile.TemporaryDirectory() as guard, ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
-        os.environ.update({name: "1" for name in ("SCSMD_FAST", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TQDM_DISABLE")})
+        os.environ.update(dict.fromkeys((*THREADS, "SCSMD_FAST", "TQDM_DISABLE"), "1"))
         os.environ["PYTHONPATH"] = os.pathsep.join([guard, *filter(None, [os.environ.get("PYTHONPATH")])])
         for name, wrong, seconds, data in pool.map(run, jobs):
             print(f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}" + (f"\n{wrong}" if wrong else ""), flush=True)
@@ -118,13 +119,17 @@ def fast(paths: list[Path], only_solved: bool) -> int:
 
 
 def full() -> int:
-    "Run every notebook with its full setting and store the outputs; the first page last, then README."
+    "Run every notebook with its full setting and store the outputs; those that show others' outputs last, then README."
     os.environ.pop("SCSMD_FAST", None)
     from check_clean import notebooks
 
-    started, first = time.perf_counter(), ROOT / "nbs/index.ipynb"
-    paths = [*sorted(set(notebooks()) - {first}), first]
-    failed = run_notebooks([str(p) for p in paths])
+    started, last = time.perf_counter(), [ROOT / "nbs/gallery.ipynb", ROOT / "nbs/index.ipynb"]
+    long_first = sorted(set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", "07_" not in path.name, path))
+    threads = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    failed = run_notebooks([str(p) for p in long_first], jobs=min(2, os.cpu_count() or 1))
+    for name, value in threads.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
+    failed |= run_notebooks([str(p) for p in last])  # alone: what they time is timed on a machine at rest
     subprocess.run([sys.executable, "tools/readme.py"], cwd=ROOT, check=True)
     print(f"\nWhat stands on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
     for path in tutorials():
