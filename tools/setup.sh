@@ -18,14 +18,12 @@ if [ -z "${FORCE_SETUP:-}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want"
   exit 0
 fi
 
-args=()
 case "${TORCH:-}" in
-  "") ;;
-  cpu) args+=(--extra-index-url https://download.pytorch.org/whl/cpu) ;;
+  "" | cpu) ;;
   *) fail "TORCH=${TORCH} is not known; use TORCH=cpu, or leave it out for the build that PyPI has." ;;
 esac
 # shellcheck disable=SC2206  # several arguments in one variable, on purpose
-args+=(${PIP_ARGS:-})
+args=(${PIP_ARGS:-})
 
 ok_python() { command -v "$1" >/dev/null 2>&1 && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 python=
@@ -57,9 +55,15 @@ total=$(grep -c '^[a-zA-Z0-9]' requirements.lock)
 echo "setup: installing about $total packages (1-3 minutes from a near mirror; log: .venv/setup.log)"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input)
 started=$SECONDS
-"${pip[@]}" install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >"$log" 2>&1 &
+: >"$log"
+trap 'kill "${job:-}" 2>/dev/null; echo; echo "setup: interrupted; run it again to go on" >&2; exit 130' INT TERM
+if [ "${TORCH:-}" = cpu ]; then  # first and alone: only this package is asked for at PyTorch's own index, which may be far or closed
+  echo "setup: the CPU build of PyTorch first"
+  "${pip[@]}" install --progress-bar off --no-deps --extra-index-url https://download.pytorch.org/whl/cpu ${args[@]+"${args[@]}"} \
+    "$(grep '^torch==' requirements.lock)" >>"$log" 2>&1 || echo "setup: it could not be had; going on with the usual build"
+fi
+"${pip[@]}" install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >>"$log" 2>&1 &
 job=$!
-trap 'kill "$job" 2>/dev/null; echo; echo "setup: interrupted; run it again to go on" >&2; exit 130' INT TERM
 tick=0
 while kill -0 "$job" 2>/dev/null; do
   sleep 1
