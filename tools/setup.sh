@@ -79,7 +79,7 @@ if ! wait "$job"; then
   fail "pip could not install the packages (whole log: .venv/setup.log)." \
     "No network, no space ($(df -Ph . | awk 'NR==2 {print $4}') free), or a package index of your own? Try: make setup PIP_ARGS=\"--index-url ...\""
 fi
-"${pip[@]}" install --no-deps --no-build-isolation -e . >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "could not install scsmd_nb itself"; }
+"${pip[@]}" install --no-deps --no-build-isolation --config-settings editable_mode=compat -e . >>"$log" 2>&1 || { tail -n 15 "$log" >&2; fail "could not install scsmd_nb itself"; }
 trap - INT TERM
 printf '%s' "$want" >"$stamp.part" && mv "$stamp.part" "$stamp"
 echo "setup: done in $((SECONDS - started)) s"
