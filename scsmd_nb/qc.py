@@ -530,7 +530,11 @@ def _log_ticks(
     low, high = axis.get_view_interval()
     steps = (1, 2, 5) if high - low < 2.2 else (1,)
     ticks = [k * 10**d for d in range(int(low), int(high) + 1) for k in steps if low <= np.log10(k * 10**d) <= high]
-    if len(ticks) > 1: axis.set_ticks(np.log10(ticks), [f"{t:,}" for t in ticks])
+    if len(ticks) < 2:  # a narrow range
+        from matplotlib.ticker import MaxNLocator
+
+        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(10**low, 10**high) if t >= 1 and low <= np.log10(t) <= high]
+    if ticks: axis.set_ticks(np.log10(ticks), [f"{t:,}" for t in ticks])
 
 
 def _violin_panel(

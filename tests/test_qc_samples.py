@@ -206,3 +206,16 @@ def test_doublets_per_sample(two):
     with pytest.warns(UserWarning, match="sample 'b' .50 cells are too few"): found = qc.doublets(mixed, by="run")
     np.testing.assert_allclose(found["doublet_score"][:both.n_obs], alone["doublet_score"], atol=1e-6)
     assert found["doublet_score"][both.n_obs:].isna().all() and not found["doublet"][both.n_obs:].any()
+
+
+@pytest.mark.parametrize("low, high", [(164, 360), (1_100, 1_900), (40, 41), (3, 90_000)])
+def test_axes_show_numbers_of_genes_whatever_the_range(low, high):
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots()
+    ax.set_ylim(np.log10(low), np.log10(high))
+    qc._log_ticks(ax.yaxis)
+    shown = [int(t.get_text().replace(",", "")) for t in ax.get_yticklabels()]
+    plt.close(fig)
+    assert shown and all(low <= n <= high for n in shown)
+    np.testing.assert_allclose(10 ** ax.get_yticks(), shown, rtol=1e-9)
