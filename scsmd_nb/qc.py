@@ -299,8 +299,14 @@ def _warn_about_filters(
     rows: list[dict],  # of the table
     n_left: int,  # cells that pass
 ) -> None:
-    "A warning if more than half of the cells go."
-    if n_left >= adata.n_obs / 2: return
+    "A warning if more than half of the cells go, or if many go for having many genes."
+    if n_left >= adata.n_obs / 2:
+        rich = sum(r["removed_alone"] for r in rows if r["filter"] == "max_genes")
+        if rich > 0.05 * adata.n_obs:
+            warnings.warn(f"max_genes takes {rich} of {adata.n_obs} cells ({rich / adata.n_obs:.0%}), too many to be doublets only. Cells "
+                          "with many genes may be a type, such as neurons in brain. Look at qc.violin; qc.mad_thresholds proposes "
+                          "limits from the data, and max_genes=None switches this one off.", stacklevel=3)
+        return
     names = ", ".join(f"{r['filter']} {r['removed']}" for r in rows if r["removed"])
     median = f"{m['n_genes'].median():.0f}"
     warnings.warn(f"the filters removed {adata.n_obs - n_left} of {adata.n_obs} cells ({names}). The defaults are "

@@ -219,3 +219,13 @@ def test_axes_show_numbers_of_genes_whatever_the_range(low, high):
     plt.close(fig)
     assert shown and all(low <= n <= high for n in shown)
     np.testing.assert_allclose(10 ** ax.get_yticks(), shown, rtol=1e-9)
+
+
+def test_a_limit_that_takes_a_type_for_its_many_genes_is_named():
+    x = np.zeros((100, 400), np.float32)
+    x[:90, :200], x[90:, :] = 1, 1  # ten cells have twice the genes
+    with pytest.warns(UserWarning, match=r"max_genes takes 10 of 100 cells \(10%\)"):
+        qc.filter(ad.AnnData(sp.csr_matrix(x)), min_genes=1, max_genes=300, max_mito=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        qc.filter(ad.AnnData(sp.csr_matrix(x[:94])), min_genes=1, max_genes=300, max_mito=None)

@@ -15,7 +15,7 @@ from threading import Lock
 import nbformat
 from execnb.nbio import read_nb, write_nb
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbdev.clean import _nbdev_clean
 
 from check_clean import notebooks
@@ -60,7 +60,7 @@ def main(names: list[str], jobs: int = 1) -> int:
             return True
         try:
             execute(path)
-        except CellExecutionError as error:
+        except (CellExecutionError, CellTimeoutError) as error:
             print(f"  FAILED     {name} (left as it was)\n{str(error)[-3000:]}", flush=True)
             return False
         print(f"  ran {time.perf_counter() - started:5.1f} s  {name}", flush=True)

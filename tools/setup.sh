@@ -60,7 +60,8 @@ trap 'kill "${job:-}" 2>/dev/null; echo; echo "setup: interrupted; run it again 
 if [ "${TORCH:-}" = cpu ]; then  # first and alone: only this package is asked for at PyTorch's own index, which may be far or closed
   echo "setup: the CPU build of PyTorch first"
   "${pip[@]}" install --progress-bar off --no-deps --extra-index-url https://download.pytorch.org/whl/cpu ${args[@]+"${args[@]}"} \
-    "$(grep '^torch==' requirements.lock)" >>"$log" 2>&1 || echo "setup: it could not be had; going on with the usual build"
+    "$(grep '^torch==' requirements.lock)" >>"$log" 2>&1 || true
+  "${pip[@]}" list 2>/dev/null | grep -q '^torch .*+cpu' || echo "setup: it could not be had; going on with the usual build"
 fi
 "${pip[@]}" install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >>"$log" 2>&1 &
 job=$!

@@ -124,11 +124,10 @@ def full() -> int:
     from check_clean import notebooks
 
     started, last = time.perf_counter(), [ROOT / "nbs/gallery.ipynb", ROOT / "nbs/index.ipynb"]
-    long_first = sorted(set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", "07_" not in path.name, path))
-    threads = {name: os.environ.get(name) for name in THREADS}
+    paths = sorted(set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", path))  # the longest first
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    failed = run_notebooks([str(p) for p in long_first], jobs=min(2, os.cpu_count() or 1))
-    for name, value in threads.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
+    failed = run_notebooks([str(p) for p in paths], jobs=min(2, os.cpu_count() or 1))
+    for name in THREADS: del os.environ[name]
     failed |= run_notebooks([str(p) for p in last])  # alone: what they time is timed on a machine at rest
     subprocess.run([sys.executable, "tools/readme.py"], cwd=ROOT, check=True)
     print(f"\nWhat stands on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
@@ -140,5 +139,5 @@ def full() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    names, flags = ([a for a in sys.argv[1:] if a and a.startswith("--") == wanted] for wanted in (False, True))
-    sys.exit(full() if "--full" in flags else fast([Path(name).resolve() for name in names] or tutorials(), "--solved" in flags))
+    names = [Path(a).resolve() for a in sys.argv[1:] if a and not a.startswith("--")]
+    sys.exit(full() if "--full" in sys.argv else fast(names or tutorials(), "--solved" in sys.argv))
