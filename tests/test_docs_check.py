@@ -73,6 +73,19 @@ def test_yaml_that_does_not_parse(site):
     assert docs_check.main([str(site)]) == 1
 
 
+@pytest.mark.parametrize("line, words", [
+    ("#| fig-alt: Two panels: left the cells, right the genes", "no YAML"),
+    ("#| fig-alt: one\n#| fig-alt: two", "stands twice"),
+    ("#| fig-alt: cluster #3 in the middle", "begins a comment"),
+])
+def test_cell_options_that_quarto_would_refuse_or_cut(site, line, words):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."), code(line + "\nprint(1)", STDOUT))
+    only(site, "nbs/index.ipynb cell 1", words)
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."),
+          code('#| fig-alt: "Two panels: cluster #3, and the rest"\n#| export\nprint(1)', STDOUT), code("#| default_exp x"))
+    assert not any("#|" in fault for fault in docs_check.check(site))
+
+
 def test_config_link_that_is_gone(site):
     (site / "nbs" / "_quarto.yml").unlink()
     only(site, "nbs/_quarto.yml", "link")

@@ -20,6 +20,7 @@ HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
 HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
 HEAVY_MB = 3  # a page with its outputs
+QUARTO_OPTION = re.compile(r"^\s*#\s*\|\s*[\w-]+\s*:")  # the other `#|` lines are nbdev's
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$", re.M)
 
 
@@ -217,6 +218,18 @@ def printed(source: str) -> tuple[bool, bool]:
     return prints, shows
 
 
+def check_options(source: str, place: str) -> list[str]:
+    "The `#| key: value` lines of a code cell, read as the YAML that Quarto takes them for."
+    lines = [line.strip()[1:].strip()[1:].strip() for line in source.split("\n") if QUARTO_OPTION.match(line)]
+    try:
+        options = parse_yaml("\n".join(lines)) or {}
+    except yaml.YAMLError as error:
+        return [f"{place}: its `#|` lines are no YAML; put the value in double quotes: {' '.join(str(error).split())}"]
+    words = {key: value.strip() for key, value in (line.split(":", 1) for line in lines)}
+    cut = [key for key, value in options.items() if isinstance(value, str) and value != words[key].strip("\"'") and " #" in words[key]]
+    return [f"{place}: `#| {key}:` is cut at ` #`, which begins a comment in YAML; put the value in double quotes" for key in cut]
+
+
 def check_notebook(path: Path, name: str) -> list[str]:
     "Title, blockquote, outputs and stored errors of one notebook."
     try:
@@ -240,6 +253,7 @@ def check_notebook(path: Path, name: str) -> list[str]:
     code = [(i, c, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "code"]
     directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
     for i, cell, source in code:
+        found += check_options(source, f"{name} cell {i}")
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 found.append(f"{name} cell {i}: stored output is an error: {output.get('ename')}: {output.get('evalue', '')[:80]}")
