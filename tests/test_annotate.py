@@ -9,8 +9,8 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.annotate import annotate, marker_scores
-from scsmd_nb.datasets import info
+from scsmd_nb.tl.annotation import annotate, marker_scores
+from scsmd_nb.io.catalog import info
 
 MARKERS = info("osteosarcoma").markers
 
@@ -118,7 +118,7 @@ def test_missing_markers_are_said_and_wrong_input_is_refused():
 
 def test_real_sorted_blood_cells(data_dir):
     "Labels from cell sorting, independent of counts: B cells, monocytes and NK cells are found by their markers."
-    a = smd.data.load("pbmc_facs")
+    a = smd.io.load("pbmc_facs")
     names = a.obs["cell_type"].astype(str)
     a.obs["scsmd"] = pd.Categorical(names)
     blood = {"B": ("CD79A", "MS4A1"), "NK": ("GNLY", "NKG7"), "monocyte": ("CD14", "LYZ"), "T": ("CD3D", "CD3E", "IL7R"), "CD34+": ("CD34", "SPINK2")}

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 import scsmd_nb as smd
-from scsmd_nb import baselines
-from scsmd_nb.baselines import dca as D
-from scsmd_nb.baselines.base import CountHeads, count_input, seeded
-from scsmd_nb.metrics import ari
+from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench.methods import dca as D
+from scsmd_nb.bench.methods.base import CountHeads, count_input, seeded
+from scsmd_nb.tl.metrics import ari
 
 
 @pytest.fixture(scope="module")
 def adata():
-    return smd.data.simulate(n_cells=240, n_genes=150, n_clusters=3, random_state=0)
+    return smd.io.simulate(n_cells=240, n_genes=150, n_clusters=3, random_state=0)
 
 
 @pytest.fixture()
@@ -119,7 +119,7 @@ def test_budgets(adata, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(D, "train", fake)
-    many = smd.data.simulate(n_cells=40, n_genes=2300, n_clusters=2)
+    many = smd.io.simulate(n_cells=40, n_genes=2300, n_clusters=2)
     for budget in ("laptop", "published"):
         with pytest.raises(KeyboardInterrupt): baselines.get("dca", budget=budget)(many, 2)
     assert seen[0] == ("laptop", 2000) and seen[1][0] == "published" and seen[1][1] > 2000
@@ -141,5 +141,5 @@ def test_unknown_option():
 
 
 def test_pbmc4k(data_dir, few_epochs):
-    adata = smd.data.read(data_dir / "pbmc4k.h5ad")
+    adata = smd.io.read(data_dir / "pbmc4k.h5ad")
     assert ari(adata.obs["cell_type"].astype(str), baselines.get("dca")(adata, 8)[0]) > 0.55

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from scsmd_nb.baselines import get
-from scsmd_nb.baselines.deepscena import Bottleneck, autoencoder, deepscena, fit, image_input, settings, settle_norms
-from scsmd_nb.data import pbmc700, simulate
-from scsmd_nb.training import latent, probabilities
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods.deepscena import Bottleneck, autoencoder, deepscena, fit, image_input, settings, settle_norms
+from scsmd_nb.io.examples import pbmc700
+from scsmd_nb.io.simulation import simulate
+from scsmd_nb.tl.run import latent, probabilities
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_pretraining_learns(cells):
 
 
 def test_contract(cells, monkeypatch):
-    monkeypatch.setattr("scsmd_nb.baselines.deepscena.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)})  # for speed
+    monkeypatch.setattr("smd.bench.methods.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)})  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     labels, z = get("deepscena")(cells, 3, 0)
     again, _ = deepscena(cells, 3, 0)

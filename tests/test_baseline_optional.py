@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb import baselines
-from scsmd_nb.baselines import optional as O
-from scsmd_nb.metrics import ari
+from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench.methods import optional as O
+from scsmd_nb.tl.metrics import ari
 
 NAMES = ("scvi-kmeans", "scvi-leiden", "seurat")
 
@@ -42,7 +42,7 @@ groups = int(k) or 2
 
 @pytest.fixture(scope="module")
 def adata():
-    return smd.data.simulate(n_cells=120, n_genes=80, n_clusters=3, random_state=0)
+    return smd.io.simulate(n_cells=120, n_genes=80, n_clusters=3, random_state=0)
 
 
 @pytest.fixture()
@@ -107,7 +107,7 @@ def test_untouched():
 @pytest.mark.parametrize("name", NAMES)
 def test_real_program(name):
     if words := O.missing(name): pytest.skip(words)
-    adata = smd.data.simulate(n_cells=300, n_genes=200, n_clusters=3, random_state=0)
+    adata = smd.io.simulate(n_cells=300, n_genes=200, n_clusters=3, random_state=0)
     before = torch.random.get_rng_state(), dict(os.environ)
     (labels, z), (again, _) = (baselines.get(name)(adata, 3, 1) for _ in range(2))
     assert labels.shape == (300,) and z.dtype == np.float32 and len(z) == 300 and (labels == again).all()

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from scsmd_nb.baselines import get, sccan
-from scsmd_nb.baselines.base import seeded
-from scsmd_nb.data import pbmc700, simulate
-from scsmd_nb.metrics import ari
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods import sccan
+from scsmd_nb.bench.methods.base import seeded
+from scsmd_nb.io.examples import pbmc700
+from scsmd_nb.io.simulation import simulate
+from scsmd_nb.tl.metrics import ari
 
 POINTS = np.array([[0, 0], [1, 0], [0, 1], [5, 5.0]])
 

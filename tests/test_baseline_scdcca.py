@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from scsmd_nb import metrics
-from scsmd_nb.baselines import get
-from scsmd_nb.baselines.scdcca import (DualAutoencoder, at_rest, cluster_loss, epoch_limits, hide, instance_loss, log_counts_input, scdcca,
-                                       unevenness)
-from scsmd_nb.data import simulate
+from scsmd_nb.tl import metrics
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods.scdcca import DualAutoencoder, at_rest, cluster_loss, epoch_limits, hide, instance_loss, log_counts_input, scdcca, unevenness
+from scsmd_nb.io.simulation import simulate
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +79,7 @@ def test_epoch_limits_and_rest():
 
 @pytest.mark.parametrize("kind", ["counts", "log"])
 def test_contract(cells, kind, monkeypatch):
-    monkeypatch.setattr("scsmd_nb.baselines.scdcca.LEAST_STEPS", 30)  # for speed
+    monkeypatch.setattr("smd.bench.methods.LEAST_STEPS", 30)  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     method = get("scdcca", input=kind)
     labels, z = method(cells, 3, 0)
@@ -94,7 +93,7 @@ def test_contract(cells, kind, monkeypatch):
 
 
 def test_labels_do_not_depend_on_the_truth(cells, monkeypatch):
-    monkeypatch.setattr("scsmd_nb.baselines.scdcca.LEAST_STEPS", 10)
+    monkeypatch.setattr("smd.bench.methods.LEAST_STEPS", 10)
     bare = cells.copy()
     del bare.obs["cell_type"]
     assert (scdcca(bare, 3)[0] == scdcca(cells, 3)[0]).all()

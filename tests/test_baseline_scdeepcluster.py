@@ -5,9 +5,10 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb.baselines.base import count_input, get, kl_loss, student_t, target_distribution
-from scsmd_nb.baselines.base import clean, pretraining_epochs
-from scsmd_nb.baselines.scdeepcluster import EPOCHS, STEPS, network, pretrain, refine, start
+from scsmd_nb.bench.methods.base import count_input, kl_loss, student_t, target_distribution
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods.base import clean, pretraining_epochs
+from scsmd_nb.bench.methods.scdeepcluster import EPOCHS, STEPS, network, pretrain, refine, start
 
 CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -15,7 +16,7 @@ CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
 
 @pytest.fixture(scope="module")
 def cells():
-    return smd.data.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
+    return smd.io.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def tensors(cells):
 @pytest.fixture
 def quick(monkeypatch):
     "Few epochs: these tests are about the contract, not about quality."
-    import scsmd_nb.baselines.scdeepcluster as module
+    from scsmd_nb.bench.methods import scdeepcluster as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
 
@@ -119,7 +120,7 @@ def test_labels_in_obs_make_no_difference(cells, quick):
 def test_quality_and_k_from_louvain(cells):
     for k in (3, None):
         labels, _ = get("scdeepcluster")(cells, k)
-        assert len(set(labels)) == 3 and smd.metrics.ari(cells.obs["cell_type"], labels) > 0.9
+        assert len(set(labels)) == 3 and smd.tl.ari(cells.obs["cell_type"], labels) > 0.9
 
 
 def test_bad_input(cells, quick):
@@ -134,9 +135,9 @@ def test_bad_input(cells, quick):
 
 def test_pbmc4k(data_dir, monkeypatch):
     "The published ARI on these cells is 0.784 (README) and 0.747 (tutorial); a quarter of the laptop budget comes near it."
-    import scsmd_nb.baselines.scdeepcluster as module
+    from scsmd_nb.bench.methods import scdeepcluster as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (15, 6), "published": (15, 6)})
-    adata = smd.data.load("pbmc4k")
+    adata = smd.io.load("pbmc4k")
     labels, _ = get("scdeepcluster", "published")(adata, 8)
-    assert smd.metrics.ari(adata.obs["cell_type"].astype(str), labels) > 0.65
+    assert smd.tl.ari(adata.obs["cell_type"].astype(str), labels) > 0.65

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from scsmd_nb.baselines import get, scgmai
-from scsmd_nb.data import pbmc700, simulate
-from scsmd_nb.metrics import ari
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods import scgmai
+from scsmd_nb.io.examples import pbmc700
+from scsmd_nb.io.simulation import simulate
+from scsmd_nb.tl.metrics import ari
 
 
 @pytest.fixture(scope="module")

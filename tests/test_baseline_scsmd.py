@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb import baselines
-from scsmd_nb.metrics import ari
+from scsmd_nb.bench import methods as baselines
+from scsmd_nb.tl.metrics import ari
 
 NAMES = ("scsmd", "scsmd-paper", "scsmd-authors", "scsmd-no-mdag")
 QUICK = dict(pretrain_epochs=1, min_steps=0, soft_epochs=1, first_epochs=1, second_epochs=1)
@@ -17,12 +17,12 @@ QUICK = dict(pretrain_epochs=1, min_steps=0, soft_epochs=1, first_epochs=1, seco
 
 @pytest.fixture(scope="module")
 def adata():
-    return smd.data.simulate(n_cells=200, n_genes=120, n_clusters=3, random_state=0)
+    return smd.io.simulate(n_cells=200, n_genes=120, n_clusters=3, random_state=0)
 
 
 @pytest.fixture(scope="module")
 def scsmd():
-    from scsmd_nb.baselines import scsmd
+    from scsmd_nb.bench.methods import scsmd
 
     return scsmd
 
@@ -30,7 +30,7 @@ def scsmd():
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(adata, name):
     if name == "scsmd-authors":  # its image has 784 genes
-        adata = smd.data.simulate(n_cells=200, n_genes=900, n_clusters=3, random_state=0)
+        adata = smd.io.simulate(n_cells=200, n_genes=900, n_clusters=3, random_state=0)
     X, obs = adata.X.copy(), adata.obs.copy()
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     method = baselines.get(name, **QUICK)
@@ -59,7 +59,7 @@ def test_is_the_estimator(adata):
 def test_published_is_the_preset(scsmd):
     for preset in ("default", "paper", "authors"):
         assert scsmd.changes(preset, "published") == {}
-    from scsmd_nb.model import get_params
+    from scsmd_nb.tl.params import get_params
 
     assert get_params("paper", **scsmd.changes("paper", "published")).update == "per_cluster"
     assert get_params("paper", **scsmd.changes("paper", "laptop")).update == "joint"
@@ -77,7 +77,7 @@ def test_no_mdag_has_no_gates(scsmd, monkeypatch):
         def fit_predict(self, adata): return np.zeros(adata.n_obs, int)
 
     monkeypatch.setattr(scsmd, "SCSMD", Fake)
-    adata = smd.data.simulate(n_cells=200, n_genes=50, n_clusters=2)
+    adata = smd.io.simulate(n_cells=200, n_genes=50, n_clusters=2)
     baselines.get("scsmd-no-mdag")(adata, 2)
     assert seen["preset"] == "default" and seen["params"] == {"dilations": None} and seen["n_clusters"] == 2
     baselines.get("scsmd-authors", budget="published", **json.loads('{"dilations": [4, 6]}'))(adata, 2, 7)

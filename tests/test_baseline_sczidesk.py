@@ -5,9 +5,10 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb.baselines.base import count_input, get, kmeans_start, zinb_loss
-from scsmd_nb.baselines.base import clean, pretraining_epochs
-from scsmd_nb.baselines.sczidesk import EPOCHS, STEPS, network, pair_logs, pretrain, refine, self_training, soft_kmeans
+from scsmd_nb.bench.methods.base import count_input, kmeans_start, zinb_loss
+from scsmd_nb.bench.methods.registry import get
+from scsmd_nb.bench.methods.base import clean, pretraining_epochs
+from scsmd_nb.bench.methods.sczidesk import EPOCHS, STEPS, network, pair_logs, pretrain, refine, self_training, soft_kmeans
 
 CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -15,7 +16,7 @@ CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
 
 @pytest.fixture(scope="module")
 def cells():
-    return smd.data.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
+    return smd.io.simulate(n_cells=90, n_genes=80, n_clusters=3, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def tensors(cells):
 @pytest.fixture
 def quick(monkeypatch):
     "Few epochs: these tests are about the contract, not about quality."
-    import scsmd_nb.baselines.sczidesk as module
+    from scsmd_nb.bench.methods import sczidesk as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
 
@@ -147,7 +148,7 @@ def test_labels_in_obs_make_no_difference(cells, quick):
 
 def test_quality(cells):
     labels, _ = get("sczidesk")(cells, 3)
-    assert smd.metrics.ari(cells.obs["cell_type"], labels) > 0.9
+    assert smd.tl.ari(cells.obs["cell_type"], labels) > 0.9
 
 
 def test_bad_input(cells, quick):

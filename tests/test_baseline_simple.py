@@ -8,17 +8,17 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb import baselines
-from scsmd_nb.baselines import simple
-from scsmd_nb.metrics import ari
-from scsmd_nb.partition import neighbor_graph
+from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench.methods import simple
+from scsmd_nb.tl.metrics import ari
+from scsmd_nb.nn.partition import neighbor_graph
 
 TOLD = [n for n in simple.SIMPLE if n not in ("leiden", "louvain")]
 
 
 @pytest.fixture(scope="module")
 def adata():
-    return smd.data.simulate(n_cells=300, n_genes=400, n_clusters=4, random_state=0)
+    return smd.io.simulate(n_cells=300, n_genes=400, n_clusters=4, random_state=0)
 
 
 def state(adata):
@@ -60,7 +60,7 @@ def test_unknown_option(name):
 @pytest.mark.parametrize("name", TOLD)
 def test_more_clusters_and_tiny_data(name):
     rng = np.random.default_rng(0)
-    adata = smd.data.simulate(n_cells=25, n_genes=12, n_clusters=2, random_state=0)
+    adata = smd.io.simulate(n_cells=25, n_genes=12, n_clusters=2, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         labels, z = baselines.get(name)(adata, 3, int(rng.integers(100)))
@@ -74,12 +74,12 @@ def test_dense_and_sparse_agree(adata):
 
 
 def test_components_of_many_genes():
-    adata = smd.data.simulate(n_cells=120, n_genes=3000, n_clusters=3, random_state=1)
+    adata = smd.io.simulate(n_cells=120, n_genes=3000, n_clusters=3, random_state=1)
     assert simple.components(adata, n_pcs=10).shape == (120, 10)
 
 
 def test_resolution_raises_the_number_of_communities():
-    adata = smd.data.pbmc700()
+    adata = smd.io.pbmc700()
     for name in ("leiden", "louvain"):
         found = [len(set(baselines.get(name, resolution=r)(adata)[0])) for r in (0.05, 1.0, 5.0)]
         assert found[0] < found[1] < found[2]
@@ -122,7 +122,7 @@ def test_seeds_differ_only_by_chance(adata):
 
 
 def test_pbmc4k(data_dir):
-    adata = smd.data.read(data_dir / "pbmc4k.h5ad")
+    adata = smd.io.read(data_dir / "pbmc4k.h5ad")
     types = adata.obs["cell_type"].astype(str)
     least = {"kmeans": 0.60, "ward": 0.55, "spectral": 0.60, "gmm": 0.60, "leiden": 0.45, "louvain": 0.45, "leiden-k": 0.60, "louvain-k": 0.60}
     for name in simple.SIMPLE:

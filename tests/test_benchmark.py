@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from scsmd_nb import benchmark, data
-from scsmd_nb.baselines import Method, register
+import scsmd_nb as smd
+from scsmd_nb.bench.methods.registry import Method, register
 
 PROGRAM = Path(sys.executable).with_name("scsmd")
 
@@ -25,7 +25,7 @@ PROGRAM = Path(sys.executable).with_name("scsmd")
 
 def small():
     "A data set of 90 cells with everything in it that could give labels away."
-    a = data.simulate(n_cells=90, n_genes=60, n_clusters=3, random_state=0)
+    a = smd.io.simulate(n_cells=90, n_genes=60, n_clusters=3, random_state=0)
     a = a[np.argsort(a.obs["cell_type"].to_numpy(), kind="stable")].copy()
     a.obs_names = [f"{t}_{i}" for i, t in enumerate(a.obs["cell_type"])]
     a.obsm["X_truth"], a.layers["counts"] = pd.get_dummies(a.obs["cell_type"]).to_numpy(float), a.X.copy()
@@ -75,7 +75,7 @@ def own(adata, n_clusters, random_state, budget="laptop", parts=2): return np.ar
 
 def run(functions, out, **kwargs):
     kwargs = {"datasets": ("small", small()), "seeds": [0], "progress": False} | kwargs
-    return benchmark.run([Method(f.__name__, f) for f in functions], out=out, **kwargs)
+    return smd.bench.run([Method(f.__name__, f) for f in functions], out=out, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_a_method_sees_counts_and_nothing_else(endings):
 
 
 def test_labels_come_back_in_the_order_of_the_data(endings):
-    kept = benchmark.arrays(endings[0], {"dataset": "small", "method": "looks", "options": "{}", "budget": "laptop", "seed": 0})
+    kept = smd.bench.arrays(endings[0], {"dataset": "small", "method": "looks", "options": "{}", "budget": "laptop", "seed": 0})
     totals = np.asarray(small().X.sum(1)).ravel().astype(int)
     assert (np.unique(totals, return_inverse=True)[1] == kept["labels"]).all()
     assert kept["embedding"].shape == (90, 50) and (kept["embedding"][:, 0] == totals).all()
@@ -132,12 +132,12 @@ def test_global_seeds_are_set(endings, tmp_path):
 def test_options_own_registered_methods_and_retry(tmp_path, monkeypatch):
     monkeypatch.setenv("SCSMD_TEST_MARK", str(tmp_path))
     methods = [("test-own", {"parts": 3}), "test-own", Method("once", once)]
-    first = benchmark.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False, jobs=2)
+    first = smd.bench.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False, jobs=2)
     assert list(first["status"]) == ["ok", "ok", "failed"] and list(first["n_clusters_found"].dropna()) == [3, 2]
     assert list(first["options"]) == ['{"parts": 3}', "{}", "{}"] and first["message"][2].endswith("with file.txt")
-    second = benchmark.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False)
+    second = smd.bench.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False)
     pd.testing.assert_frame_equal(first, second)
-    third = benchmark.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False, retry=True)
+    third = smd.bench.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False, retry=True)
     assert list(third["status"]) == ["ok"] * 3 and (third["date"][:2] == first["date"][:2]).all()
     assert len((tmp_path / "out/results.csv").read_text().splitlines()) == 5
     assert not list((tmp_path / "out/runs").glob("*.log"))
@@ -157,7 +157,7 @@ def test_a_mistake_is_found_before_anything_runs(tmp_path, words, says):
     words = dict(methods=["test-own"], datasets="pbmc700", seeds=[0], progress=False) | words
     if isinstance(words["methods"], tuple): words["methods"] = [words["methods"]]
     with pytest.raises(ValueError) as error:
-        benchmark.run(out=tmp_path / "new", **words)
+        smd.bench.run(out=tmp_path / "new", **words)
     assert says in str(error.value) and not (tmp_path / "new").exists()
 
 
@@ -177,7 +177,7 @@ def test_a_method_that_cannot_travel(tmp_path):
 
     lock = threading.Lock()
     with pytest.raises(ValueError, match="cannot be sent"):
-        benchmark.run(Method("locked", lambda a, k, s: lock), ("small", small()), out=tmp_path)
+        smd.bench.run(Method("locked", lambda a, k, s: lock), ("small", small()), out=tmp_path)
 
 
 def test_changed_data_are_not_mixed(tmp_path):
@@ -195,7 +195,7 @@ ROW = dict(schema=1, dataset="a", method="m", options='{"x": [1, 2]}', budget="l
 
 @pytest.fixture
 def file(tmp_path):
-    for seed in (0, 1, 2): benchmark._append(tmp_path / "results.csv", ROW | {"seed": seed})
+    for seed in (0, 1, 2): table._append(tmp_path / "results.csv", ROW | {"seed": seed})
     return tmp_path / "results.csv"
 
 
@@ -206,23 +206,23 @@ def test_every_cut_keeps_the_rows_before_it(file):
         file.write_bytes(whole[:size])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seeds = list(benchmark.read(file)["seed"])
+            seeds = list(smd.bench.read(file)["seed"])
             complete = max(0, sum(size >= end - 1 for end in ends) - 1)  # a row is whole if only its line end is missing
             assert seeds == list(range(complete)), size
-            benchmark._append(file, ROW | {"seed": 7})
-            assert list(benchmark.read(file)["seed"]) == [*range(complete), 7], size
+            table._append(file, ROW | {"seed": 7})
+            assert list(smd.bench.read(file)["seed"]) == [*range(complete), 7], size
 
 
 def test_damaged_lines_are_named_and_left_out(file):
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], lines[1], lines[2][:30], "\0\0\0", lines[3]]) + "\n")
-    with pytest.warns(UserWarning, match="line 3, 4 is cut"): assert list(benchmark.read(file)["seed"]) == [0, 2]
+    with pytest.warns(UserWarning, match="line 3, 4 is cut"): assert list(smd.bench.read(file)["seed"]) == [0, 2]
 
 
 def test_windows_line_ends_and_later_rows(file):
-    benchmark._append(file, ROW | {"ari": .9})
+    table._append(file, ROW | {"ari": .9})
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    table = benchmark.read(file.parent)
+    table = smd.bench.read(file.parent)
     assert list(table["seed"]) == [1, 2, 0] and list(table["ari"]) == [.5, .5, .9]
     assert json.loads(table["options"][0]) == {"x": [1, 2]} and table["message"][0] == 'a, "b"'
 
@@ -231,21 +231,21 @@ def test_windows_line_ends_and_later_rows(file):
                                         ("not even a table", "not a table"), ("\x89HDF", "not a table")])
 def test_a_foreign_or_older_file_is_refused_and_kept(tmp_path, text, says):
     (tmp_path / "results.csv").write_text(text)
-    with pytest.raises(ValueError, match=says): benchmark.read(tmp_path)
+    with pytest.raises(ValueError, match=says): smd.bench.read(tmp_path)
     with pytest.raises(ValueError, match=says): run([naps], tmp_path)
     assert (tmp_path / "results.csv").read_text() == text and len(list(tmp_path.iterdir())) == 1
 
 
 def test_rows_of_another_schema_are_refused(file):
     file.write_text(file.read_text().replace("\n1,a", "\n2,a"))
-    with pytest.raises(ValueError, match="schema 2"): benchmark.read(file)
+    with pytest.raises(ValueError, match="schema 2"): smd.bench.read(file)
 
 
 def test_no_results_yet(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no results"): benchmark.read(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no results"): smd.bench.read(tmp_path)
     (tmp_path / "results.csv").touch()
-    assert len(benchmark.read(tmp_path)) == 0
-    with pytest.raises(FileNotFoundError, match="no labels were kept"): benchmark.arrays(tmp_path, ROW)
+    assert len(smd.bench.read(tmp_path)) == 0
+    with pytest.raises(FileNotFoundError, match="no labels were kept"): smd.bench.arrays(tmp_path, ROW)
 
 
 # ---------------------------------------------------------------- several harnesses, and their sudden end
@@ -281,7 +281,7 @@ def test_two_harnesses_share_the_work(tmp_path):
     texts = [h.communicate(timeout=120)[1] for h in both]
     assert [h.returncode for h in both] == [0, 0], texts
     lines = (tmp_path / "results.csv").read_text().splitlines()
-    assert len(lines) == 5 and list(benchmark.read(tmp_path)["status"]) == ["ok"] * 4
+    assert len(lines) == 5 and list(smd.bench.read(tmp_path)["status"]) == ["ok"] * 4
     assert not list((tmp_path / "runs").glob("*.lock"))
 
 
@@ -291,23 +291,23 @@ def test_a_harness_that_ends_takes_its_run_with_it(tmp_path, how):
     first = harness(tmp_path / "out", "sleeps", SCSMD_TEST_MARK=str(tmp_path))
     wait_for(lambda: (tmp_path / "asleep").exists() and (tmp_path / "asleep").read_text())
     child = int((tmp_path / "asleep").read_text())
-    assert benchmark._claim(tmp_path / "out", next((tmp_path / "out/runs").glob("*.lock")).stem) is None
+    assert runner._claim(tmp_path / "out", next((tmp_path / "out/runs").glob("*.lock")).stem) is None
     first.send_signal(how)
     text = first.communicate(timeout=30)[1]
     wait_for(lambda: gone(child), 10)
     if how == signal.SIGINT: assert "0 finished runs are kept" in text
     assert not (tmp_path / "out/results.csv").exists()
     method = Method("sleeps", naps)  # the same key; the claim of the dead harness does not stand in the way
-    assert list(benchmark.run(method, ("small", small()), [0], out=tmp_path / "out", progress=False)["status"]) == ["ok"]
+    assert list(smd.bench.run(method, ("small", small()), [0], out=tmp_path / "out", progress=False)["status"]) == ["ok"]
 
 
 def test_a_full_disk_says_so_and_keeps_what_is_there(file, monkeypatch):
     before, write = file.read_bytes(), os.write
     monkeypatch.setattr(os, "write", lambda fd, line: write(fd, line[:20]))
-    with pytest.raises(OSError, match="disk is full"): benchmark._append(file, ROW | {"seed": 3})
+    with pytest.raises(OSError, match="disk is full"): table._append(file, ROW | {"seed": 3})
     monkeypatch.undo()
-    benchmark._append(file, ROW | {"seed": 4})
-    assert list(benchmark.read(file)["seed"]) == [0, 1, 2, 4] and file.read_bytes().startswith(before)
+    table._append(file, ROW | {"seed": 4})
+    assert list(smd.bench.read(file)["seed"]) == [0, 1, 2, 4] and file.read_bytes().startswith(before)
 
 
 # ---------------------------------------------------------------- disturbances and suites
@@ -317,7 +317,7 @@ def test_disturbances_have_their_expectation(kind, amount):
     x = small().X.toarray()
     ambient = x.sum(0) / x.sum()
     expected = {"dropout": (1 - amount) * x, "depth": amount * x, "noise": (1 - amount) * x + amount * x.sum(1, keepdims=True) * ambient}[kind]
-    function = benchmark.DISTURBANCES[kind][0]
+    function = smd.bench.DISTURBANCES[kind][0]
     draws = np.mean([function(sp.csr_matrix(x), amount, np.random.default_rng(s)).toarray() for s in range(300)], 0)
     spread = np.sqrt(np.maximum(x, 1) * x.max() / 300)
     assert abs(draws - expected).max() < 5 * spread.max() and abs((draws - expected).mean()) < .02 * expected.mean()
@@ -341,39 +341,39 @@ second_total.__name__ = "second_total"
 
 
 def test_amounts_of_nothing_are_no_disturbance():
-    assert benchmark.parse_name("a+dropout=0+depth=1+noise=0.0") == ("a", "a", [])
+    assert smd.bench.parse_name("a+dropout=0+depth=1+noise=0.0") == ("a", "a", [])
     x = sp.csr_matrix(np.diag([3., 1., 2.]).astype(np.float32))
-    lost = benchmark.disturb(x, [("dropout", 1.)], np.random.default_rng(0))
+    lost = smd.bench.disturb(x, [("dropout", 1.)], np.random.default_rng(0))
     assert (lost.toarray() == np.eye(3)).all()  # one molecule back for each cell
     with_empty = sp.csr_matrix(np.array([[0., 0.], [2., 0.]], np.float32))
-    assert (benchmark.disturb(with_empty, [("dropout", 1.)], np.random.default_rng(0)).toarray() == [[0, 0], [1, 0]]).all()
+    assert (smd.bench.disturb(with_empty, [("dropout", 1.)], np.random.default_rng(0)).toarray() == [[0, 0], [1, 0]]).all()
 
 
 def test_suites_speak_of_what_exists():
-    from scsmd_nb.baselines import names
+    from scsmd_nb.bench.methods.registry import names
 
-    for name in benchmark.SUITES:
-        suite = benchmark.suite(name)
+    for name in smd.bench.SUITES:
+        suite = smd.bench.suite(name)
         for method in suite.methods: assert (method if isinstance(method, str) else method[0]) in names()
-        for dataset in suite.datasets: benchmark.parse_name(dataset)
-    assert len(set(benchmark.SUITES["noise"].datasets)) == 27 and len(benchmark.SUITES["shared"].datasets) == 12
+        for dataset in suite.datasets: smd.bench.parse_name(dataset)
+    assert len(set(smd.bench.SUITES["noise"].datasets)) == 27 and len(smd.bench.SUITES["shared"].datasets) == 12
 
 
 def test_the_ablation_knows_every_part():
-    from scsmd_nb.baselines.scsmd import ABLATIONS
+    from scsmd_nb.bench.methods.scsmd import ABLATIONS
 
-    assert list(ABLATIONS.values()) == list(benchmark._PARTS)
+    assert list(ABLATIONS.values()) == list(suites._PARTS)
 
 
 def test_suites_find_their_data(data_dir):
-    for name in {benchmark.parse_name(d)[1] for s in benchmark.SUITES.values() for d in s.datasets}:
-        assert benchmark.load(name).n_types > 1
+    for name in {smd.bench.parse_name(d)[1] for s in smd.bench.SUITES.values() for d in s.datasets}:
+        assert smd.bench.load(name).n_types > 1
 
 
 def test_overview_counts_failures_and_averages_seeds():
     rows = [dict(method=m, options="{}", dataset=d, seed=s, status="ok", ari=a, nmi_max=a, seconds=1., peak_memory_mb=9.)
             for m, d, s, a in (("x", "a", 0, .2), ("x", "b", 0, .4), ("x", "a", 1, .4), ("x", "b", 1, .6), ("y", "a", 0, .9))]
-    table = benchmark.overview(pd.DataFrame([*rows, rows[4] | {"dataset": "b", "status": "failed", "ari": np.nan}]))
+    table = smd.bench.overview(pd.DataFrame([*rows, rows[4] | {"dataset": "b", "status": "failed", "ari": np.nan}]))
     assert list(table["method"]) == ["y", "x"] and list(table["not ok"]) == [1, 0]
     assert np.isclose(table["ari mean"][1], .4) and np.isclose(table["ari std"][1], np.std([.3, .5], ddof=1))
 
@@ -387,6 +387,6 @@ def test_ctrl_c_on_the_command_keeps_finished_rows(tmp_path):
     try: wait_for(lambda: process.poll() is not None or results.exists() and results.read_text().count("\n") >= 2)
     finally: process.send_signal(signal.SIGINT)
     text = process.communicate(timeout=60)[1]
-    done = benchmark.read(results)
+    done = smd.bench.read(results)
     assert process.returncode == 130 and "finished runs are kept in" in text and "Traceback" not in text
     assert 1 <= len(done) < 8 and not list((tmp_path / "out/runs").glob("*.lock"))

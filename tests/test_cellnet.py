@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scsmd_nb.cellnet import (
-    CellNet, clusters_in_use, dead_clusters, harden, membership_loss, pair_counts, pair_loss, pair_loss_plain,
-    usage_loss,
-)
+from scsmd_nb.nn.cellnet import CellNet, clusters_in_use, dead_clusters, harden, membership_loss, pair_counts, pair_loss, pair_loss_plain, usage_loss
 
 torch.set_num_threads(1)
 P = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.05, 0.95]])

@@ -10,8 +10,8 @@ import pytest
 import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, silhouette_score
 
-from scsmd_nb import choose_k as C
-from scsmd_nb.data import simulate
+import scsmd_nb as smd
+from scsmd_nb.io.simulation import simulate
 
 
 def blobs(sizes=(120, 90, 60, 40), d=8, distance=4.0, seed=0):
@@ -26,7 +26,7 @@ Z, TYPES = blobs()
 
 
 def ask(data, **kwargs):
-    return C.suggest(data, **{"k_max": 10, "progress": False} | kwargs)
+    return smd.tl.suggest_k(data, **{"k_max": 10, "progress": False} | kwargs)
 
 
 @pytest.mark.parametrize("K", [2, 4, 7])
@@ -34,8 +34,8 @@ def ask(data, **kwargs):
 def test_eigengap_is_exact_on_planted_blocks(K, weak):
     W = np.kron(np.eye(K), np.ones((15, 15))) + weak
     np.fill_diagonal(W, 0)
-    lam = C.spectrum(sp.csr_matrix(W), K + 4)
-    assert C.eigengaps(lam).idxmax() == K
+    lam = smd.tl.spectrum(sp.csr_matrix(W), K + 4)
+    assert smd.tl.eigengaps(lam).idxmax() == K
     if not weak: np.testing.assert_allclose(lam[:K], 0, atol=1e-9)
 
 
@@ -44,21 +44,21 @@ def test_lanczos_gives_the_dense_eigenvalues():
     graph = C.neighbor_graph(z)
     s = 1 / np.sqrt(np.asarray(graph.sum(1)).ravel())
     dense = np.linalg.eigvalsh(np.eye(1200) - s[:, None] * graph.toarray() * s)[:12]
-    np.testing.assert_allclose(C.spectrum(graph, 12), dense, atol=1e-5)  # 1,200 cells: the sparse way
+    np.testing.assert_allclose(smd.tl.spectrum(graph, 12), dense, atol=1e-5)  # 1,200 cells: the sparse way
 
 
 @pytest.mark.parametrize("labels", [TYPES, np.random.default_rng(0).integers(6, size=len(TYPES)),
                                     np.append(np.zeros(len(TYPES) - 1, int), 1)])
 def test_scores_are_those_of_scikit_learn(labels):
-    np.testing.assert_allclose(C.silhouette(C._distances(Z), labels), silhouette_score(Z, labels), atol=1e-4)
-    np.testing.assert_allclose(C.calinski_harabasz(Z, labels), calinski_harabasz_score(Z, labels), rtol=1e-5)
+    np.testing.assert_allclose(smd.tl.silhouette(choose_k._distances(Z), labels), silhouette_score(Z, labels), atol=1e-4)
+    np.testing.assert_allclose(smd.tl.calinski_harabasz(Z, labels), calinski_harabasz_score(Z, labels), rtol=1e-5)
 
 
 def test_overlap_agrees_with_plain_code():
     rng = np.random.default_rng(1)
     a, b = rng.integers(5, size=200), rng.integers(3, size=200)
     b[a == 2] = 1
-    best, ari = C._overlap(a, b)
+    best, ari = choose_k._overlap(a, b)
     sets = [set(np.flatnonzero(b == g)) for g in range(3)]
     plain = [max(len(s & o) / len(s | o) for o in sets) for s in (set(np.flatnonzero(a == g)) for g in range(5))]
     np.testing.assert_allclose(best, plain)
@@ -66,12 +66,12 @@ def test_overlap_agrees_with_plain_code():
 
 
 def test_finest_and_plateau():
-    assert C.finest(pd.Series({2: 1.0, 3: 0.79, 4: 0.81, 5: 0.2}), 0.8) == 4
-    assert C.finest(pd.Series({2: 1.0, 3: np.nan, 4: np.nan}), 0.5) == 2
-    assert C.plateau([2, 4, 4, 5, 5, 9, 9, 40, 40, 40], 30) == 5  # of equals the middle one; 40 is above k_max
-    assert C.plateau([1, 1, 7], 30) == 7
-    assert C.plateau([1, 1, 1], 30) == 1
-    assert C.plateau([50, 60], 30) == 30
+    assert smd.tl.finest(pd.Series({2: 1.0, 3: 0.79, 4: 0.81, 5: 0.2}), 0.8) == 4
+    assert smd.tl.finest(pd.Series({2: 1.0, 3: np.nan, 4: np.nan}), 0.5) == 2
+    assert smd.tl.plateau([2, 4, 4, 5, 5, 9, 9, 40, 40, 40], 30) == 5  # of equals the middle one; 40 is above k_max
+    assert smd.tl.plateau([1, 1, 7], 30) == 7
+    assert smd.tl.plateau([1, 1, 1], 30) == 1
+    assert smd.tl.plateau([50, 60], 30) == 30
 
 
 @pytest.mark.parametrize("named, k, low, high", [
@@ -81,16 +81,16 @@ def test_finest_and_plateau():
     ((2, 30, 30, 30, 1), 1, 1, 1),   # nothing is stable: no majority helps
 ])
 def test_the_rule(named, k, low, high):
-    assert C.combine(dict(zip(C.VIEWS, named)))[:2] == (k, (low, high))
+    assert smd.tl.combine(dict(zip(smd.tl.VIEWS, named)))[:2] == (k, (low, high))
 
 
 def test_planted_groups_are_found_with_reasons_table_and_plot():
     c = ask(Z)
     assert c.k == 4 and c.structure and c.range[0] <= 4 <= c.range[1]
-    assert set(c.views) == set(C.VIEWS) and all(1 <= k <= 10 for k in c.views.values())
+    assert set(c.views) == set(smd.tl.VIEWS) and all(1 <= k <= 10 for k in c.views.values())
     assert c.table.index.tolist() == list(range(1, 11)) and c.table.loc[4, "silhouette"] == c.table["silhouette"].max()
     assert all(s.endswith(".") for s in c.reasons) and "K = 4" in str(c)
-    fig = c.plot()
+    fig = smd.pl.choose_k(c)
     assert len(fig.axes) == 7 and all(ax.get_ylabel() for ax in fig.axes if not ax.get_title().startswith("Recom"))
     import matplotlib.pyplot as plt
     plt.close(fig)
@@ -170,7 +170,7 @@ def test_bad_input_is_a_clear_error(data, kwargs, error, words):
 def test_small_real_sets_within_two(name):
     import scsmd_nb as smd
 
-    a = smd.data.load(name)
-    c = C.suggest(a, progress=False)
+    a = smd.io.load(name)
+    c = smd.tl.suggest_k(a, progress=False)
     true = a.obs["cell_type"].nunique()
     assert abs(c.k - true) <= 2 and c.range[0] <= true <= c.range[1]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from scsmd_nb import cli, data
+import scsmd_nb as smd
 
 PROGRAM = Path(sys.executable).with_name("scsmd")
 QUICK = ["--max-epochs", "2", "--accelerator", "cpu", "--no-figures"]
@@ -22,7 +22,7 @@ QUICK = ["--max-epochs", "2", "--accelerator", "cpu", "--no-figures"]
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory) -> Path:
     "A file with 160 simulated cells of two types, counts in X and in a layer."
-    a = data.simulate(n_cells=160, n_genes=300, n_clusters=2, fold_change=8, random_state=0)
+    a = smd.io.simulate(n_cells=160, n_genes=300, n_clusters=2, fold_change=8, random_state=0)
     a.layers["umi"] = a.X.copy()
     path = tmp_path_factory.mktemp("cells") / "cells.h5ad"
     a.write_h5ad(path)
@@ -39,7 +39,7 @@ def fitted(cells, tmp_path_factory) -> Path:
 
 
 def run(*words):
-    return CliRunner().invoke(cli.app, [str(word) for word in words])
+    return CliRunner().invoke(terminal.app, [str(word) for word in words])
 
 
 def error(*words) -> str:
@@ -70,6 +70,7 @@ def test_help_ends_with_an_example(command):
 
 
 def test_installed_program_and_version():
+    import scsmd_nb as smd
     from scsmd_nb import __version__
 
     done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True)
@@ -174,7 +175,7 @@ def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(cells, t
 
 def test_an_unexpected_error_has_its_traceback_on_request(monkeypatch):
     def fails():
-        with cli.session(): raise ZeroDivisionError("division by zero")
+        with terminal.session(): raise ZeroDivisionError("division by zero")
     with pytest.raises(cli.typer.Exit):
         fails()
     monkeypatch.setenv("SCSMD_DEBUG", "1")
@@ -250,21 +251,21 @@ def registry(cells, tmp_path, monkeypatch):
     "A cache of its own, and a data set 'ours' whose only file has to be put there by hand."
     from dataclasses import replace
 
-    from scsmd_nb import datasets
+    import scsmd_nb as smd
 
     monkeypatch.setenv("SCSMD_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SCSMD_DATA_DIR", raising=False)
-    entry = replace(datasets.DATASETS["zeisel"], name="ours", files=(datasets.File("", "ours.h5ad"),),
+    entry = replace(smd.io.DATASETS["zeisel"], name="ours", files=(smd.io.File("", "ours.h5ad"),),
                     parser=lambda folder: ad.read_h5ad(folder / "ours.h5ad"))
-    monkeypatch.setitem(datasets.DATASETS, "ours", entry)
+    monkeypatch.setitem(smd.io.DATASETS, "ours", entry)
     return tmp_path / "cache"
 
 
 def test_data_list_and_info(registry):
-    from scsmd_nb import datasets
+    import scsmd_nb as smd
 
     listed = run("data", "list").output
-    for name in datasets.DATASETS: assert f"\n{name} " in listed
+    for name in smd.io.DATASETS: assert f"\n{name} " in listed
     assert listed.splitlines()[0].split() == ["name", "cells", "types", "here", "title"] and "by hand" in listed
     text = run("data", "info", "osteosarcoma").output
     assert "GSE152048" in text and "COL1A1, CDH11, RUNX2" in text and "unverified" in text

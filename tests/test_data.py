@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scsmd_nb import data
+import scsmd_nb as smd
 
 COUNTS = hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8),
                     elements=st.integers(0, 50).map(float))
@@ -23,7 +23,7 @@ FORMATS = [np.asarray, sp.csr_matrix, sp.csc_matrix, sp.coo_matrix, sp.lil_matri
 @settings(max_examples=60, deadline=None)
 @given(COUNTS, st.sampled_from(FORMATS), st.sampled_from([np.float32, np.float64, np.int16, np.int64, np.uint8]))
 def test_counts_pass_in_every_format_and_type(X, fmt, dtype):
-    data.check_counts(fmt(X.astype(dtype)))
+    smd.counts.check_counts(fmt(X.astype(dtype)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,24 +34,24 @@ def test_one_bad_entry_is_found_and_placed(X, fmt, draw, bad):
     value, word = bad
     i, j = (draw.draw(st.integers(0, n - 1)) for n in X.shape)
     X[i, j] = value
-    with pytest.raises(ValueError, match=word) as e: data.check_counts(fmt(X), where="layers['u']")
+    with pytest.raises(ValueError, match=word) as e: smd.counts.check_counts(fmt(X), where="layers['u']")
     assert f"at cell {i}, gene {j}" in str(e.value) and str(e.value).startswith("layers['u']")
 
 
 def test_bad_entry_beyond_the_first_block_of_a_dense_matrix():
     X = np.zeros((3000, 4))
     X[2500, 3] = .25
-    with pytest.raises(ValueError, match="0.25 at cell 2500, gene 3"): data.check_counts(X)
+    with pytest.raises(ValueError, match="0.25 at cell 2500, gene 3"): smd.counts.check_counts(X)
 
 
 @pytest.mark.parametrize("X", [np.array([["1", "2"]]), np.array([[1, "a"]], dtype=object), np.ones((2, 2), complex)])
 def test_values_that_are_not_numbers(X):
-    with pytest.raises(ValueError, match="not numbers"): data.check_counts(X)
+    with pytest.raises(ValueError, match="not numbers"): smd.counts.check_counts(X)
 
 
 def test_string_x_in_an_anndata():
     with pytest.raises(ValueError, match="X holds values of type .*not numbers"):
-        data.get_counts(ad.AnnData(np.array([["1", "2"], ["3", "4"]])))
+        smd.counts.get_counts(ad.AnnData(np.array([["1", "2"], ["3", "4"]])))
 
 
 @settings(max_examples=40, deadline=None)
@@ -60,7 +60,7 @@ def test_string_x_in_an_anndata():
 def test_get_counts_is_exact_and_fresh(X, fmt, dtype):
     a = ad.AnnData(fmt(X.astype(dtype)))
     for source in (a, a[:, :], a[::-1][::-1]):
-        out = data.get_counts(source)
+        out = smd.counts.get_counts(source)
         assert type(out) is sp.csr_matrix and out.dtype == np.float32
         assert (out.toarray() == X).all() and (out.data != 0).all() and out.has_sorted_indices
         out.data[:] = -1
@@ -69,45 +69,45 @@ def test_get_counts_is_exact_and_fresh(X, fmt, dtype):
 
 
 def test_get_counts_prefers_the_layer_and_never_falls_back():
-    a = data.simulate(20, 10, 2)
+    a = smd.io.simulate(20, 10, 2)
     a.layers["counts"] = a.X.copy()
     a.X = a.X.log1p()
-    assert (data.get_counts(a) != a.layers["counts"]).nnz == 0
+    assert (smd.counts.get_counts(a) != a.layers["counts"]).nnz == 0
     a.layers["counts"].data[0] = .5
-    with pytest.raises(ValueError, match=r"layers\['counts'\] holds a value that is not a whole"): data.get_counts(a)
+    with pytest.raises(ValueError, match=r"layers\['counts'\] holds a value that is not a whole"): smd.counts.get_counts(a)
 
 
 def test_the_error_points_to_where_the_counts_are():
-    a = data.simulate(20, 10, 2)
+    a = smd.io.simulate(20, 10, 2)
     a.raw = a
     a.X = a.X.log1p()
-    with pytest.raises(ValueError, match=r"adata.raw does hold counts"): data.get_counts(a)
+    with pytest.raises(ValueError, match=r"adata.raw does hold counts"): smd.counts.get_counts(a)
 
 
 def test_backed_files(tmp_path):
-    a = data.simulate(30, 12, 2)
+    a = smd.io.simulate(30, 12, 2)
     for name, X in {"sparse": a.X, "dense": a.X.toarray()}.items():
         ad.AnnData(X).write_h5ad(tmp_path / f"{name}.h5ad")
         b = ad.read_h5ad(tmp_path / f"{name}.h5ad", backed="r")
-        assert (data.get_counts(b) != a.X).nnz == 0
+        assert (smd.counts.get_counts(b) != a.X).nnz == 0
         b.file.close()
 
 
 @pytest.mark.parametrize("axis", ["obs", "var"])
 def test_duplicate_names(axis):
-    a = data.simulate(5, 5, 1)
+    a = smd.io.simulate(5, 5, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         setattr(a, f"{axis}_names", ["a", "b", "b", "c", "c"])
     words = rf"2 \w+ names occur more than once in adata.{axis}_names: 'b', 'c'"
-    with pytest.raises(ValueError, match=words): data.check_names(a)
+    with pytest.raises(ValueError, match=words): smd.counts.check_names(a)
 
 
 def test_pbmc700_are_whole_counts_of_the_stored_data():
     import scanpy as sc
-    a = data.pbmc700()
-    data.check_counts(a.X)
-    data.check_names(a)
+    a = smd.io.pbmc700()
+    smd.counts.check_counts(a.X)
+    smd.counts.check_names(a)
     assert a.shape == (700, 765) and a.obs["bulk_labels"].nunique() == 10 and a.X.dtype == np.float32
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,65 +118,65 @@ def test_pbmc700_are_whole_counts_of_the_stored_data():
 
 
 def test_pbmc700_gives_a_new_object_each_time():
-    a = data.pbmc700()
+    a = smd.io.pbmc700()
     a.X.data[:] = 0
-    assert data.pbmc700().X.sum() > 0
+    assert smd.io.pbmc700().X.sum() > 0
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 6), st.integers(0, 10))
 def test_simulate_holds_what_it_promises(n_cells, n_genes, n_clusters, seed):
     if n_clusters > n_cells:
-        with pytest.raises(ValueError, match="n_clusters"): data.simulate(n_cells, n_genes, n_clusters)
+        with pytest.raises(ValueError, match="n_clusters"): smd.io.simulate(n_cells, n_genes, n_clusters)
         return
-    a = data.simulate(n_cells, n_genes, n_clusters, random_state=seed)
-    data.check_counts(a.X)
+    a = smd.io.simulate(n_cells, n_genes, n_clusters, random_state=seed)
+    smd.counts.check_counts(a.X)
     assert a.shape == (n_cells, n_genes) and a.obs["cell_type"].nunique() == n_clusters
     assert np.allclose(a.varm["profile"].sum(0), 1) and (a.var["phi"] > 0).all()
-    assert np.allclose(data.true_mean(a).sum(1), a.obs["library_size"])
-    assert (data.simulate(n_cells, n_genes, n_clusters, random_state=seed).X != a.X).nnz == 0
+    assert np.allclose(smd.io.true_mean(a).sum(1), a.obs["library_size"])
+    assert (smd.io.simulate(n_cells, n_genes, n_clusters, random_state=seed).X != a.X).nnz == 0
 
 
 @given(st.integers(1, 500), st.lists(st.floats(.01, 100), min_size=1, max_size=8))
 def test_cluster_sizes_sum_up(n_cells, proportions):
     if len(proportions) > n_cells: return
     p = np.array(proportions) / np.sum(proportions)
-    sizes = data._cluster_sizes(n_cells, p)
+    sizes = simulation._cluster_sizes(n_cells, p)
     assert sizes.sum() == n_cells and (sizes >= 1).all()
     if (p * n_cells >= 1).all(): assert np.abs(sizes - p * n_cells).max() < 1
 
 
 def test_simulate_across_blocks_of_cells():
-    a = data.simulate(2500, 20, 3, proportions=[5, 3, 2])
+    a = smd.io.simulate(2500, 20, 3, proportions=[5, 3, 2])
     assert a.obs["cell_type"].value_counts().to_dict() == {"type_0": 1250, "type_1": 750, "type_2": 500}
 
 
 def test_read_and_load(tmp_path, monkeypatch):
-    a = data.simulate(20, 10, 2)
+    a = smd.io.simulate(20, 10, 2)
     a.write_h5ad(tmp_path / "one.h5ad")
-    pd.testing.assert_frame_equal(data.read(str(tmp_path / "one.h5ad")).obs, a.obs)
+    pd.testing.assert_frame_equal(smd.io.read(str(tmp_path / "one.h5ad")).obs, a.obs)
     monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path))
-    assert data.available() == ["one"]
-    assert data.load("one").shape == data.load("one.h5ad").shape == (20, 10)
-    with pytest.raises(ValueError, match="Did you mean 'one'"): data.load("onne")
+    assert smd.io.available() == ["one"]
+    assert smd.io.load("one").shape == smd.io.load("one.h5ad").shape == (20, 10)
+    with pytest.raises(ValueError, match="Did you mean 'one'"): smd.io.load("onne")
     monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path / "no"))
-    with pytest.raises(FileNotFoundError, match="SCSMD_DATA_DIR="): data.load("one")
+    with pytest.raises(FileNotFoundError, match="SCSMD_DATA_DIR="): smd.io.load("one")
     monkeypatch.delenv("SCSMD_DATA_DIR")
-    with pytest.raises(ValueError, match="SCSMD_DATA_DIR is not set"): data.load("one")
+    with pytest.raises(ValueError, match="SCSMD_DATA_DIR is not set"): smd.io.load("one")
 
 
 @pytest.mark.parametrize("share", [0, .001, .1, .5, .99])
 def test_a_cut_file_never_comes_back_as_data(tmp_path, share):
-    data.pbmc700().write_h5ad(tmp_path / "a.h5ad")
+    smd.io.pbmc700().write_h5ad(tmp_path / "a.h5ad")
     whole = (tmp_path / "a.h5ad").read_bytes()
     (tmp_path / "a.h5ad").write_bytes(whole[:int(len(whole) * share)])
-    with pytest.raises(OSError, match="a.h5ad"): data.read(tmp_path / "a.h5ad")
+    with pytest.raises(OSError, match="a.h5ad"): smd.io.read(tmp_path / "a.h5ad")
 
 
 def test_hdf5_of_another_kind(tmp_path):
     import h5py
     with h5py.File(tmp_path / "a.h5ad", "w") as f: f["matrix/data"] = np.arange(3)
-    with pytest.raises(OSError, match="cannot be read as AnnData"): data.read(tmp_path / "a.h5ad")
+    with pytest.raises(OSError, match="cannot be read as AnnData"): smd.io.read(tmp_path / "a.h5ad")
 
 
 def test_import_is_light():
@@ -193,7 +193,7 @@ REAL = {"pbmc4k": (4271, 2000, 8), "zeisel": (2121, 3529, 7), "zeisel_balanced55
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_data_sets(data_dir, name):
-    a = data.load(name)
+    a = smd.io.load(name)
     assert (a.n_obs, a.n_vars, a.obs["cell_type"].nunique()) == REAL[name]
-    data.check_names(a)
-    assert (data.get_counts(a) != a.X).nnz == 0
+    smd.counts.check_names(a)
+    assert (smd.counts.get_counts(a) != a.X).nnz == 0

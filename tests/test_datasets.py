@@ -20,8 +20,10 @@ import scipy.io
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb import datasets
-from scsmd_nb.datasets import DATASETS, Dataset, File, fetch, info, load
+import scsmd_nb as smd
+from scsmd_nb.io.catalog import info
+from scsmd_nb.io.downloads import fetch, load
+from scsmd_nb.io.parsing import DATASETS, Dataset, File
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +38,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def cells() -> ad.AnnData:
     "Sixty real cells x 50 real genes with their types."
-    a = smd.data.pbmc700()[:60, :50].copy()
+    a = smd.io.pbmc700()[:60, :50].copy()
     a.obs["cell_type"] = a.obs.pop("bulk_labels").cat.remove_unused_categories()
     return a
 
@@ -148,7 +150,7 @@ def zeisel_text(a: ad.AnnData) -> str:
 
 
 def test_zeisel(cells, tmp_path):
-    a = datasets.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": zeisel_text(cells)}))
+    a = smd.io.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": zeisel_text(cells)}))
     same(a, cells)
     assert list(a.obs_names) == list(cells.obs_names) and a.obs["age"].dtype.kind in "if" and "level2class" in a.obs
 
@@ -156,7 +158,7 @@ def test_zeisel(cells, tmp_path):
 def test_zeisel_with_a_cell_too_few(cells, tmp_path):
     text = "\n".join(line.rsplit("\t", 1)[0] if i > 10 else line for i, line in enumerate(zeisel_text(cells).splitlines()))
     with pytest.raises(ValueError, match="describes 60 cells and counts 59"):
-        datasets.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": text}))
+        smd.io.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": text}))
 
 
 def baron_csv(a: ad.AnnData) -> str:
@@ -169,18 +171,18 @@ def baron_csv(a: ad.AnnData) -> str:
 def test_baron(cells, tmp_path):
     donors = {f"GSM{2230757 + i}_human{i + 1}_umifm_counts.csv.gz": packed(baron_csv(cells[i * 15:(i + 1) * 15])) for i in range(4)}
     mouse = {"GSM2230761_mouse1_umifm_counts.csv.gz": packed(baron_csv(cells[:3]))}
-    a = datasets.parse_baron_human(put(tmp_path / "b", **{"GSE84133_RAW.tar": tar(donors | mouse, "w")}))
+    a = smd.io.parse_baron_human(put(tmp_path / "b", **{"GSE84133_RAW.tar": tar(donors | mouse, "w")}))
     same(a, cells)
     assert list(a.obs["donor"].value_counts(sort=False)) == [15] * 4 and "barcode" in a.obs
     name, content = next(iter(donors.items()))
-    same(datasets.parse_baron_human1(put(tmp_path / "b1", **{name: content})), cells[:15])
+    same(smd.io.parse_baron_human1(put(tmp_path / "b1", **{name: content})), cells[:15])
 
 
 def test_baron_without_donors_and_with_other_columns(cells, tmp_path):
     with pytest.raises(ValueError, match="holds no file"):
-        datasets.parse_baron_human(put(tmp_path / "b", **{"GSE84133_RAW.tar": tar({"a.txt": "x"}, "w")}))
+        smd.io.parse_baron_human(put(tmp_path / "b", **{"GSE84133_RAW.tar": tar({"a.txt": "x"}, "w")}))
     with pytest.raises(ValueError, match="not barcode and assigned_cluster"):
-        datasets.parse_baron_human1(put(tmp_path / "c", **{"GSM2230757_human1_umifm_counts.csv.gz": packed(table(cells).to_csv())}))
+        smd.io.parse_baron_human1(put(tmp_path / "c", **{"GSM2230757_human1_umifm_counts.csv.gz": packed(table(cells).to_csv())}))
 
 
 def test_bhattacherjee_keeps_the_adult_cells_whatever_their_order(cells, tmp_path):
@@ -188,31 +190,31 @@ def test_bhattacherjee_keeps_the_adult_cells_whatever_their_order(cells, tmp_pat
                          "DevStage": ["Adult", "P21"] * 30}, index=cells.obs_names)
     folder = put(tmp_path / "b", **{"GSE124952_expression_matrix.csv.gz": packed(table(cells).T.to_csv()),
                                     "GSE124952_meta_data.csv.gz": packed(meta[::-1].to_csv())})
-    a = datasets.parse_bhattacherjee(folder)
+    a = smd.io.parse_bhattacherjee(folder)
     same(a, cells[::2])
     assert list(a.obs_names) == list(cells.obs_names[::2])
     (folder / "GSE124952_meta_data.csv.gz").write_bytes(packed(meta[1:].to_csv()))
-    with pytest.raises(ValueError, match="1 cells of the matrix are not in the table"): datasets.parse_bhattacherjee(folder)
+    with pytest.raises(ValueError, match="1 cells of the matrix are not in the table"): smd.io.parse_bhattacherjee(folder)
 
 
 def test_pbmc4k_and_osteosarcoma_and_zheng(cells, tmp_path):
     folder = put(tmp_path / "p", **{"pbmc4k_filtered_gene_bc_matrices.tar.gz": tar(tenx(cells, "filtered_gene_bc_matrices/GRCh38"))})
-    a = datasets.parse_pbmc4k(folder)
+    a = smd.io.parse_pbmc4k(folder)
     same(a, cells, types=False)
     assert list(a.var["gene_ids"])[:2] == ["ENSG00000000000", "ENSG00000000001"] and "graphclust" not in a.obs
     put(folder, **{"pbmc4k_analysis.tar.gz": tar({"analysis/clustering/graphclust/clusters.csv":
                                                   pd.DataFrame({"Barcode": cells.obs_names[::-1], "Cluster": range(60)}).to_csv(index=False)})})
-    assert list(datasets.parse_pbmc4k(folder).obs["graphclust"]) == [str(i) for i in range(59, -1, -1)]
+    assert list(smd.io.parse_pbmc4k(folder).obs["graphclust"]) == [str(i) for i in range(59, -1, -1)]
 
-    samples = datasets._OS_SAMPLES
+    samples = paper_sets._OS_SAMPLES
     parts = {s: cells[i * 5:(i + 1) * 5] for i, s in enumerate(samples)}
-    b = datasets.parse_osteosarcoma(put(tmp_path / "o", **{f"GSE152048_{s}.matrix.tar.gz": tar(tenx(p, s)) for s, p in parts.items()}))
+    b = smd.io.parse_osteosarcoma(put(tmp_path / "o", **{f"GSE152048_{s}.matrix.tar.gz": tar(tenx(p, s)) for s, p in parts.items()}))
     same(b, cells[:55], types=False)
     assert list(b.obs["sample"]) == [s for s in samples for _ in range(5)] and b.obs_names[0] == f"{cells.obs_names[0]}-BC2"
 
-    files = {f"{n}_filtered_gene_bc_matrices.tar.gz": tar(tenx(cells[:6], "filtered_matrices_mex/hg19")) for n in datasets._SORTED}
-    c = datasets.parse_zheng_sorted(put(tmp_path / "s", **files))
-    assert c.n_obs == 60 and c.obs_names.is_unique and list(c.obs["cell_type"])[::6] == list(datasets._SORTED.values())
+    files = {f"{n}_filtered_gene_bc_matrices.tar.gz": tar(tenx(cells[:6], "filtered_matrices_mex/hg19")) for n in other_sets._SORTED}
+    c = smd.io.parse_zheng_sorted(put(tmp_path / "s", **files))
+    assert c.n_obs == 60 and c.obs_names.is_unique and list(c.obs["cell_type"])[::6] == list(other_sets._SORTED.values())
     assert (c[54:].X != cells[:6].X).nnz == 0
 
 
@@ -224,7 +226,7 @@ def test_muraro_undoes_the_saturation(cells, tmp_path, letters):
     t.index, t.columns = [f"D28-1_{i}" for i in range(60)], [f"{g}__chr1" for g in t.columns]
     text = t.T.to_csv(sep="\t", index_label=False)  # as R writes it: no name above the first column
     types = '"x"\n' + "".join(f'"D28.1_{i}"\t"{c}"\n' for i, c in enumerate(cells.obs["cell_type"]) if i != 3)
-    a = datasets.parse_muraro(put(tmp_path / "m", **{"GSE85241_cellsystems_dataset_4donors_updated.csv.gz": packed(text),
+    a = smd.io.parse_muraro(put(tmp_path / "m", **{"GSE85241_cellsystems_dataset_4donors_updated.csv.gz": packed(text),
                                                      "cell_type_annotation_Cels2016.csv": types}))
     assert (a.X.toarray() == o.to_numpy()).all() and list(a.var_names) == list(cells.var_names)
     assert a.uns["saturation_undone"] == (K or 0) and set(a.obs["donor"]) == {"D28"}
@@ -234,7 +236,7 @@ def test_muraro_undoes_the_saturation(cells, tmp_path, letters):
 def test_muraro_refuses_other_fractions(cells, tmp_path):
     text = (table(cells) * 1.37).T.to_csv(sep="\t", index_label=False)
     with pytest.raises(ValueError, match="neither whole nor corrected"):
-        datasets.parse_muraro(put(tmp_path / "m", **{"GSE85241_cellsystems_dataset_4donors_updated.csv.gz": packed(text)}))
+        smd.io.parse_muraro(put(tmp_path / "m", **{"GSE85241_cellsystems_dataset_4donors_updated.csv.gz": packed(text)}))
 
 
 def test_segerstolpe_takes_counts_and_not_rpkm(cells, tmp_path):
@@ -247,7 +249,7 @@ def test_segerstolpe_takes_counts_and_not_rpkm(cells, tmp_path):
                          "Characteristics[cell type]": cells.obs["cell_type"].astype(str).to_numpy(),
                          "Characteristics[single cell well quality]": "OK"})
     folder = put(tmp_path / "s", **{"E-MTAB-5061.processed.1.zip": z.getvalue(), "E-MTAB-5061.sdrf.txt": sdrf[::-1].to_csv(sep="\t", index=False)})
-    a = datasets.parse_segerstolpe(folder)
+    a = smd.io.parse_segerstolpe(folder)
     same(a, cells)
     assert list(a.obs_names) == list(t.index) and set(a.obs["quality"]) == {"OK"}
 
@@ -259,13 +261,13 @@ def test_mouse_bladder_leaves_out_cells_without_a_type(cells, tmp_path):
                           "Annotation": [f"{c}(Bladder)" for c in cells.obs["cell_type"]]}, index=range(1, 61))[2:]
     folder = put(tmp_path / "m", **{"MCA_500more_dge.tar.gz": tar({"500more_dge/Brain1_dge.txt.gz": b"no", "500more_dge/Bladder_dge.txt.gz": packed(text)}),
                                     "MCA_CellAssignments.csv": types.to_csv()})
-    same(datasets.parse_mouse_bladder(folder), cells[2:])
+    same(smd.io.parse_mouse_bladder(folder), cells[2:])
 
 
 def test_cbmc(cells, tmp_path):
     t = table(cells).T
     t.index = [f"HUMAN_{g}" if j % 5 else f"MOUSE_{g}" for j, g in enumerate(t.index)]
-    a = datasets.parse_cbmc_cite(put(tmp_path / "c", **{"GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz": packed(t.to_csv())}))
+    a = smd.io.parse_cbmc_cite(put(tmp_path / "c", **{"GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz": packed(t.to_csv())}))
     human = cells[:, [j % 5 > 0 for j in range(50)]]
     same(a, human, types=False)
     assert np.allclose(a.obs["mouse_share"], 1 - np.asarray(human.X.sum(1)).ravel() / np.asarray(cells.X.sum(1)).ravel())
@@ -277,7 +279,7 @@ def test_paul15_young_and_worm(cells, tmp_path):
         f["data.debatched"], f["cluster.id"] = cells.X.T.toarray(), np.arange(60)[:, None] % 19 + 1
         for key, names in {"data.debatched_rownames": [f"{g};other" for g in cells.var_names], "data.debatched_colnames": cells.obs_names,
                            "info.genes_strings": cells.var_names[:7]}.items(): f[key] = np.array(list(names), dtype="S")
-    a = datasets.parse_paul15(put(tmp_path / "p", **{"paul15.h5": memory.getvalue()}))
+    a = smd.io.parse_paul15(put(tmp_path / "p", **{"paul15.h5": memory.getvalue()}))
     same(a, cells, types=False)
     assert a.obs["cell_type"].nunique() == 19 and a.obs["cell_type"].iloc[6] == "7MEP" and a.var["informative"].sum() == 7
 
@@ -286,14 +288,14 @@ def test_paul15_young_and_worm(cells, tmp_path):
     cols = pd.DataFrame({"ColNumber": range(60), "SangerID": "S1", "Barcode": cells.obs_names, "DropletID": [f"S1___{c}" for c in cells.obs_names]})
     folder = put(tmp_path / "y", **{"tableOfCounts.mtx": m.getvalue(), "tableOfCounts_rowLabels.tsv": rows.to_csv(sep="\t", index=False),
                                     "tableOfCounts_colLabels.tsv": cols.to_csv(sep="\t", index=False)})
-    same(datasets.parse_young_kidney(folder), cells, types=False)
+    same(smd.io.parse_young_kidney(folder), cells, types=False)
     (folder / "tableOfCounts_colLabels.tsv").write_text(cols[1:].to_csv(sep="\t", index=False))
-    with pytest.raises(ValueError, match="50 x 60, its labels are 50 genes x 59"): datasets.parse_young_kidney(folder)
+    with pytest.raises(ValueError, match="50 x 60, its labels are 50 genes x 59"): smd.io.parse_young_kidney(folder)
 
-    types = [datasets._NEURONS[i % 10] if i % 2 else "Gonad" for i in range(60)]
+    types = [other_sets._NEURONS[i % 10] if i % 2 else "Gonad" for i in range(60)]
     folder = put(tmp_path / "w", **{"worm.mtx": m.getvalue(), "worm_genes.csv": pd.DataFrame({"symbol": cells.var_names}).to_csv(),
                                     "worm_cells.csv": pd.DataFrame({"cell.type": types}, index=cells.obs_names).to_csv()})
-    b = datasets.parse_worm_neuron(folder)
+    b = smd.io.parse_worm_neuron(folder)
     same(b, cells[1::2], types=False)
     assert list(b.obs["cell_type"]) == types[1::2]
 
@@ -377,11 +379,11 @@ def test_own_files_come_first_and_fetch_never_looks_there(server, tmp_path, monk
     monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path))
     assert load("zeisel").n_obs == 5 and server.asked == []
     assert fetch("zeisel", progress=False).n_obs == 60
-    assert datasets.available() == ["zeisel"]
+    assert smd.io.available() == ["zeisel"]
 
 
 def test_smd_data_has_the_same_functions():
-    assert smd.data.load is load and smd.data.info is info and smd.data.fetch is fetch
+    assert smd.io.load is load and smd.io.info is info and smd.io.fetch is fetch
 
 
 @pytest.mark.parametrize("mode, kind, says", [("missing", FileNotFoundError, "answered 404 (it was moved, renamed"),
@@ -476,7 +478,7 @@ def test_baron_reads_members_in_place(cells, tmp_path):
     evil = {"../../GSM2230757_human1_umifm_counts.csv.gz": packed(baron_csv(cells)), "/GSM2230758_human2_umifm_counts.csv.gz": packed(baron_csv(cells))}
     folder = put(tmp_path / "a/b/c", **{"GSE84133_RAW.tar": tar(evil, "w")})
     before = sorted(tmp_path.rglob("*"))
-    assert datasets.parse_baron_human(folder).n_obs == 120 and sorted(tmp_path.rglob("*")) == before
+    assert smd.io.parse_baron_human(folder).n_obs == 120 and sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_file_put_there_by_hand_needs_no_server(server, cache, cells):
@@ -568,5 +570,5 @@ def test_another_process_is_not_joined(server, cache):
 def test_written_files_have_the_rights_of_any_new_file(tmp_path):
     plain, whole = tmp_path / "plain.txt", tmp_path / "whole.txt"
     plain.write_text("a")
-    datasets._write(whole, lambda to: to.write_text("a"))
+    _files.write_whole(whole, lambda to: to.write_text("a"))
     assert whole.stat().st_mode == plain.stat().st_mode and len(list(tmp_path.iterdir())) == 2

@@ -42,7 +42,7 @@ def test_submodules_are_attributes(name):
 
 
 def test_public_names_come_from_the_model():
-    assert smd.SCSMD is smd.model.SCSMD and smd.cluster is smd.model.cluster
+    assert smd.SCSMD is smd.tl.SCSMD and smd.cluster is smd.tl.cluster
     assert {"SCSMD", "cluster", "metrics", "__version__"} <= set(dir(smd))
 
 

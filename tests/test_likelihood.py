@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scsmd_nb.likelihood import (
-    MU_BOUNDS, PHI_BOUNDS, NBHead, bounded, nb_log_prob, nb_log_prob_from_logs, nb_loss, nb_loss_from_logs, nb_moments,
-)
+from scsmd_nb.nn.likelihood import MU_BOUNDS, PHI_BOUNDS, NBHead, bounded, nb_log_prob, nb_log_prob_from_logs, nb_loss, nb_loss_from_logs, nb_moments
 
 torch.set_num_threads(1)
 FORMS = [nb_log_prob, lambda x, mu, phi: nb_log_prob_from_logs(x, mu.log(), phi.log())]

@@ -7,10 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scsmd_nb.mdag import (
-    MDAG, DilatedGate, GatedBottleneck, MultiDilatedConv, SelectionModule, SqueezeAttention, TrimmedConv2d, conv,
-    receptive_field, seen_positions,
-)
+from scsmd_nb.nn.mdag import MDAG, DilatedGate, GatedBottleneck, MultiDilatedConv, SelectionModule, SqueezeAttention, TrimmedConv2d, conv, receptive_field, seen_positions
 
 torch.set_num_threads(1)
 

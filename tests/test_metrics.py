@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from scsmd_nb.metrics import accuracy, ari, cluster_sizes, contingency, nmi, scores, stability
+from scsmd_nb.tl.metrics import accuracy, ari, cluster_sizes, contingency, nmi, scores, stability
 
 TRUE, PRED = ["T", "T", "T", "B", "B", "B"], [0, 0, 1, 1, 2, 2]
 pairs = st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 6), min_size=n, max_size=n)] * 2))

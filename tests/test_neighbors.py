@@ -4,7 +4,7 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from scsmd_nb.qc import neighbors
+from scsmd_nb.pp.preparation import neighbors
 
 N = 9_000
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import linkage
 
-from scsmd_nb import partition as P
-from scsmd_nb.metrics import ari
+from scsmd_nb.nn import partition as P
+from scsmd_nb.tl.metrics import ari
 
 
 def blobs(sizes=(300, 150, 60, 40), n_latent=6, spread=1.0, distance=8.0, seed=0):
@@ -30,7 +30,7 @@ GRAPH = P.neighbor_graph(Z)
 def test_graph_is_that_of_scanpy():
     import anndata as ad
 
-    from scsmd_nb.qc import neighbors
+    from scsmd_nb.pp.preparation import neighbors
 
     z = np.concatenate([Z, np.repeat(Z[:5], 30, axis=0)])  # with copies of five cells
     a = neighbors(ad.AnnData(np.zeros((len(z), 1), dtype=np.float32), obsm={"z": z}), use_rep="z", n_neighbors=15)

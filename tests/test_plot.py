@@ -9,7 +9,7 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-from scsmd_nb.plot import PALETTE, confusion, history, palette, umap  # noqa: E402
+from scsmd_nb.pl.clusters import PALETTE, confusion, history, palette, umap  # noqa: E402
 
 
 @pytest.fixture

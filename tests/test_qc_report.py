@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from scsmd_nb import data, qc, qc_report
+import scsmd_nb as smd
+from scsmd_nb.pl import report as qc_report
 
 
 class Page(HTMLParser):
@@ -37,7 +38,7 @@ class Page(HTMLParser):
 
 def cells(n=300, fold=100, **kwargs) -> ad.AnnData:
     "Simulated cells with five mitochondrial genes and two samples, one with a name that is HTML."
-    a = data.simulate(n, 600, 3, library_size=2500, fold_change=fold, random_state=4, **kwargs)
+    a = smd.io.simulate(n, 600, 3, library_size=2500, fold_change=fold, random_state=4, **kwargs)
     a.var_names = [f"MT-{j}" for j in range(5)] + [f"GENE{j}" for j in range(5, 600)]
     a.obs["sample"] = np.where(np.arange(n) % 3 == 0, "<script>alert(1)</script>", "b & c")
     return a
@@ -90,17 +91,17 @@ def test_page_is_whole_escaped_and_agrees_with_the_filter(tmp_path):
     a.X[:30, :5] = 200.
     a.X = sp.csr_matrix(a.X)
     before, uns = a.copy(), repr(a.uns)
-    scores = qc.doublets(a, by="sample")
-    thresholds = qc.mad_thresholds(a, by="sample")
+    scores = smd.pp.find_doublets(a, by="sample")
+    thresholds = smd.pp.mad_thresholds(a, by="sample")
     path = qc_report.write(a, tmp_path / "qc.html", doublets=scores, title="<i>T</i>", **thresholds)
     assert os.listdir(tmp_path) == ["qc.html"] and path == tmp_path / "qc.html"
     text = path.read_text()
     page = Page(text)
     assert "<script" not in text and "&lt;script&gt;" in text and "<i>" not in text
     assert page.links == [] and len(page.images) == 3 and all(i["alt"] and "base64," in i["src"] for i in page.images)
-    out = qc.filter(a, doublets=scores, **thresholds)
+    out = smd.pp.filter(a, doublets=scores, **thresholds)
     assert f"{out.n_obs} of 300 stay" in page.text and f"{out.n_vars} of 600 stay" in " ".join(page.text)
-    for name, row in qc.table(out).iterrows():
+    for name, row in smd.pp.filter_table(out).iterrows():
         if row["axis"] == "cells": assert f'<td>{name}</td><td>one per sample</td><td class="n">{row["removed"]}</td>' in text or \
             name == "doublets"
     assert (a.X != before.X).nnz == 0 and a.obs.equals(before.obs) and a.var.equals(before.var) and repr(a.uns) == uns
@@ -171,17 +172,17 @@ def test_report_of_a_few_cells(tmp_path):
 
 @pytest.mark.parametrize("name,low,high", [("pbmc_facs", 0, .02), ("baron_human", 0, .05), ("cellmix_5lines", 0, .2)])
 def test_ambient_on_real_cells(data_dir, name, low, high):
-    assert low <= qc_report.ambient(data.load(name))["share"] <= high
+    assert low <= qc_report.ambient(smd.io.load(name))["share"] <= high
 
 
 def test_mixing_on_real_cells(data_dir):
-    assert (qc_report.mixing(data.load("baron_human"), "donor") < .3).all()
-    assert (qc_report.mixing(data.load("cellmix_5lines"), "plate") > .4).all()
+    assert (qc_report.mixing(smd.io.load("baron_human"), "donor") < .3).all()
+    assert (qc_report.mixing(smd.io.load("cellmix_5lines"), "plate") > .4).all()
 
 
 def test_report_of_real_cells(data_dir, tmp_path):
-    a = data.load("pbmc_facs")
+    a = smd.io.load("pbmc_facs")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        path = qc_report.write(a, tmp_path / "qc.html", **qc.mad_thresholds(a))
+        path = qc_report.write(a, tmp_path / "qc.html", **smd.pp.mad_thresholds(a))
     assert warned(path) == "" and path.stat().st_size < 1e6

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scsmd_nb import data, qc
+import scsmd_nb as smd
 
 OFF = dict(min_genes=None, max_genes=None, max_mito=None, min_cells=None)
 
@@ -20,7 +20,7 @@ def two() -> ad.AnnData:
     "Two samples of 120 cells, the second a quarter as deep; ten empty droplets and ten dying cells in each."
     parts = []
     for name, depth, seed in (("deep", 1.0, 1), ("shallow", .25, 2)):
-        a = data.simulate(120, 500, 3, library_size=2000, library_sd=.2, random_state=3)
+        a = smd.io.simulate(120, 500, 3, library_size=2000, library_sd=.2, random_state=3)
         rng, X = np.random.default_rng(seed), a.X.toarray().astype(int)
         X[:, :5] = rng.poisson(12, (120, 5))
         X[:10] = rng.binomial(X[:10], .03)
@@ -39,7 +39,7 @@ def two() -> ad.AnnData:
 def test_mad_bounds_against_the_formula(x, n):
     x = np.array(x, float)
     mad = np.median(abs(x - np.median(x)))
-    low, high = qc._mad_bounds(x, n, log=False)
+    low, high = filtering._mad_bounds(x, n, log=False)
     if mad == 0:
         assert low is None and high is None
         return
@@ -49,23 +49,23 @@ def test_mad_bounds_against_the_formula(x, n):
 
 
 def test_adaptive_thresholds_take_the_bad_and_leave_the_good(two):
-    t = qc.mad_thresholds(two, by="sample")
+    t = smd.pp.mad_thresholds(two, by="sample")
     assert t["by"] == "sample" and set(t["min_genes"]) == {"deep", "shallow"}
     assert t["min_counts"]["deep"] > 2 * t["min_counts"]["shallow"]
-    out = qc.filter(two, **t)
+    out = smd.pp.filter(two, **t)
     assert out.obs["bad"].sum() == 0 and (~out.obs["bad"]).sum() >= 196
     for g, part in two.obs.groupby("sample"):  # alone, the sample gets the same thresholds
-        alone = qc.mad_thresholds(two[part.index].copy())
+        alone = smd.pp.mad_thresholds(two[part.index].copy())
         assert alone == {k: v[g] for k, v in t.items() if k != "by"}
 
 
 def test_tables_per_sample_add_up(two):
-    out = qc.filter(two, **qc.mad_thresholds(two, by="sample"))
-    samples, table = qc.table(out, per_sample=True), qc.table(out)
+    out = smd.pp.filter(two, **smd.pp.mad_thresholds(two, by="sample"))
+    samples, table = smd.pp.filter_table(out, per_sample=True), smd.pp.filter_table(out)
     assert (samples.drop(columns=["cells", "left"]).sum(1) + samples["left"] == samples["cells"]).all()
     assert samples["left"].to_dict() == out.obs["sample"].value_counts().to_dict()
     for name in table.index[table["axis"] == "cells"]: assert samples[name].sum() == table.loc[name, "removed"]
-    s = qc.sample_table(two, "sample")
+    s = smd.pp.sample_table(two, "sample")
     deep = two[two.obs["sample"] == "deep"]
     assert s.loc["deep", "genes_detected"] == (deep.X.toarray() > 0).any(0).sum()
     assert s.loc["deep", "total_counts"] == np.median(deep.X.toarray().sum(1))
@@ -73,16 +73,16 @@ def test_tables_per_sample_add_up(two):
 
 def test_thresholds_per_sample_equal_filtering_each_sample(two):
     t = {"min_genes": {"deep": 150, "shallow": 60}, "max_mito": {"deep": .1, "shallow": None}}
-    out = qc.filter(two, **OFF | t, by="sample")
-    alone = [qc.filter(two[two.obs["sample"] == g].copy(), **OFF | {k: v[g] for k, v in t.items()}) for g in ("deep", "shallow")]
+    out = smd.pp.filter(two, **OFF | t, by="sample")
+    alone = [smd.pp.filter(two[two.obs["sample"] == g].copy(), **OFF | {k: v[g] for k, v in t.items()}) for g in ("deep", "shallow")]
     assert out.obs_names.tolist() == [c for a in alone for c in a.obs_names]
 
 
 def test_results_go_through_a_file(two, tmp_path):
-    out = qc.filter(two, **qc.mad_thresholds(two, by="sample"))
+    out = smd.pp.filter(two, **smd.pp.mad_thresholds(two, by="sample"))
     out.write_h5ad(tmp_path / "a.h5ad")
     back = ad.read_h5ad(tmp_path / "a.h5ad")
-    pd.testing.assert_frame_equal(qc.table(back, True), qc.table(out, True), check_names=False)
+    pd.testing.assert_frame_equal(smd.pp.filter_table(back, True), smd.pp.filter_table(out, True), check_names=False)
 
 
 def test_groups_that_cannot_be_used(two):
@@ -92,30 +92,30 @@ def test_groups_that_cannot_be_used(two):
                           ({"min_genes": {"deep": 1}, "by": "sample"}, "no value for the group 'shallow'"),
                           ({"min_counts": {"deep": 9, "shallow": 1}, "max_counts": {"deep": 3, "shallow": 5}, "by": "sample"},
                            "min_counts=9 is more than max_counts=3 .for 'deep'.")):
-        with pytest.raises(ValueError, match=words): qc.filter(two, **kwargs)
-    with pytest.raises(ValueError, match="by=..."): qc.table(qc.filter(two, min_genes=1), per_sample=True)
+        with pytest.raises(ValueError, match=words): smd.pp.filter(two, **kwargs)
+    with pytest.raises(ValueError, match="by=..."): smd.pp.filter_table(smd.pp.filter(two, min_genes=1), per_sample=True)
 
 
 def test_small_groups_and_constant_values(two):
     two.obs["tiny"] = np.where(np.arange(240) < 5, "few", "many")
-    with pytest.warns(UserWarning, match="'few' has 5"): t = qc.mad_thresholds(two, by="tiny")
-    assert t["min_genes"]["few"] == qc.mad_thresholds(two)["min_genes"]
+    with pytest.warns(UserWarning, match="'few' has 5"): t = smd.pp.mad_thresholds(two, by="tiny")
+    assert t["min_genes"]["few"] == smd.pp.mad_thresholds(two)["min_genes"]
     same = ad.AnnData(sp.csr_matrix(np.ones((30, 9), np.float32)))
-    assert set(qc.mad_thresholds(same).values()) == {None}
-    assert qc.filter(same, **qc.mad_thresholds(same)).n_obs == 30
+    assert set(smd.pp.mad_thresholds(same).values()) == {None}
+    assert smd.pp.filter(same, **smd.pp.mad_thresholds(same)).n_obs == 30
 
 
 def test_no_survivor_says_who_took_how_many(two):
     words = "no cell is left: max_mito=0 removes all .* of 240 cells, min_genes=100 took"
-    with pytest.raises(ValueError, match=words): qc.filter(two, min_genes=100, max_mito=0)
+    with pytest.raises(ValueError, match=words): smd.pp.filter(two, min_genes=100, max_mito=0)
 
 
 def test_doublets_are_a_filter_and_must_fit(two):
     called = pd.DataFrame({"doublet_score": 0., "doublet": np.arange(240) % 5 == 0}, index=two.obs_names)
-    out = qc.filter(two, **OFF, doublets=called.iloc[::-1])  # order of the rows does not matter
-    assert qc.table(out).loc["doublets", "removed"] == 48 and not called.loc[out.obs_names, "doublet"].any()
+    out = smd.pp.filter(two, **OFF, doublets=called.iloc[::-1])  # order of the rows does not matter
+    assert smd.pp.filter_table(out).loc["doublets", "removed"] == 48 and not called.loc[out.obs_names, "doublet"].any()
     for wrong, words in ((called.iloc[:9], "no value for 231"), (np.zeros(9, bool), "shape"), (np.zeros(240), "float64")):
-        with pytest.raises(ValueError, match=words): qc.filter(two, **OFF, doublets=wrong)
+        with pytest.raises(ValueError, match=words): smd.pp.filter(two, **OFF, doublets=wrong)
 
 
 NAMES = {"MT-ND1": 1, "mt-Nd1": 1, "mt:ND1": 1, "MT.CYB": 1, "MT_CO1": 1, "GRCh38_MT-ND1": 1, "mm10___mt-Nd1": 1, "nduo-6": 1,
@@ -124,23 +124,23 @@ NAMES = {"MT-ND1": 1, "mt-Nd1": 1, "mt:ND1": 1, "MT.CYB": 1, "MT_CO1": 1, "GRCh3
 
 
 @pytest.mark.parametrize("name,is_mito", NAMES.items())
-def test_mitochondrial_names(name, is_mito): assert qc.mito_genes([name])[0] == bool(is_mito)
+def test_mitochondrial_names(name, is_mito): assert smd.pp.mito_genes([name])[0] == bool(is_mito)
 
 
 def test_mito_given_by_the_caller_and_none_found(two):
-    by_name, plain = qc.cell_metrics(two), two.copy()
+    by_name, plain = smd.pp.cell_metrics(two), two.copy()
     plain.var_names = [f"g{j}" for j in range(500)]
     mine = [f"g{j}" for j in range(5)]
-    assert (qc.cell_metrics(plain, mito=mine)["mito_share"] == by_name["mito_share"]).all()
+    assert (smd.pp.cell_metrics(plain, mito=mine)["mito_share"] == by_name["mito_share"]).all()
     with pytest.warns(UserWarning, match="no mitochondrial gene was found among the 500 genes .named like 'g0'."):
-        qc.filter(plain, min_genes=10)
+        smd.pp.filter(plain, min_genes=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        same = qc.filter(plain, min_genes=10, mito=mine)
-        qc.filter(plain, min_genes=10, max_mito=None)
-    assert same.obs_names.equals(qc.filter(two, min_genes=10).obs_names)
-    with pytest.raises(ValueError, match="1 of the 1 names"): qc.filter(plain, mito="MT-ND1")
-    with pytest.raises(ValueError, match="500 genes"): qc.cell_metrics(plain, mito=[True])
+        same = smd.pp.filter(plain, min_genes=10, mito=mine)
+        smd.pp.filter(plain, min_genes=10, max_mito=None)
+    assert same.obs_names.equals(smd.pp.filter(two, min_genes=10).obs_names)
+    with pytest.raises(ValueError, match="1 of the 1 names"): smd.pp.filter(plain, mito="MT-ND1")
+    with pytest.raises(ValueError, match="500 genes"): smd.pp.cell_metrics(plain, mito=[True])
 
 
 SPELLINGS = [("GRCh38_X{}", "mm10_X{}"), ("hg19-X{}", "mm10---x{}"), ("ENSG{:011d}", "ENSMUSG{:011d}"), ("GEN{}", "Gen{}")]
@@ -153,57 +153,57 @@ def test_two_species_are_refused_and_can_be_parted(a, b):
     X[:30, n:], X[30:, :n] = 0, 0
     X[29, n:] = 3  # one cell of both
     mixed = ad.AnnData(sp.csr_matrix(X), var=pd.DataFrame(index=[a.format(i) for i in range(n)] + [b.format(i) for i in range(n)]))
-    with pytest.raises(ValueError, match="60 human .* and 60 mouse .*qc.keep_species"): qc.filter(mixed, **OFF)
-    with pytest.raises(ValueError, match="genes of 2 species"): qc.preprocess(mixed, **OFF)
-    human, mouse = qc.keep_species(mixed, "human"), qc.keep_species(mixed, "mouse")
+    with pytest.raises(ValueError, match="60 human .* and 60 mouse .*smd.pp.keep_species"): smd.pp.filter(mixed, **OFF)
+    with pytest.raises(ValueError, match="genes of 2 species"): smd.pp.preprocess(mixed, **OFF)
+    human, mouse = smd.pp.keep_species(mixed, "human"), smd.pp.keep_species(mixed, "mouse")
     assert human.shape == (29, n) and mouse.shape == (10, n) and mixed.shape == (40, 2 * n)
-    assert qc.filter(human, **OFF).n_obs == 29
-    with pytest.raises(ValueError, match="human, mouse"): qc.keep_species(mixed, "rat")
+    assert smd.pp.filter(human, **OFF).n_obs == 29
+    with pytest.raises(ValueError, match="human, mouse"): smd.pp.keep_species(mixed, "rat")
 
 
 def test_one_species_is_never_refused(data_dir):
-    for name in data.available(): qc.check_species(data.load(name))
+    for name in smd.io.available(): smd.pp.check_species(smd.io.load(name))
     fly = ad.AnnData(sp.csr_matrix(np.ones((2, 300), np.float32)))
     fly.var_names = [f"CG{i}" for i in range(100)] + [f"Abc{i}" for i in range(100)] + [f"abc{i}" for i in range(100)]
-    qc.check_species(fly)
+    smd.pp.check_species(fly)
 
 
 def test_ensembl_mitochondrial_genes_of_real_cells(data_dir):
-    a = data.load("cellmix_5lines")
-    assert qc.mito_genes(a.var_names).sum() == 15 and .05 < qc.cell_metrics(a)["mito_share"].median() < .4
+    a = smd.io.load("cellmix_5lines")
+    assert smd.pp.mito_genes(a.var_names).sum() == 15 and .05 < smd.pp.cell_metrics(a)["mito_share"].median() < .4
 
 
 def test_figures_show_the_thresholds_and_change_nothing(two):
     before = (two.X.copy(), two.obs.copy(), repr(two.uns))
-    t = qc.mad_thresholds(two, by="sample")
-    fig = qc.violin(two, **t)
-    kept = qc.filter(two, **t).n_obs
+    t = smd.pp.mad_thresholds(two, by="sample")
+    fig = smd.pl.qc_violin(two, **t)
+    kept = smd.pp.filter(two, **t).n_obs
     assert fig.get_suptitle().startswith(f"{kept} of 240 cells")
     lines = [c for ax in fig.axes for c in ax.collections if c.get_linestyle() and c.get_linestyle()[0][1] is not None]
     assert len(lines) == 2 * 5  # five thresholds of two samples
-    assert qc.scatter(two, **t).get_suptitle() == f"The filters take {240 - kept} of 240 cells"
-    for draw in (qc.violin, qc.scatter):
+    assert smd.pl.qc_scatter(two, **t).get_suptitle() == f"The filters take {240 - kept} of 240 cells"
+    for draw in (smd.pl.qc_violin, smd.pl.qc_scatter):
         with pytest.raises(ValueError, match="Did you mean 'min_genes'"): draw(two, min_gene=3)
     one = ad.AnnData(sp.csr_matrix(np.ones((1, 3), np.float32)))
-    qc.violin(one), qc.scatter(one)
+    smd.pl.qc_violin(one), smd.pl.qc_scatter(one)
     assert (two.X != before[0]).nnz == 0 and two.obs.equals(before[1]) and repr(two.uns) == before[2]
 
 
 def test_doublets_per_sample(two):
-    a = data.simulate(300, 800, 3, library_size=3000, fold_change=20, random_state=1)
+    a = smd.io.simulate(300, 800, 3, library_size=3000, fold_change=20, random_state=1)
     rng = np.random.default_rng(0)
     i, j = rng.permutation(300)[:30], rng.permutation(300)[:30]
     differ = a.obs["cell_type"].to_numpy()[i] != a.obs["cell_type"].to_numpy()[j]
     pairs = ad.AnnData(sp.csr_matrix(a.X[i] + a.X[j])[differ], var=a.var[[]])
     pairs.obs_names = [f"pair{k}" for k in range(pairs.n_obs)]
     both = ad.concat([a, pairs])
-    alone = qc.doublets(both)
+    alone = smd.pp.find_doublets(both)
     assert alone.loc[pairs.obs_names, "doublet_score"].median() > 3 * alone.loc[a.obs_names, "doublet_score"].median()
     small = two[:50].copy()
     small.var_names = both.var_names[:500]
     mixed = ad.concat([both, small], join="outer")
     mixed.obs["run"] = ["a"] * both.n_obs + ["b"] * 50
-    with pytest.warns(UserWarning, match="sample 'b' .50 cells are too few"): found = qc.doublets(mixed, by="run")
+    with pytest.warns(UserWarning, match="sample 'b' .50 cells are too few"): found = smd.pp.find_doublets(mixed, by="run")
     np.testing.assert_allclose(found["doublet_score"][:both.n_obs], alone["doublet_score"], atol=1e-6)
     assert found["doublet_score"][both.n_obs:].isna().all() and not found["doublet"][both.n_obs:].any()
 
@@ -225,7 +225,7 @@ def test_a_limit_that_takes_a_type_for_its_many_genes_is_named():
     x = np.zeros((100, 400), np.float32)
     x[:90, :200], x[90:, :] = 1, 1  # ten cells have twice the genes
     with pytest.warns(UserWarning, match=r"max_genes takes 10 of 100 cells \(10%\)"):
-        qc.filter(ad.AnnData(sp.csr_matrix(x)), min_genes=1, max_genes=300, max_mito=None)
+        smd.pp.filter(ad.AnnData(sp.csr_matrix(x)), min_genes=1, max_genes=300, max_mito=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        qc.filter(ad.AnnData(sp.csr_matrix(x[:94])), min_genes=1, max_genes=300, max_mito=None)
+        smd.pp.filter(ad.AnnData(sp.csr_matrix(x[:94])), min_genes=1, max_genes=300, max_mito=None)

@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from scsmd_nb import data, readers
-from scsmd_nb.readers import read, write_csv
+import scsmd_nb as smd
+from scsmd_nb.io.reading import read
+from scsmd_nb.io.tables import write_csv
 
 REAL = ("pbmc4k", "zeisel", "zeisel_balanced550", "baron_human", "baron_mouse1", "mouse_bladder", "worm_neuron", "cbmc_cite",
         "pbmc_facs", "pancreas_endocrinogenesis", "paul15", "cellmix_5lines")
@@ -27,7 +28,7 @@ REAL = ("pbmc4k", "zeisel", "zeisel_balanced550", "baron_human", "baron_mouse1",
 
 @pytest.fixture(scope="module")
 def pbmc():
-    return data.pbmc700()[:120].copy()
+    return smd.io.pbmc700()[:120].copy()
 
 
 @pytest.fixture(autouse=True)
@@ -686,7 +687,7 @@ def test_direction_of_real_names(data_dir, name):
         take = (lambda x: list(x) if n is None else list(rng.choice(x, n, replace=False)))
         cells, genes = take(a.obs_names), take(a.var_names)
         for rows, columns, expected in ((cells, genes, "rows"), (genes, cells, "columns")):
-            found, why, sure = readers._orientation(rows, columns)
+            found, why, sure = tables._orientation(rows, columns)
             assert (found, sure) == (expected, True), (n, why)
 
 

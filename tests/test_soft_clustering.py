@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scsmd_nb.soft_clustering import cluster_loss, joint_loss, memberships, squared_distances, update_centroids
+from scsmd_nb.nn.soft_clustering import cluster_loss, joint_loss, memberships, squared_distances, update_centroids
 
 CENTROIDS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.5, 0.0], [1.0, 0.0], [1.8, 0.0]])

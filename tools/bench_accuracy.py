@@ -29,10 +29,10 @@ def scsmd_auto(adata, n_clusters, random_state=0, budget="laptop"):
 
 def best_peers(n=3):
     "The methods with the best mean ARI over the twelve sets in the stored results, scSMD itself left out."
-    from scsmd_nb import benchmark
+    import scsmd_nb as smd
 
-    rows = benchmark.read(ROOT / "nbs/results/benchmark.csv")
-    rows = rows[(rows["status"] == "ok") & (rows["options"] == "{}") & rows["dataset"].isin(benchmark.SUITES["shared"].datasets)]
+    rows = smd.bench.read(ROOT / "nbs/results/benchmark.csv")
+    rows = rows[(rows["status"] == "ok") & (rows["options"] == "{}") & rows["dataset"].isin(smd.bench.SUITES["shared"].datasets)]
     means = rows.groupby(["method", "dataset"])["ari"].mean().unstack()
     means = means[~means.index.str.startswith("scsmd")].dropna().mean(axis=1)
     return means.nlargest(n).index.tolist()
@@ -40,7 +40,7 @@ def best_peers(n=3):
 
 def rare_types(labels, types):
     "For each rare type, its F1 with the best matching cluster."
-    from scsmd_nb.metrics import contingency
+    from scsmd_nb.tl.metrics import contingency
 
     table = contingency(types, labels).to_numpy()
     size, cluster = table.sum(1, keepdims=True), table.sum(0, keepdims=True)
@@ -107,23 +107,23 @@ def free_k(rows):
 
 
 def parts(rows):
-    from scsmd_nb import benchmark_figures as bf
+    import scsmd_nb as smd
 
     own = rows[rows["method"] == "scsmd"]
     if own["options"].eq("{}").all() or own.empty: return
     print("\n6. parts: ARI with one switched off or exchanged, minus the default with the same seed; standard error over data sets")
-    print(bf.ablation_table(own).groupby("variant")["difference"].agg(["mean", "sem", "count"]).round(3).to_string())
+    print(smd.bench.figures.ablation_table(own).groupby("variant")["difference"].agg(["mean", "sem", "count"]).round(3).to_string())
 
 
 def rare(folder, rows):
     import pandas as pd
 
-    from scsmd_nb import benchmark
+    import scsmd_nb as smd
 
     print(f"\n7. types under {RARE:.0%} of the cells, share found (F1 of the best cluster above {FOUND}); each in rare.csv")
     chosen, found = rows[rows["method"].isin(["scsmd", "leiden-k"]) & (rows["options"] == "{}")], []
     for _, r in chosen.iterrows():
-        f1 = rare_types(benchmark.arrays(folder, r)["labels"], benchmark.load(r["dataset"]).types)
+        f1 = rare_types(smd.bench.arrays(folder, r)["labels"], smd.bench.load(r["dataset"]).types)
         found += [dict(method=r["method"], dataset=r["dataset"], seed=r["seed"], f1=round(f, 4)) for f in f1]
     found = pd.DataFrame(found)
     found.to_csv(Path(folder) / "rare.csv", index=False)
@@ -142,11 +142,12 @@ def main():
     parser.add_argument("--before", type=float, default=0, help="median CPU seconds of the earlier default, for the ratio")
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"): sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
-    from scsmd_nb import baselines, benchmark
-    from scsmd_nb.baselines.scsmd import ABLATIONS
+    import scsmd_nb as smd
+    from scsmd_nb.bench import methods as baselines
+    from scsmd_nb.bench.methods.scsmd import ABLATIONS
 
     baselines.register("scsmd-auto", "scSMD, K chosen")(scsmd_auto)
-    sets, run = benchmark.SUITES["shared"].datasets, lambda methods, seeds: benchmark.run(
+    sets, run = smd.bench.SUITES["shared"].datasets, lambda methods, seeds: smd.bench.run(
         methods, sets, seeds, out=args.out, jobs=args.jobs, threads=1)
     peers = best_peers()
     if "none" not in args.sections: run(["scsmd"], range(args.seeds))
@@ -155,7 +156,7 @@ def main():
     if "parts" in args.sections:
         exchanged = [*(ABLATIONS[part] for part in PARTS), {"start": "kmeans"}]
         run([("scsmd", options) for options in exchanged], range(args.part_seeds))
-    rows = benchmark.read(args.out)
+    rows = smd.bench.read(args.out)
     rows = rows[rows["status"] == "ok"]
     plain = rows[rows["options"] == "{}"]
     there = set(plain["method"])

@@ -46,7 +46,7 @@ def load(name):
     "AnnData, reference types as text, and their number."
     import scsmd_nb as smd
 
-    adata = smd.data.load(name)
+    adata = smd.io.load(name)
     types = adata.obs["cell_type"].astype(str).to_numpy()
     return adata, types, len(set(types))
 
@@ -76,11 +76,12 @@ def others(adata, types, k, seeds):
     import scanpy as sc
     from sklearn.cluster import KMeans
 
-    from scsmd_nb import metrics, qc
-    from scsmd_nb.partition import start_partition
+    import scsmd_nb as smd
+    from scsmd_nb.tl import metrics
+    from scsmd_nb.nn.partition import start_partition
 
-    logs = qc.normalize(adata, target_sum=None)
-    if logs.n_vars > 2500: logs = logs[:, qc.select_genes(adata.X, 2000)].copy()
+    logs = smd.pp.normalize(adata, target_sum=None)
+    if logs.n_vars > 2500: logs = logs[:, smd.pp.select_genes(adata.X, 2000)].copy()
     sc.pp.scale(logs, max_value=10)
     found = {"kmeans": [], "leiden": []}
     for seed in seeds:
@@ -105,7 +106,7 @@ def bench_quality(out, seeds):
                 warnings.simplefilter("always")
                 labels = smd.SCSMD(k, random_state=seed, accelerator="cpu").fit_predict(adata)
             said = [str(w.message) for w in caught if "clusters asked for" in str(w.message)]
-            scores = smd.metrics.scores(types, labels)
+            scores = smd.tl.scores(types, labels)
             if scores["n_clusters"] < k and not said:
                 raise SystemExit(f"{name}: a cluster died silently")
             rows.append(scores | dict(seconds=time.perf_counter() - clock, warned=bool(said)))
@@ -122,16 +123,16 @@ def epoch_seconds(data, k, update, times=3, **options):
     "Best seconds of one epoch of the soft-clustering phase."
     import torch
 
-    from scsmd_nb import training as tr
-    from scsmd_nb.model import get_params
+    import scsmd_nb as smd
+    from scsmd_nb.tl.params import get_params
 
-    run = tr.new_run(data, get_params(update=update, **options), k, 0, tr.make_fabric("cpu"))
+    run = smd.tl.new_run(data, get_params(update=update, **options), k, 0, smd.tl.make_fabric("cpu"))
     run.phase, run.centroids = "soft", torch.randn(k, run.params.n_latent + run.params.n_linear, generator=torch.Generator().manual_seed(0))
-    tr.begin(run, data)
+    smd.tl.begin(run, data)
     best = float("inf")
     for _ in range(times):
         clock = time.perf_counter()
-        tr.train_epoch(run, data)
+        smd.tl.train_epoch(run, data)
         best = min(best, time.perf_counter() - clock)
     return best
 
@@ -141,15 +142,15 @@ def cell_data(name, n_cells=None, preset="default", **options):
     import numpy as np
     import scipy.sparse as sp
 
-    from scsmd_nb import qc, training as tr
-    from scsmd_nb.data import get_counts
-    from scsmd_nb.model import get_params
+    import scsmd_nb as smd
+    from scsmd_nb.counts import get_counts
+    from scsmd_nb.tl.params import get_params
 
     counts = get_counts(load(name)[0])[:n_cells]
     params = get_params(preset, **options)
     library = np.asarray(counts.sum(1)).ravel()
-    chosen = sp.csr_matrix(counts[:, qc.select_genes(counts, params.n_top_genes, params.gene_selection)])
-    return tr.CellData(chosen, library, tr.learn_scaling(chosen, library, params), params.nb_target)
+    chosen = sp.csr_matrix(counts[:, smd.pp.select_genes(counts, params.n_top_genes, params.gene_selection)])
+    return smd.tl.CellData(chosen, library, smd.tl.learn_scaling(chosen, library, params), params.nb_target)
 
 
 def bench_speed(out, seeds):
@@ -196,11 +197,12 @@ def stages(name, k, seed, preset, options, types):
     import torch
     from sklearn.cluster import KMeans
 
-    from scsmd_nb import metrics, training as tr
-    from scsmd_nb.model import get_params
-    from scsmd_nb.soft_clustering import memberships
+    import scsmd_nb as smd
+    from scsmd_nb.tl import metrics
+    from scsmd_nb.tl.params import get_params
+    from scsmd_nb.nn.soft_clustering import memberships
 
-    data, out, clock, begin = cell_data(name, preset=preset, **options), {}, time.perf_counter(), tr.begin
+    data, out, clock, begin = cell_data(name, preset=preset, **options), {}, time.perf_counter(), smd.tl.begin
 
     def score(stage, labels):
         out[stage] = metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
@@ -208,18 +210,18 @@ def stages(name, k, seed, preset, options, types):
     def look(run, source):
         "At the beginning of a phase, score what the phase before it left."
         if run.phase == "soft":
-            score("pretraining", KMeans(k, n_init=10, random_state=seed).fit_predict(tr.latent(run, data)))
+            score("pretraining", KMeans(k, n_init=10, random_state=seed).fit_predict(smd.tl.latent(run, data)))
         if run.phase == "cellnet":
-            p = memberships(torch.from_numpy(tr.latent(run, data)), run.centroids, run.params.fuzzifier)
+            p = memberships(torch.from_numpy(smd.tl.latent(run, data)), run.centroids, run.params.fuzzifier)
             score("module one", p.argmax(1).numpy())
         return begin(run, source)
 
-    tr.begin = look
+    smd.tl.begin = look
     try:
-        run = tr.train(tr.new_run(data, get_params(preset, **options), k, seed, tr.make_fabric("cpu")), data, progress=False)
+        run = smd.tl.train(smd.tl.new_run(data, get_params(preset, **options), k, seed, smd.tl.make_fabric("cpu")), data, progress=False)
     finally:
-        tr.begin = begin
-    score("module two", tr.probabilities(run, tr.latent(run, data)).argmax(1))
+        smd.tl.begin = begin
+    score("module two", smd.tl.probabilities(run, smd.tl.latent(run, data)).argmax(1))
     return out
 
 

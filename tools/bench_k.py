@@ -38,20 +38,20 @@ def leiden_1(adata, seed):
     "Clusters of Leiden at resolution 1.0 on the neighbour graph of the same components, all cells."
     import numpy as np
 
-    from scsmd_nb import choose_k as C
+    import scsmd_nb as smd
 
-    z = C._embed(adata, np.arange(adata.n_obs), None, seed)
-    return int(C.leiden_scan(C.neighbor_graph(z), (1.0,), seed)[0].max() + 1)
+    z = choose_k._embed(adata, np.arange(adata.n_obs), None, seed)
+    return int(smd.tl.leiden_scan(C.neighbor_graph(z), (1.0,), seed)[0].max() + 1)
 
 
 def one(name, seed):
     "The Choice and a row of the table."
     import scsmd_nb as smd
-    from scsmd_nb import choose_k as C
+    import scsmd_nb as smd
 
-    adata = smd.data.load(name)
+    adata = smd.io.load(name)
     started, cpu = time.perf_counter(), time.process_time()
-    c = C.suggest(adata, random_state=seed, progress=False)
+    c = smd.tl.suggest_k(adata, random_state=seed, progress=False)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     row = dict(set=name, true=int(adata.obs["cell_type"].nunique()), recommended=c.k, low=c.range[0], high=c.range[1],
                **c.views, leiden_1=leiden_1(adata, seed), seconds=round(seconds, 1),
@@ -63,16 +63,16 @@ def leave_one_out(choices, true):
     "Constants chosen on all sets but one, applied to that one: mean |log2|, within 2, and the spread over the grid."
     import numpy as np
 
-    from scsmd_nb import choose_k as C
+    import scsmd_nb as smd
 
     K = []
     for steps, s, h in itertools.product(*GRID.values()):
         K.append([])
         for c in choices:
-            views = c.views | dict(eigengap=int(C.eigengaps(c.eigenvalues, steps).idxmax()),
-                                   silhouette=C.finest(c.table["silhouette"], s),
-                                   calinski_harabasz=C.finest(c.table["calinski_harabasz"], h))
-            K[-1].append(C.combine(views)[0])
+            views = c.views | dict(eigengap=int(smd.tl.eigengaps(c.eigenvalues, steps).idxmax()),
+                                   silhouette=smd.tl.finest(c.table["silhouette"], s),
+                                   calinski_harabasz=smd.tl.finest(c.table["calinski_harabasz"], h))
+            K[-1].append(smd.tl.combine(views)[0])
     K = np.array(K)
     off = np.abs(np.log2(K / np.array(true)))
     picked = []
@@ -87,11 +87,11 @@ def leave_one_out(choices, true):
 def other_seeds(names, true, seeds):
     "The same with other seeds: K, mean |log2|, within 2."
     import scsmd_nb as smd
-    from scsmd_nb import choose_k as C
+    import scsmd_nb as smd
 
     rows = []
     for seed in seeds:
-        K = [C.suggest(smd.data.load(n), random_state=seed, progress=False).k for n in names]
+        K = [smd.tl.suggest_k(smd.io.load(n), random_state=seed, progress=False).k for n in names]
         rows.append({"seed": seed, "error": error(K, true), "within_2": within(K, true), "K": K})
         print(f"   seed {seed}: mean |log2(K/true)| {rows[-1]['error']:.3f}, within 2 on {rows[-1]['within_2']}, K {K}",
               flush=True)
@@ -100,13 +100,13 @@ def other_seeds(names, true, seeds):
 
 def simulated(seed):
     "Counts with a known number of types."
-    from scsmd_nb import choose_k as C
-    from scsmd_nb.data import simulate
+    import scsmd_nb as smd
+    from scsmd_nb.io.simulation import simulate
 
     rows = []
     for k, fold in SIMULATED:
         a = simulate(n_cells=max(600, 60 * k), n_genes=2000, n_clusters=k, fold_change=fold, random_state=seed + k)
-        c = C.suggest(a, random_state=seed, progress=False)
+        c = smd.tl.suggest_k(a, random_state=seed, progress=False)
         rows.append(dict(types=k, fold_change=fold, cells=a.n_obs, recommended=c.k, low=c.range[0], high=c.range[1]))
         print(f"   {k:3d} types, fold change {fold:g}: {c.k:3d} ({c.range[0]} to {c.range[1]})", flush=True)
     return rows
@@ -123,7 +123,7 @@ def main():
     args = p.parse_args()
     if "SCSMD_DATA_DIR" not in os.environ:
         sys.exit("bench-k needs the labelled data sets: set SCSMD_DATA_DIR to their folder.")
-    from scsmd_nb.choose_k import VIEWS
+    from scsmd_nb.tl.choose_k import VIEWS
 
     choices, rows = [], []
     print(f"{'set':26s} true  rec  range   " + " ".join(f"{v[:10]:>10s}" for v in VIEWS) + "  leiden 1  seconds")

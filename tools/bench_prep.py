@@ -65,25 +65,26 @@ def make_cells(n_cells, n_genes, density=0.05, n_groups=10, seed=0):
 
 def steps():
     "The steps: name and what it does to a dictionary of results."
-    from scsmd_nb import qc, qc_report
+    import scsmd_nb as smd
+    from scsmd_nb.pl import report as qc_report
 
-    def thresholds(r): r["thresholds"] = qc.mad_thresholds(r["raw"], by="sample")
+    def thresholds(r): r["thresholds"] = smd.pp.mad_thresholds(r["raw"], by="sample")
 
-    def figures(r): r["figures"] = [qc.violin(r["raw"], **r["thresholds"]), qc.scatter(r["raw"], **r["thresholds"])]
+    def figures(r): r["figures"] = [smd.pl.qc_violin(r["raw"], **r["thresholds"]), smd.pl.qc_scatter(r["raw"], **r["thresholds"])]
 
     def report(r): qc_report.write(r["raw"], Path(r["folder"]) / "qc.html", **r["thresholds"])
 
     def filter_cells(r):
-        r["a"] = qc.filter(r["raw"], **r["thresholds"])
+        r["a"] = smd.pp.filter(r["raw"], **r["thresholds"])
         lost = ~r["raw"].obs_names.isin(r["a"].obs_names)
         damaged = r["raw"].obs["damaged"].to_numpy()
         r["qc"] = {"cells left": int(r["a"].n_obs), "damaged cells removed": float(lost[damaged].mean()),
                    "good cells removed": float(lost[~damaged].mean())}
         del r["raw"]
 
-    def normalize(r): r["a"] = qc.normalize(r["a"])
+    def normalize(r): r["a"] = smd.pp.normalize(r["a"])
 
-    def variable(r): r["a"] = qc.highly_variable(r["a"], 2000)
+    def variable(r): r["a"] = smd.pp.highly_variable(r["a"], 2000)
 
     return [("thresholds", thresholds), ("figures", figures), ("report", report), ("filter", filter_cells),
             ("normalise", normalize), ("variable genes", variable), *explore_steps()]
@@ -91,13 +92,13 @@ def steps():
 
 def explore_steps():
     "PCA, JackStraw and the map (neighbours and UMAP) of smd.explore."
-    from scsmd_nb import explore
+    import scsmd_nb as smd
 
-    def pca(r): explore.pca(r["a"])
+    def pca(r): smd.pp.pca(r["a"])
 
-    def jackstraw(r): r["components"] = int(explore.jackstraw(r["a"]).n_significant)
+    def jackstraw(r): r["components"] = int(smd.pp.jackstraw(r["a"]).n_significant)
 
-    def umap(r): explore.umap(r["a"], color="group", store=True)
+    def umap(r): smd.pl.pca_umap(r["a"], color="group", store=True)
 
     return [("PCA", pca), ("JackStraw", jackstraw), ("map", umap)]
 

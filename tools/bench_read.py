@@ -1,4 +1,4 @@
-"""Memory and time of reading a wide text table: 20,000 x 20,000, 5 % density by default, through scsmd_nb.readers.read.
+"""Memory and time of reading a wide text table: 20,000 x 20,000, 5 % density by default, through smd.io.read.
 
 The table is written to a temporary folder, read in a process of its own, and removed. Peak memory is that of this process
 (resource.getrusage, so imports are included). Exit status 1 above the limit (--limit-gb) or if the sum of the counts differs.

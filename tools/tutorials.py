@@ -65,7 +65,7 @@ def printed(nb) -> str:
 
 
 def data_of(nb) -> list[str]:
-    "The lines of `smd.data.banner`: what data a notebook ran on."
+    "The lines of `smd.io.banner`: what data a notebook ran on."
     return list(dict.fromkeys(re.findall(r"^Data: (.*)$", printed(nb), re.M)))
 
 
@@ -89,7 +89,7 @@ def run(job: tuple[Path, bool]) -> tuple[str, str, float, list[str]]:
         text = printed(nb)
         not_right = [n for n in numbers if not re.search(rf"^✓ {re.escape(n)} ", text, re.M)]
         if not_right: wrong = f"the solutions of {', '.join(not_right)} are not accepted"
-        elif not data_of(nb): wrong = "prints no line `Data: ...`; end the cell that loads cells with smd.data.banner(adata)"
+        elif not data_of(nb): wrong = "prints no line `Data: ...`; end the cell that loads cells with smd.io.banner(adata)"
     return name, wrong, time.perf_counter() - started, data_of(nb)
 
 

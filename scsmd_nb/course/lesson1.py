@@ -19,7 +19,7 @@ def leaky_sample(
     import pandas as pd
     import scipy.sparse as sp
 
-    from scsmd_nb.data import simulate
+    from scsmd_nb.io.simulation import simulate
 
     rng = np.random.default_rng(random_state)
     out = simulate(n_cells=400, n_genes=4000, library_size=4000, library_sd=.25, dispersion=4, random_state=random_state)
@@ -40,7 +40,7 @@ def check_1_1(
     answer,  # one number
 ) -> None:
     "Compare with the share of zeros, counted anew."
-    from scsmd_nb.data import pbmc700
+    from scsmd_nb.io.examples import pbmc700
 
     adata = pbmc700()
     entries = adata.n_obs * adata.n_vars
@@ -93,7 +93,7 @@ def check_1_3(
     answer,  # {"min_genes": .., "max_genes": .., "max_mito": ..}
 ) -> None:
     "Apply the thresholds to the sample, whose truth is known, and count what goes."
-    from scsmd_nb.qc import cell_metrics
+    from scsmd_nb.pp.filtering import cell_metrics
 
     hint_if(not isinstance(answer, dict), "Give a dictionary: dict(min_genes=..., max_genes=..., max_mito=...).")
     missing = [k for k in ("min_genes", "max_genes", "max_mito") if k not in answer]
@@ -140,7 +140,7 @@ def found_markers(
     score,  # function of X [cells, genes] that returns [genes]
 ) -> tuple[float, float]:
     "Mean share of the markers among the best-scored genes of two simulated samples: by the score, and by the variance."
-    from scsmd_nb.data import simulate
+    from scsmd_nb.io.simulation import simulate
 
     shares = []
     for seed in (0, 2):

@@ -29,7 +29,7 @@ def check_2_1(
     answer,  # one number
 ) -> None:
     "Compare with the formula at x = 0."
-    from scsmd_nb.data import pbmc700
+    from scsmd_nb.io.examples import pbmc700
 
     x = pbmc700()[:, "NKG7"].X.toarray().ravel().astype(float)
     right, value = np.exp(-x.mean()), as_number(answer)
@@ -51,7 +51,7 @@ def check_2_2(
     "Compare with the library on random numbers, then on large counts."
     import torch
 
-    from scsmd_nb.likelihood import nb_log_prob
+    from scsmd_nb.nn.likelihood import nb_log_prob
     from scipy.special import gammaln
 
     rng = np.random.default_rng()
@@ -110,7 +110,7 @@ def check_2_4(
     "Compare with automatic differentiation of the library's loss."
     import torch
 
-    from scsmd_nb.likelihood import nb_loss
+    from scsmd_nb.nn.likelihood import nb_loss
 
     rng = np.random.default_rng()
     x, mu, phi = rng.poisson(4.0, 40).astype(float), rng.uniform(.3, 9, 40), rng.uniform(.3, 6, 40)
@@ -145,7 +145,7 @@ def check_2_5(
     answer,  # {"gene": name, "why": a sentence}
 ) -> None:
     "Check what can be checked: the gene, its zeros, that there is a sentence."
-    from scsmd_nb.data import pbmc700
+    from scsmd_nb.io.examples import pbmc700
 
     hint_if(not isinstance(answer, dict) or not {"gene", "why"} <= set(answer), 'Give a dictionary: dict(gene="...", why="...").')
     adata, gene = pbmc700(), answer["gene"]

@@ -58,7 +58,7 @@ def _compare_memberships(
     "Nothing if `got` are the memberships, else a Hint for the mistake that fits."
     import torch
 
-    from scsmd_nb.soft_clustering import memberships, squared_distances
+    from scsmd_nb.nn.soft_clustering import memberships, squared_distances
 
     try: got = torch.as_tensor(got, dtype=u.dtype)
     except (TypeError, ValueError, RuntimeError): raise Hint("Return a tensor or an array of numbers.") from None
@@ -150,8 +150,8 @@ def check_trap(
     "k-means below 0.6, the vote above 0.9, on two draws."
     from sklearn.cluster import KMeans
 
-    from scsmd_nb.metrics import ari
-    from scsmd_nb.partition import start_partition
+    from scsmd_nb.tl.metrics import ari
+    from scsmd_nb.nn.partition import start_partition
 
     draws = [_drawn(answer, seed) for seed in (0, 1)]
     hint_if(draws[0][0].shape == draws[1][0].shape and np.allclose(draws[0][0], draws[1][0]), "Two seeds give the same points. Draw them with np.random.default_rng(seed).")

@@ -21,7 +21,7 @@ def check_pair_counts(
     "Compared with the library on memberships drawn at random."
     import torch
 
-    from scsmd_nb.cellnet import pair_counts
+    from scsmd_nb.nn.cellnet import pair_counts
 
     rng = np.random.default_rng(0)
     for delta in (0.75, 0.9):
@@ -55,7 +55,7 @@ def check_dead(
     answer,  # function of labels [n] and K
 ) -> None:
     "Compared with the library."
-    from scsmd_nb.cellnet import dead_clusters
+    from scsmd_nb.nn.cellnet import dead_clusters
 
     for labels, K in (([0, 2, 2, 5], 8), ([3, 1, 0, 2], 4), ([1, 1], 3)):
         value = try_call(answer, np.array(labels), K, name="dead")
@@ -97,7 +97,7 @@ def _groups(
     "Latent vectors of eight round groups of unequal size, and their memberships: `groups` of the lesson."
     import torch
 
-    from scsmd_nb.soft_clustering import memberships
+    from scsmd_nb.nn.soft_clustering import memberships
 
     rng, share = np.random.default_rng(seed), np.geomspace(1, 8, 8)
     truth = np.repeat(np.arange(8), (600 * share / share.sum()).astype(int))
@@ -113,7 +113,7 @@ def _clusters_alive(
     "Clusters in use after 30 epochs of formula (14) and 30 of formula (15), the lesson's network."
     import torch
 
-    from scsmd_nb.cellnet import clusters_in_use, pair_loss
+    from scsmd_nb.nn.cellnet import clusters_in_use, pair_loss
 
     (z, p), g, h = _groups(seed), torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
     z = (z - z.mean(0)) / z.std()
@@ -138,7 +138,7 @@ def check_guard(
     "A finite number with a gradient of its own, under which no cluster dies in two sets."
     import torch
 
-    from scsmd_nb.cellnet import membership_loss
+    from scsmd_nb.nn.cellnet import membership_loss
 
     g = torch.Generator().manual_seed(3)
     a, p = torch.randn(40, 8, generator=g).requires_grad_(), (2 * torch.randn(40, 8, generator=g)).softmax(1)

@@ -28,7 +28,7 @@ def check_accuracy(
     answer,  # the student's function
 ) -> None:
     "A function of a table that gives the share of cells under the best matching."
-    from scsmd_nb.metrics import _accuracy
+    from scsmd_nb.tl.metrics import _accuracy
 
     rng = np.random.default_rng(7)
     tables = [rng.integers(0, 30, size=shape) + 1 for shape in [(3, 3), (4, 4), (2, 5), (5, 3), (6, 6), (1, 4)] for _ in range(8)]
@@ -49,7 +49,7 @@ def check_ari_by_hand(
     answer,  # the student's number
 ) -> None:
     "The ARI of a table of eight cells, by hand."
-    from scsmd_nb.metrics import _accuracy, _ari, _nmi
+    from scsmd_nb.tl.metrics import _accuracy, _ari, _nmi
 
     value, table = as_number(answer), np.array([[4, 1], [1, 2]])
     pairs = lambda m: float((m * (m - 1) / 2).sum())
@@ -70,8 +70,8 @@ def check_lost_types(
     answer,  # [700] the student's labels
 ) -> None:
     "Labels of the 700 blood cells with a high ARI and four types lost."
-    from scsmd_nb.data import pbmc700
-    from scsmd_nb.metrics import ari, contingency
+    from scsmd_nb.io.examples import pbmc700
+    from scsmd_nb.tl.metrics import ari, contingency
 
     hint_if(isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"), "Give 700 labels: a list, an array or a Series, one label for each cell.")
     types = pbmc700().obs["bulk_labels"].astype(str)
@@ -113,8 +113,8 @@ def check_stable_and_wrong(
     answer,  # [3 or more] labelings, each [700]
 ) -> None:
     "Three or more labelings: stable, at least five clusters of 20 cells each, ARI with the types at most 0.2."
-    from scsmd_nb.data import pbmc700
-    from scsmd_nb.metrics import ari, cluster_sizes, stability
+    from scsmd_nb.io.examples import pbmc700
+    from scsmd_nb.tl.metrics import ari, cluster_sizes, stability
 
     hint_if(isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"), "Give a list of three labelings, each with one label for each cell.")
     types = pbmc700().obs["bulk_labels"].astype(str).to_numpy()

@@ -29,7 +29,7 @@ def check_data(
     "An AnnData of raw counts with cells in rows, unique names and a source."
     import anndata as ad
 
-    from scsmd_nb.data import get_counts
+    from scsmd_nb.counts import get_counts
 
     hint_if(not isinstance(answer, ad.AnnData), f"The answer should be an AnnData, not {type(answer).__name__}: the variable `cells`.")
     hint_if(is_barcodes(answer.var_names) and not is_barcodes(answer.obs_names), "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.")
@@ -56,9 +56,9 @@ def check_qc(
     hint_if(after > before, "There are more cells after the filter than before it. Were the two exchanged, or genes counted for cells?")
     hint_if(after <= 0 or before != int(before) or after != int(after), "Numbers of cells are whole and above 0.")
     limits = answer["thresholds"]
-    hint_if(not isinstance(limits, dict) or not any(v is not None for v in limits.values()), "Give the thresholds as a dict, as qc.filter takes them, at least one of them a number.")
+    hint_if(not isinstance(limits, dict) or not any(v is not None for v in limits.values()), "Give the thresholds as a dict, as smd.pp.filter takes them, at least one of them a number.")
     known = {"min_genes", "max_genes", "min_counts", "max_counts", "max_mito", "min_cells", "doublets"}
-    if wrong := sorted(set(limits) - known): raise Hint(f"Not a threshold of qc.filter: {', '.join(map(str, wrong))}. There are {', '.join(sorted(known))}.")
+    if wrong := sorted(set(limits) - known): raise Hint(f"Not a threshold of smd.pp.filter: {', '.join(map(str, wrong))}. There are {', '.join(sorted(known))}.")
     mito = limits.get("max_mito")
     hint_if(isinstance(mito, (int, float)) and mito > 1, f"max_mito={mito} is above 1. It is a share: 10 % is 0.10.")
     hint_if(after < before / 3, f"The filter removes {1 - after / before:.0%} of the cells. Look at what goes: is a whole cell type among them?")
@@ -72,7 +72,7 @@ def check_runs(
     answer,  # dict of runs (DataFrame, cells x seeds) and stability
 ) -> None:
     "A dict with a table of labels, cells x seeds, and the stability that belongs to it."
-    from scsmd_nb.metrics import cluster_sizes, stability
+    from scsmd_nb.tl.metrics import cluster_sizes, stability
 
     hint_if(not isinstance(answer, dict) or not {"runs", "stability"} <= set(answer), "Give a dict with the keys runs and stability.")
     runs = answer["runs"]
@@ -105,8 +105,8 @@ def check_names(
     answer,  # dict of cells (AnnData), key and names (DataFrame: name, genes)
 ) -> None:
     "A table with a name for each cluster and genes that are higher in it than in the other cells."
-    from scsmd_nb.data import get_counts
-    from scsmd_nb.qc import log_normalize
+    from scsmd_nb.counts import get_counts
+    from scsmd_nb.pp.genes import log_normalize
 
     hint_if(not isinstance(answer, dict) or not {"cells", "key", "names"} <= set(answer), "Give a dict with the keys cells, key and names.")
     cells, key, names = answer["cells"], answer["key"], answer["names"]
