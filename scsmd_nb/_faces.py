@@ -11,7 +11,9 @@ from importlib import import_module
 # %% ../nbs/api/03_faces.ipynb #8a263823
 def hand_on(
     package: str,  # the package's full name, its `__name__`
-    rooms: dict[str, tuple],  # room -> the names that it hands on; a room itself can be asked for, too
+    rooms: dict[
+        str, tuple
+    ],  # room -> the names that it hands on; a room itself can be asked for, too
 ):
     "`__getattr__`, `__dir__` and `__all__` of a package whose names are loaded when they are first used."
     home = {name: room for room, names in rooms.items() for name in names}
@@ -23,7 +25,9 @@ def hand_on(
             return import_module(f"{package}.{name}")
         from scsmd_nb._words import did_you_mean
 
-        raise AttributeError(f"module {package!r} has no attribute {name!r}.{did_you_mean(name, [*home, *rooms])}")
+        raise AttributeError(
+            f"module {package!r} has no attribute {name!r}.{did_you_mean(name, [*home, *rooms])}"
+        )
 
     names = sorted({*home, *rooms})
     return get, lambda: names, names

@@ -7,9 +7,9 @@ __all__ = ['write_whole', 'atomic', 'lock']
 
 # %% ../nbs/api/01_files.ipynb #7114e121
 import os
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
 
 # %% ../nbs/api/01_files.ipynb #f87decae
 def write_whole(
@@ -21,7 +21,8 @@ def write_whole(
     try:
         write(part)
         os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
+    finally:
+        part.unlink(missing_ok=True)
 
 # %% ../nbs/api/01_files.ipynb #98346196
 @contextmanager
@@ -36,10 +37,15 @@ def atomic(
         yield part
         os.replace(part, path)
     except PermissionError as e:
-        raise PermissionError(f"cannot write {path}: no permission. Choose another folder or change its rights.") from e
+        raise PermissionError(
+            f"cannot write {path}: no permission. Choose another folder or change its rights."
+        ) from e
     except OSError as e:
         if e.errno in (28, 122):
-            raise OSError(e.errno, f"cannot write {path}: no space left on the device. Free some or choose another folder") from e
+            raise OSError(
+                e.errno,
+                f"cannot write {path}: no space left on the device. Free some or choose another folder",
+            ) from e
         raise
     finally:
         part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
@@ -50,8 +56,12 @@ def lock(
     wait: bool = True,  # wait until it is free
 ) -> bool:
     "True if this process now holds the file's lock; it falls when the process ends. (Windows has no such locks.)"
-    try: import fcntl
-    except ImportError: return True
-    try: fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError: return False
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
     return True

@@ -21,17 +21,21 @@ def _first_bad(
 ) -> tuple | None:
     "Value, row and column of the first bad entry, or None; a sparse matrix is searched in its stored values only."
     if sp.issparse(X):
-        if X.format not in ("csr", "csc", "coo"): X = X.tocsr()
+        if X.format not in ("csr", "csc", "coo"):
+            X = X.tocsr()
         hits = np.flatnonzero(bad(X.data))
-        if not len(hits): return None
+        if not len(hits):
+            return None
         at = hits[0]
-        if X.format == "coo": return X.data[at], int(X.row[at]), int(X.col[at])
+        if X.format == "coo":
+            return X.data[at], int(X.row[at]), int(X.col[at])
         major, minor = int(np.searchsorted(X.indptr, at, side="right")) - 1, int(X.indices[at])
         return (X.data[at], major, minor) if X.format == "csr" else (X.data[at], minor, major)
     for start in range(0, X.shape[0], 1024):
-        block = np.asarray(X[start:start + 1024])
+        block = np.asarray(X[start : start + 1024])
         hits = np.argwhere(bad(block))
-        if len(hits): return block[tuple(hits[0])], start + int(hits[0][0]), int(hits[0][1])
+        if len(hits):
+            return block[tuple(hits[0])], start + int(hits[0][0]), int(hits[0][1])
     return None
 
 # %% ../nbs/api/00_counts.ipynb #b786f450
@@ -47,13 +51,24 @@ def _place(
     return f"at {cell}, {gene}"
 
 # %% ../nbs/api/00_counts.ipynb #95da2c9f
-_START = ("scsmd_nb models raw counts: pass layer='counts' if the counts are in a layer, or start from the raw matrix.")
+_START = "scsmd_nb models raw counts: pass layer='counts' if the counts are in a layer, or start from the raw matrix."
 _FAULTS = (
-    (np.isnan, "is not a number (NaN)",
-     "A missing count cannot be modelled: put 0 where nothing was seen, or remove these cells or genes."),
+    (
+        np.isnan,
+        "is not a number (NaN)",
+        "A missing count cannot be modelled: put 0 where nothing was seen, or remove these cells or genes.",
+    ),
     (np.isinf, "is infinite", "Look for a division by zero in an earlier step. " + _START),
-    (lambda x: x < 0, "is negative", "Counts cannot be, so it looks scaled or batch-corrected. " + _START),
-    (lambda x: x != np.rint(x), "is not a whole number", "It looks normalised or log-transformed. " + _START),
+    (
+        lambda x: x < 0,
+        "is negative",
+        "Counts cannot be, so it looks scaled or batch-corrected. " + _START,
+    ),
+    (
+        lambda x: x != np.rint(x),
+        "is not a whole number",
+        "It looks normalised or log-transformed. " + _START,
+    ),
 )
 
 # %% ../nbs/api/00_counts.ipynb #3232ec3c
@@ -66,14 +81,22 @@ def check_counts(
     "Nothing if X holds raw counts (finite, not negative, whole); otherwise a ValueError with value, place and mend."
     if getattr(X, "ndim", None) != 2:
         shape = getattr(X, "shape", None)
-        raise ValueError(f"{where} must be a matrix of cells x genes, not {type(X).__name__} of shape {shape}.")
+        raise ValueError(
+            f"{where} must be a matrix of cells x genes, not {type(X).__name__} of shape {shape}."
+        )
     if 0 in X.shape:
-        raise ValueError(f"{where} has {X.shape[0]} cells and {X.shape[1]} genes, so it is empty. "
-                         "Check the filter or the file it came from.")
+        raise ValueError(
+            f"{where} has {X.shape[0]} cells and {X.shape[1]} genes, so it is empty. "
+            "Check the filter or the file it came from."
+        )
     if X.dtype.kind not in "biuf":
-        raise ValueError(f"{where} holds values of type {X.dtype}, not numbers. If they are numbers stored as text, "
-                         "convert them with X.astype('float32'); if not, look at how the table was read. " + _START)
-    if X.dtype.kind in "bu": return
+        raise ValueError(
+            f"{where} holds values of type {X.dtype}, not numbers. If they are numbers stored as text, "
+            "convert them with X.astype('float32'); if not, look at how the table was read. "
+            + _START
+        )
+    if X.dtype.kind in "bu":
+        return
     for bad, what, mend in _FAULTS if X.dtype.kind == "f" else _FAULTS[2:3]:
         if (hit := _first_bad(X, bad)) is not None:
             value, i, j = hit
@@ -83,10 +106,16 @@ def check_counts(
 # %% ../nbs/api/00_counts.ipynb #0f1cc274
 def _in_memory(X):
     "X as a plain numpy array or scipy sparse matrix: backed files are read, dask arrays computed."
-    if X is None: raise ValueError("adata.X is empty (None). Put the counts in adata.X or in adata.layers['counts'].")
-    if hasattr(X, "compute"): X = X.compute()
-    if hasattr(X, "to_memory"): X = X.to_memory()
-    if sp.issparse(X): return X
+    if X is None:
+        raise ValueError(
+            "adata.X is empty (None). Put the counts in adata.X or in adata.layers['counts']."
+        )
+    if hasattr(X, "compute"):
+        X = X.compute()
+    if hasattr(X, "to_memory"):
+        X = X.to_memory()
+    if sp.issparse(X):
+        return X
     return np.asarray(X[()] if type(X).__module__.startswith("h5py") else X)
 
 # %% ../nbs/api/00_counts.ipynb #f872e44c
@@ -95,38 +124,56 @@ def _elsewhere(
     tried: str | None,  # layer that was found not to hold counts; None: X
 ) -> str:
     "Words that name a layer, X or adata.raw that does hold counts; empty if none does."
-    places = {f" layers[{k!r}] does hold counts: pass layer={k!r}.": v for k, v in adata.layers.items() if k != tried}
-    if tried is not None: places[" X does hold counts: remove or rename the layer, or put X in it."] = adata.X
-    if adata.raw is not None: places[" adata.raw does hold counts: start from adata.raw.to_adata()."] = adata.raw.X
+    places = {
+        f" layers[{k!r}] does hold counts: pass layer={k!r}.": v
+        for k, v in adata.layers.items()
+        if k != tried
+    }
+    if tried is not None:
+        places[" X does hold counts: remove or rename the layer, or put X in it."] = adata.X
+    if adata.raw is not None:
+        places[" adata.raw does hold counts: start from adata.raw.to_adata()."] = adata.raw.X
     for words, X in places.items():
-        try: check_counts(_in_memory(X))
-        except ValueError: continue
+        try:
+            check_counts(_in_memory(X))
+        except ValueError:
+            continue
         return words
     return ""
 
 # %% ../nbs/api/00_counts.ipynb #59ee9fcb
 def get_counts(
     adata: ad.AnnData,  # cells x genes
-    layer: str | None = None,  # layer with the raw counts; None: "counts" if there is such a layer, else X
+    layer: str
+    | None = None,  # layer with the raw counts; None: "counts" if there is such a layer, else X
 ) -> sp.csr_matrix:
     "Raw counts [cells, genes] as a fresh CSR float32 matrix; adata is only read."
     if not isinstance(adata, ad.AnnData):
-        raise TypeError(f"expected an AnnData object (cells x genes), got {type(adata).__name__}. "
-                        "Wrap a matrix as anndata.AnnData(matrix).")
+        raise TypeError(
+            f"expected an AnnData object (cells x genes), got {type(adata).__name__}. "
+            "Wrap a matrix as anndata.AnnData(matrix)."
+        )
     if layer is not None and layer not in adata.layers:
         near = difflib.get_close_matches(str(layer), list(adata.layers), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         present = ", ".join(sorted(adata.layers)) or "none"
-        raise ValueError(f"there is no layer {layer!r} in adata.layers, which has: {present}.{hint} "
-                         "With layer=None the counts are read from layers['counts'] if there is one, else from X.")
-    if layer is None and "counts" in adata.layers: layer = "counts"
+        raise ValueError(
+            f"there is no layer {layer!r} in adata.layers, which has: {present}.{hint} "
+            "With layer=None the counts are read from layers['counts'] if there is one, else from X."
+        )
+    if layer is None and "counts" in adata.layers:
+        layer = "counts"
     where = "X" if layer is None else f"layers[{layer!r}]"
     X = _in_memory(adata.X if layer is None else adata.layers[layer])
-    try: check_counts(X, where, adata.obs_names, adata.var_names)
-    except ValueError as e: raise ValueError(f"{e}{_elsewhere(adata, layer)}") from None
+    try:
+        check_counts(X, where, adata.obs_names, adata.var_names)
+    except ValueError as e:
+        raise ValueError(f"{e}{_elsewhere(adata, layer)}") from None
     if X.max() > 2**24:
-        raise ValueError(f"{where} holds {X.max():.0f}, more than float32 can count exactly ({2**24}). "
-                         "No cell has so many molecules of one gene: check that rows are cells and values are counts.")
+        raise ValueError(
+            f"{where} holds {X.max():.0f}, more than float32 can count exactly ({2**24}). "
+            "No cell has so many molecules of one gene: check that rows are cells and values are counts."
+        )
     out = sp.csr_matrix(X, dtype=np.float32, copy=True)
     out.sum_duplicates()
     out.eliminate_zeros()
@@ -140,10 +187,14 @@ def check_names(
     for names, what, axis in ((adata.var_names, "gene", "var"), (adata.obs_names, "cell", "obs")):
         doubles = names[names.duplicated()].unique()
         if len(doubles):
-            shown = ", ".join(repr(str(d)) for d in doubles[:3]) + (", ..." if len(doubles) > 3 else "")
+            shown = ", ".join(repr(str(d)) for d in doubles[:3]) + (
+                ", ..." if len(doubles) > 3 else ""
+            )
             verb = "names occur" if len(doubles) > 1 else "name occurs"
-            raise ValueError(f"{len(doubles)} {what} {verb} more than once in adata.{axis}_names: {shown}. "
-                             f"Call adata.{axis}_names_make_unique() first.")
+            raise ValueError(
+                f"{len(doubles)} {what} {verb} more than once in adata.{axis}_names: {shown}. "
+                f"Call adata.{axis}_names_make_unique() first."
+            )
 
 # %% ../nbs/api/00_counts.ipynb #e0cec47f
 def fingerprint(
@@ -152,7 +203,11 @@ def fingerprint(
 ) -> str:
     "A hash of the data and of what was asked for; the same input gives the same 16 hex digits."
     h = hashlib.sha256()
-    for part in (counts.indptr.astype(np.int64), counts.indices.astype(np.int64), counts.data.astype(np.float32)):
+    for part in (
+        counts.indptr.astype(np.int64),
+        counts.indices.astype(np.int64),
+        counts.data.astype(np.float32),
+    ):
         h.update(np.ascontiguousarray(part))
     for thing in more:
         h.update(repr(thing).encode())
@@ -175,9 +230,16 @@ def align(
         missing = ", ".join(map(repr, genes[~found][:3]))
         raise ValueError(
             f"only {found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data, at least {MIN_OVERLAP:.0%} are "
-            f"needed (missing: {missing}, ...). Are both named alike (symbols or Ensembl ids), of the same species, not cut to variable genes?")
+            f"needed (missing: {missing}, ...). Are both named alike (symbols or Ensembl ids), of the same species, not cut to variable genes?"
+        )
     if not found.all():
-        warnings.warn(f"{found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data; "
-                      "the others are taken as zero.", stacklevel=2)
-    keep = sp.csr_matrix((np.ones(found.sum(), np.float32), (at[found], np.flatnonzero(found))), (adata.n_vars, len(genes)))
+        warnings.warn(
+            f"{found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data; "
+            "the others are taken as zero.",
+            stacklevel=2,
+        )
+    keep = sp.csr_matrix(
+        (np.ones(found.sum(), np.float32), (at[found], np.flatnonzero(found))),
+        (adata.n_vars, len(genes)),
+    )
     return sp.csr_matrix(counts @ keep), np.asarray(counts.sum(1, dtype=np.float64)).ravel()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 # A shell that starts the tests in the background has Ctrl-C ignored, and programs inherit that. Tests that press it need it heard.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN: signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))

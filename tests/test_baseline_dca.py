@@ -32,11 +32,18 @@ def test_contract(adata, few_epochs, recipe, width, zero_inflated):
     method = baselines.get("dca", recipe=recipe, zero_inflated=zero_inflated)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (labels, z), (again, z_again), (other, _) = method(adata, 3, 1), method(adata, 3, 1), method(adata, 3, 2)
+        (labels, z), (again, z_again), (other, _) = (
+            method(adata, 3, 1),
+            method(adata, 3, 1),
+            method(adata, 3, 2),
+        )
     assert labels.shape == (240,) and set(labels) == {0, 1, 2} and set(other) == {0, 1, 2}
     assert z.shape == (240, width) and z.dtype == np.float32
     assert (labels == again).all() and (z == z_again).all()
-    assert torch.equal(before[0], torch.random.get_rng_state()) and (before[1] == np.random.get_state()[1]).all()
+    assert (
+        torch.equal(before[0], torch.random.get_rng_state())
+        and (before[1] == np.random.get_state()[1]).all()
+    )
     assert abs(adata.X - X).sum() == 0 and adata.obs.equals(obs) and not adata.obsm
 
 
@@ -52,11 +59,18 @@ def test_labels_do_not_need_the_truth(adata, few_epochs):
 
 def test_code_is_linear_and_has_negative_entries(adata):
     data = count_input(adata)
-    with seeded(0): net = D.DCA(data.x.shape[1]).eval()
+    with seeded(0):
+        net = D.DCA(data.x.shape[1]).eval()
     z = net.encode(torch.from_numpy(data.x))
     assert (z < 0).any() and isinstance(list(net.encode)[-1], nn.Linear)
     assert [type(layer) for layer in net.encode] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
-    assert [type(layer) for layer in net.decode] == [nn.BatchNorm1d, nn.ReLU, nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    assert [type(layer) for layer in net.decode] == [
+        nn.BatchNorm1d,
+        nn.ReLU,
+        nn.Linear,
+        nn.BatchNorm1d,
+        nn.ReLU,
+    ]
 
 
 def test_norm_shifts_and_does_not_scale():
@@ -69,9 +83,14 @@ def test_norm_shifts_and_does_not_scale():
 
 def test_scales_stay_one_in_training(adata, few_epochs):
     data = count_input(adata)
-    with seeded(0) as rng: net, history = D.train(data, "laptop", True, "last", rng)
+    with seeded(0) as rng:
+        net, history = D.train(data, "laptop", True, "last", rng)
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d)]
-    assert len(norms) == 3 and all((m.weight == 1).all() for m in norms) and any((m.bias != 0).any() for m in norms)
+    assert (
+        len(norms) == 3
+        and all((m.weight == 1).all() for m in norms)
+        and any((m.bias != 0).any() for m in norms)
+    )
     assert len(history) <= 8 and history[-1][0] < history[0][0] and not net.training
 
 
@@ -98,8 +117,11 @@ def test_held_out_cells():
     inside, outside = D._split(50, "last", rng)
     assert inside.tolist() == list(range(45)) and outside.tolist() == list(range(45, 50))
     inside, outside = D._split(50, "random", rng)
-    assert sorted(inside.tolist() + outside.tolist()) == list(range(50)) and outside.tolist() != list(range(45, 50))
-    for n in (2, 3, 11): assert min(map(len, D._split(n, "last", rng))) >= 1
+    assert sorted(inside.tolist() + outside.tolist()) == list(
+        range(50)
+    ) and outside.tolist() != list(range(45, 50))
+    for n in (2, 3, 11):
+        assert min(map(len, D._split(n, "last", rng))) >= 1
 
 
 def test_denoised_components_do_not_see_depth():
@@ -121,23 +143,30 @@ def test_budgets(adata, monkeypatch):
     monkeypatch.setattr(D, "train", fake)
     many = smd.io.simulate(n_cells=40, n_genes=2300, n_clusters=2)
     for budget in ("laptop", "published"):
-        with pytest.raises(KeyboardInterrupt): baselines.get("dca", budget=budget)(many, 2)
+        with pytest.raises(KeyboardInterrupt):
+            baselines.get("dca", budget=budget)(many, 2)
     assert seen[0] == ("laptop", 2000) and seen[1][0] == "published" and seen[1][1] > 2000
     assert D.EPOCHS == {"published": 300, "laptop": 60}
 
 
-@pytest.mark.parametrize("options,words", [({"recipe": "soup"}, "recipe='soup'"), ({"held_out": "first"}, "held_out='first'")])
+@pytest.mark.parametrize(
+    "options,words",
+    [({"recipe": "soup"}, "recipe='soup'"), ({"held_out": "first"}, "held_out='first'")],
+)
 def test_bad_options(adata, options, words):
-    with pytest.raises(ValueError, match=words): baselines.get("dca", **options)(adata, 3)
+    with pytest.raises(ValueError, match=words):
+        baselines.get("dca", **options)(adata, 3)
 
 
 @pytest.mark.parametrize("bad", [None, 0, True, 2.5])
 def test_bad_k(adata, bad):
-    with pytest.raises(ValueError, match=f"n_clusters={bad}"): baselines.get("dca")(adata, bad)
+    with pytest.raises(ValueError, match=f"n_clusters={bad}"):
+        baselines.get("dca")(adata, bad)
 
 
 def test_unknown_option():
-    with pytest.raises(ValueError, match="no option 'dropout'"): baselines.get("dca", dropout=0.1)
+    with pytest.raises(ValueError, match="no option 'dropout'"):
+        baselines.get("dca", dropout=0.1)
 
 
 def test_pbmc4k(data_dir, few_epochs):

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from scsmd_nb.bench.methods.deepscena import (
+    Bottleneck,
+    autoencoder,
+    deepscena,
+    fit,
+    image_input,
+    settings,
+    settle_norms,
+)
 from scsmd_nb.bench.methods.registry import get
-from scsmd_nb.bench.methods.deepscena import Bottleneck, autoencoder, deepscena, fit, image_input, settings, settle_norms
 from scsmd_nb.io.examples import pbmc700
 from scsmd_nb.io.simulation import simulate
 from scsmd_nb.tl.run import latent, probabilities
@@ -41,7 +49,9 @@ def test_parameters():
 def test_shapes():
     with torch.random.fork_rng():
         out = autoencoder().eval()(torch.rand(2, 784))
-    assert [tuple(t.shape) for t in out] == [(2, 10), (2, 784), (2, 784), (2, 784)] and all(t.isfinite().all() for t in out)
+    assert [tuple(t.shape) for t in out] == [(2, 10), (2, 784), (2, 784), (2, 784)] and all(
+        t.isfinite().all() for t in out
+    )
 
 
 def test_bottleneck_sees_its_neighbours_only():
@@ -53,16 +63,37 @@ def test_bottleneck_sees_its_neighbours_only():
 
 def test_settings():
     p = settings("published", 4000)
-    assert (p.batch_size, p.alpha, p.beta, p.fuzzifier, p.pretrain_epochs, p.update) == (200, 0.1, 0.1, 1.5, 0, "per_cluster")
-    assert (p.soft_epochs, p.first_epochs, p.second_epochs, p.soft_lr, p.encoder_lr, p.hardened) == (20, 2, 18, 1e-6, 1e-6, True)
+    assert (p.batch_size, p.alpha, p.beta, p.fuzzifier, p.pretrain_epochs, p.update) == (
+        200,
+        0.1,
+        0.1,
+        1.5,
+        0,
+        "per_cluster",
+    )
+    assert (
+        p.soft_epochs,
+        p.first_epochs,
+        p.second_epochs,
+        p.soft_lr,
+        p.encoder_lr,
+        p.hardened,
+    ) == (20, 2, 18, 1e-6, 1e-6, True)
     assert settings("laptop", 4000).update == "joint" and settings("laptop", 4000).soft_epochs == 8
     assert [settings("laptop", n).pretrain_epochs for n in (200, 2000, 4000)] == [20, 10, 5]
-    assert settings("laptop", 200, 0).pretrain_epochs == 0 and settings("published", 4000, 7).pretrain_epochs == 7
+    assert (
+        settings("laptop", 200, 0).pretrain_epochs == 0
+        and settings("published", 4000, 7).pretrain_epochs == 7
+    )
 
 
 def test_input(cells):
     batch = image_input(cells, settings("laptop", 200)).batch(np.arange(200))
-    assert batch.x.shape == (200, 784) and batch.size_factor is None and torch.equal(batch.target, batch.x.round())
+    assert (
+        batch.x.shape == (200, 784)
+        and batch.size_factor is None
+        and torch.equal(batch.target, batch.x.round())
+    )
     assert (batch.x >= 0).all() and batch.x.max() <= np.log1p(1e4)
 
 
@@ -73,7 +104,9 @@ def test_norms_are_settled_without_moving_a_weight(cells):
         settle_norms(net.encoder, data)
         assert all(torch.equal(before[k], v) for k, v in net.named_parameters())
         norm = net.encoder.convolutions[1]
-        assert norm.momentum == 0.1 and norm.running_mean.abs().sum() > 0 and not net.encoder.training
+        assert (
+            norm.momentum == 0.1 and norm.running_mean.abs().sum() > 0 and not net.encoder.training
+        )
 
 
 def test_a_label_depends_on_its_cell_alone(cells, short_run):
@@ -89,12 +122,18 @@ def test_a_label_depends_on_its_cell_alone(cells, short_run):
 def test_published_update_takes_a_step_for_each_cluster(cells):
     params = replace(settings("published", 200), soft_epochs=1, first_epochs=1, second_epochs=1)
     run = fit(image_input(cells, params), params, 3)
-    assert [h["phase"] for h in run.history] == ["soft", "cellnet", "cellnet"] and run.phase == "done"
+    assert [h["phase"] for h in run.history] == [
+        "soft",
+        "cellnet",
+        "cellnet",
+    ] and run.phase == "done"
     assert np.isfinite([h["loss"] for h in run.history]).all()
 
 
 def test_pretraining_learns(cells):
-    params = replace(settings("laptop", 200, 8), batch_size=50, soft_epochs=1, first_epochs=1, second_epochs=1)
+    params = replace(
+        settings("laptop", 200, 8), batch_size=50, soft_epochs=1, first_epochs=1, second_epochs=1
+    )
     data = image_input(cells, params)
     run = fit(data, params, 3)
     losses = [h["reconstruction"] for h in run.history if h["phase"] == "pretrain"]
@@ -102,12 +141,16 @@ def test_pretraining_learns(cells):
 
 
 def test_contract(cells, monkeypatch):
-    monkeypatch.setattr("smd.bench.methods.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)})  # for speed
+    monkeypatch.setattr(
+        "smd.bench.methods.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)}
+    )  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     labels, z = get("deepscena")(cells, 3, 0)
     again, _ = deepscena(cells, 3, 0)
     assert labels.shape == (200,) and z.shape == (200, 10) and z.dtype == np.float32
-    assert len(np.unique(labels)) <= 3 and (labels == np.unique(again, return_inverse=True)[1]).all()
+    assert (
+        len(np.unique(labels)) <= 3 and (labels == np.unique(again, return_inverse=True)[1]).all()
+    )
     assert torch.equal(state, torch.get_rng_state())
     assert (before.X != cells.X).nnz == 0 and list(before.obs) == list(cells.obs) and not cells.obsm
     bare = cells.copy()

@@ -48,7 +48,9 @@ def adata():
 @pytest.fixture()
 def no_software(monkeypatch, tmp_path):
     found = importlib.util.find_spec
-    monkeypatch.setattr(O.importlib.util, "find_spec", lambda name, *a: None if name == "scvi" else found(name, *a))
+    monkeypatch.setattr(
+        O.importlib.util, "find_spec", lambda name, *a: None if name == "scvi" else found(name, *a)
+    )
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
@@ -59,17 +61,25 @@ def stand_in(monkeypatch, folder, there="TRUE"):
     monkeypatch.setenv("PATH", str(folder))
 
 
-@pytest.mark.parametrize("name,words", [("scvi-kmeans", "pip install scvi-tools"), ("scvi-leiden", "pip install scvi-tools"),
-                                        ("seurat", "no Rscript was found .* apt install r-cran-seurat")])
+@pytest.mark.parametrize(
+    "name,words",
+    [
+        ("scvi-kmeans", "pip install scvi-tools"),
+        ("scvi-leiden", "pip install scvi-tools"),
+        ("seurat", "no Rscript was found .* apt install r-cran-seurat"),
+    ],
+)
 def test_missing_software_is_said(adata, no_software, name, words):
     assert name in baselines.names()
-    with pytest.raises(ImportError, match=words): baselines.get(name)(adata, 3)
+    with pytest.raises(ImportError, match=words):
+        baselines.get(name)(adata, 3)
     assert O.missing(name)
 
 
 def test_r_without_seurat(adata, monkeypatch, tmp_path):
     stand_in(monkeypatch, tmp_path, there="FALSE")
-    with pytest.raises(ImportError, match="R package Seurat, which this R does not have"): baselines.get("seurat")(adata, 3)
+    with pytest.raises(ImportError, match="R package Seurat, which this R does not have"):
+        baselines.get("seurat")(adata, 3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a program for POSIX systems")
@@ -81,35 +91,58 @@ def test_seurat_road(adata, monkeypatch, tmp_path):
     monkeypatch.setattr(O.tempfile, "tempdir", str(tmp))
     X = adata.X.copy()
     labels, z = baselines.get("seurat")(adata, 3)
-    assert labels.shape == (120,) and set(labels) == {0, 1, 2} and z.shape == (120, 30) and z.dtype == np.float32
+    assert (
+        labels.shape == (120,)
+        and set(labels) == {0, 1, 2}
+        and z.shape == (120, 30)
+        and z.dtype == np.float32
+    )
     assert len(set(baselines.get("seurat", resolution=0.8)(adata)[0])) == 2  # K is not used
     assert not list(tmp.iterdir()) and abs(adata.X - X).sum() == 0
-    with pytest.raises(RuntimeError, match="R ended with status 1: .*bad luck"): baselines.get("seurat")(adata, 3, 13)
+    with pytest.raises(RuntimeError, match="R ended with status 1: .*bad luck"):
+        baselines.get("seurat")(adata, 3, 13)
     assert not list(tmp.iterdir())
 
 
 def test_k_or_resolution(adata, monkeypatch, tmp_path):
     monkeypatch.setattr(O, "_need", lambda name: None)
     for name in ("seurat", "scvi-leiden"):
-        with pytest.raises(ValueError, match="neither n_clusters nor a resolution"): baselines.get(name)(adata, None)
+        with pytest.raises(ValueError, match="neither n_clusters nor a resolution"):
+            baselines.get(name)(adata, None)
 
 
 def test_untouched():
-    states = lambda: (torch.random.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(), dict(os.environ))
+    states = lambda: (
+        torch.random.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),
+        random.getstate(),
+        dict(os.environ),
+    )
     before = states()
     with pytest.raises(KeyError):
         with O._untouched():
-            torch.manual_seed(1), np.random.seed(1), random.seed(1), os.environ.update(SCSMD_NB_TEST="1")
+            (
+                torch.manual_seed(1),
+                np.random.seed(1),
+                random.seed(1),
+                os.environ.update(SCSMD_NB_TEST="1"),
+            )
             raise KeyError
     assert states() == before
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_real_program(name):
-    if words := O.missing(name): pytest.skip(words)
+    if words := O.missing(name):
+        pytest.skip(words)
     adata = smd.io.simulate(n_cells=300, n_genes=200, n_clusters=3, random_state=0)
     before = torch.random.get_rng_state(), dict(os.environ)
     (labels, z), (again, _) = (baselines.get(name)(adata, 3, 1) for _ in range(2))
-    assert labels.shape == (300,) and z.dtype == np.float32 and len(z) == 300 and (labels == again).all()
+    assert (
+        labels.shape == (300,)
+        and z.dtype == np.float32
+        and len(z) == 300
+        and (labels == again).all()
+    )
     assert ari(adata.obs["cell_type"].astype(str), labels) > 0.8
     assert torch.equal(before[0], torch.random.get_rng_state()) and before[1] == dict(os.environ)

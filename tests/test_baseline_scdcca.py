@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from scsmd_nb.tl import metrics
 from scsmd_nb.bench.methods.registry import get
-from scsmd_nb.bench.methods.scdcca import DualAutoencoder, at_rest, cluster_loss, epoch_limits, hide, instance_loss, log_counts_input, scdcca, unevenness
+from scsmd_nb.bench.methods.scdcca import (
+    DualAutoencoder,
+    at_rest,
+    cluster_loss,
+    epoch_limits,
+    hide,
+    instance_loss,
+    log_counts_input,
+    scdcca,
+    unevenness,
+)
 from scsmd_nb.io.simulation import simulate
+from scsmd_nb.tl import metrics
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +33,10 @@ def test_instance_loss_of_two_cells():
 
 
 def test_cluster_loss_by_hand():
-    onehot, soft = torch.eye(2).repeat(2, 1), torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    onehot, soft = (
+        torch.eye(2).repeat(2, 1),
+        torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]]),
+    )
     assert cluster_loss(onehot, onehot).item() == pytest.approx(0.551445, abs=1e-6)
     assert unevenness(onehot).item() == pytest.approx(0, abs=1e-6)
     assert 2 * unevenness(soft).item() == pytest.approx(0.261624, abs=1e-6)
@@ -34,28 +47,38 @@ def test_views_can_be_swapped():
     g = torch.Generator().manual_seed(0)
     a, b = (torch.randn(9, 5, generator=g) for _ in range(2))
     torch.testing.assert_close(instance_loss(a, b), instance_loss(b, a))
-    torch.testing.assert_close(cluster_loss(a.softmax(1), b.softmax(1)), cluster_loss(b.softmax(1), a.softmax(1)))
+    torch.testing.assert_close(
+        cluster_loss(a.softmax(1), b.softmax(1)), cluster_loss(b.softmax(1), a.softmax(1))
+    )
 
 
 def test_an_empty_cluster_gives_no_nan():
     c = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], requires_grad=True)
     loss = cluster_loss(c, c)
     loss.backward()
-    assert loss.isfinite() and unevenness(torch.tensor([[1.0, 0.0]])).item() == pytest.approx(math.log(2))
+    assert loss.isfinite() and unevenness(torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
+        math.log(2)
+    )
 
 
 def test_hide_takes_one_gene_in_five():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        assert (hide(torch.ones(100, 1000)) == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
+        assert (hide(torch.ones(100, 1000)) == 0).float().mean().item() == pytest.approx(
+            0.2, abs=0.01
+        )
 
 
 def test_only_the_reconstruction_is_noisy():
     with torch.random.fork_rng():
         net, x, s = DualAutoencoder(30, 3), torch.randn(4, 30), torch.ones(4)
-        assert torch.equal(net.encode(x), net.encode(x)) and not torch.equal(net(x, s)[0], net(x, s)[0])
+        assert torch.equal(net.encode(x), net.encode(x)) and not torch.equal(
+            net(x, s)[0], net(x, s)[0]
+        )
         net.noise = 0
-        torch.testing.assert_close(net(x, 2 * s)[0], net(x, s)[0] + math.log(2))  # twice the depth, twice the mean
+        torch.testing.assert_close(
+            net(x, 2 * s)[0], net(x, s)[0] + math.log(2)
+        )  # twice the depth, twice the mean
 
 
 def test_log_input_is_the_published_one(cells):
@@ -64,16 +87,25 @@ def test_log_input_is_the_published_one(cells):
     row_totals = data.counts.sum(1)
     np.testing.assert_allclose(data.x.sum(1), np.median(row_totals), rtol=1e-4)
     np.testing.assert_allclose(data.size_factor, row_totals / np.median(row_totals), rtol=1e-4)
-    total = cells.X.sum(1).A1 if hasattr(cells.X.sum(1), "A1") else np.asarray(cells.X.sum(1)).ravel()
+    total = (
+        cells.X.sum(1).A1 if hasattr(cells.X.sum(1), "A1") else np.asarray(cells.X.sum(1)).ravel()
+    )
     expected = np.log2(1 + cells.X[0].toarray().ravel() * 1e4 / total[0])[data.mask]
     np.testing.assert_allclose(data.counts[0], expected, rtol=1e-4)
 
 
 def test_epoch_limits_and_rest():
-    assert epoch_limits("published", 10**6) == (70, 100) and epoch_limits("laptop", 10**6) == (30, 30)
+    assert epoch_limits("published", 10**6) == (70, 100) and epoch_limits("laptop", 10**6) == (
+        30,
+        30,
+    )
     assert epoch_limits("laptop", 3000) == (50, 50)
     still, one_cluster = (0.0, 0.0, 4), (0.0, 0.0, 1)
-    assert at_rest([still] * 3, 4, 0.005) and not at_rest([still] * 2, 4, 0.005) and not at_rest([still] * 3, 4, None)
+    assert (
+        at_rest([still] * 3, 4, 0.005)
+        and not at_rest([still] * 2, 4, 0.005)
+        and not at_rest([still] * 3, 4, None)
+    )
     assert not at_rest([one_cluster] * 3, 4, 0.005)
 
 

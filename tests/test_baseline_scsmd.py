@@ -40,8 +40,16 @@ def test_contract(adata, name):
     assert labels.shape == (200,) and labels.dtype.kind == "i" and labels.min() == 0
     assert len(z) == 200 and z.dtype == np.float32 and np.isfinite(z).all()
     assert (labels == again).all() and (z == z_again).all()
-    assert torch.equal(before[0], torch.random.get_rng_state()) and (before[1] == np.random.get_state()[1]).all()
-    assert abs(adata.X - X).sum() == 0 and adata.obs.equals(obs) and not adata.obsm and "scsmd" not in adata.uns
+    assert (
+        torch.equal(before[0], torch.random.get_rng_state())
+        and (before[1] == np.random.get_state()[1]).all()
+    )
+    assert (
+        abs(adata.X - X).sum() == 0
+        and adata.obs.equals(obs)
+        and not adata.obsm
+        and "scsmd" not in adata.uns
+    )
 
 
 def test_finds_the_types(adata):
@@ -52,7 +60,9 @@ def test_finds_the_types(adata):
 def test_is_the_estimator(adata):
     "Nothing stands between the benchmark and the model that users call."
     labels, z = baselines.get("scsmd", pretrain_epochs=2, min_steps=10)(adata, 3, 2)
-    model = smd.SCSMD(3, random_state=2, accelerator="cpu", params=dict(pretrain_epochs=2, min_steps=10)).fit(adata)
+    model = smd.SCSMD(
+        3, random_state=2, accelerator="cpu", params=dict(pretrain_epochs=2, min_steps=10)
+    ).fit(adata)
     assert (labels == model.labels_).all() and (z == model.embedding_).all()
 
 
@@ -63,7 +73,9 @@ def test_published_is_the_preset(scsmd):
 
     assert get_params("paper", **scsmd.changes("paper", "published")).update == "per_cluster"
     assert get_params("paper", **scsmd.changes("paper", "laptop")).update == "joint"
-    assert scsmd.changes("paper", "laptop", update="per_cluster")["update"] == "per_cluster"  # the caller wins
+    assert (
+        scsmd.changes("paper", "laptop", update="per_cluster")["update"] == "per_cluster"
+    )  # the caller wins
 
 
 def test_no_mdag_has_no_gates(scsmd, monkeypatch):
@@ -72,16 +84,28 @@ def test_no_mdag_has_no_gates(scsmd, monkeypatch):
     class Fake:
         embedding_ = np.zeros((200, 2), np.float32)
 
-        def __init__(self, n_clusters, **kwargs): seen.update(kwargs, n_clusters=n_clusters)
+        def __init__(self, n_clusters, **kwargs):
+            seen.update(kwargs, n_clusters=n_clusters)
 
-        def fit_predict(self, adata): return np.zeros(adata.n_obs, int)
+        def fit_predict(self, adata):
+            return np.zeros(adata.n_obs, int)
 
     monkeypatch.setattr(scsmd, "SCSMD", Fake)
     adata = smd.io.simulate(n_cells=200, n_genes=50, n_clusters=2)
     baselines.get("scsmd-no-mdag")(adata, 2)
-    assert seen["preset"] == "default" and seen["params"] == {"dilations": None} and seen["n_clusters"] == 2
-    baselines.get("scsmd-authors", budget="published", **json.loads('{"dilations": [4, 6]}'))(adata, 2, 7)
-    assert seen["preset"] == "authors" and list(seen["params"]["dilations"]) == [4, 6] and seen["random_state"] == 7
+    assert (
+        seen["preset"] == "default"
+        and seen["params"] == {"dilations": None}
+        and seen["n_clusters"] == 2
+    )
+    baselines.get("scsmd-authors", budget="published", **json.loads('{"dilations": [4, 6]}'))(
+        adata, 2, 7
+    )
+    assert (
+        seen["preset"] == "authors"
+        and list(seen["params"]["dilations"]) == [4, 6]
+        and seen["random_state"] == 7
+    )
 
 
 def test_every_ablation_is_known(scsmd):
@@ -93,7 +117,9 @@ def test_every_ablation_is_known(scsmd):
 @pytest.mark.parametrize("layout", ["sequence", "image"])
 @pytest.mark.parametrize("gene_order", ["random", "correlation"])
 def test_layouts_run(adata, layout, gene_order):
-    labels, _ = baselines.get("scsmd", cellnet=False, layout=layout, gene_order=gene_order, **{**QUICK, "soft_epochs": 0})(adata, 3)
+    labels, _ = baselines.get(
+        "scsmd", cellnet=False, layout=layout, gene_order=gene_order, **{**QUICK, "soft_epochs": 0}
+    )(adata, 3)
     assert labels.shape == (200,)
 
 
@@ -121,4 +147,12 @@ def test_authors_need_784_genes(adata):
 def test_without_cellnet_says_nothing(adata):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        baselines.get("scsmd", cellnet=False, **{k: v for k, v in QUICK.items() if k in ("pretrain_epochs", "min_steps", "soft_epochs")})(adata, 3)
+        baselines.get(
+            "scsmd",
+            cellnet=False,
+            **{
+                k: v
+                for k, v in QUICK.items()
+                if k in ("pretrain_epochs", "min_steps", "soft_epochs")
+            },
+        )(adata, 3)

@@ -5,10 +5,24 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb.bench.methods.base import count_input, kmeans_start, zinb_loss
+from scsmd_nb.bench.methods.base import (
+    clean,
+    count_input,
+    kmeans_start,
+    pretraining_epochs,
+    zinb_loss,
+)
 from scsmd_nb.bench.methods.registry import get
-from scsmd_nb.bench.methods.base import clean, pretraining_epochs
-from scsmd_nb.bench.methods.sczidesk import EPOCHS, STEPS, network, pair_logs, pretrain, refine, self_training, soft_kmeans
+from scsmd_nb.bench.methods.sczidesk import (
+    EPOCHS,
+    STEPS,
+    network,
+    pair_logs,
+    pretrain,
+    refine,
+    self_training,
+    soft_kmeans,
+)
 
 CENTERS = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
 CELLS = torch.tensor([[0.0, 0.0], [0.5, 0.0], [2.0, 0.0]])
@@ -43,7 +57,9 @@ def test_soft_kmeans():
 
 def test_pairs():
     log_p, log_q = pair_logs(CELLS)
-    np.testing.assert_allclose(log_p.exp(), [[0.8, 0.2], [0.722222, 0.277778], [0.393939, 0.606061]], atol=1e-6)
+    np.testing.assert_allclose(
+        log_p.exp(), [[0.8, 0.2], [0.722222, 0.277778], [0.393939, 0.606061]], atol=1e-6
+    )
     np.testing.assert_allclose(log_q.exp()[0], [0.941176, 0.058824], atol=1e-6)
     np.testing.assert_allclose(self_training(CELLS), 0.165714, atol=1e-6)
 
@@ -61,7 +77,9 @@ def test_self_training_is_a_sum_over_all_pairs():
     torch.testing.assert_close(self_training(z), total)
 
 
-@pytest.mark.parametrize("z", [torch.zeros(2, 4), torch.zeros(1, 4), torch.zeros(5, 4), 1e4 * torch.eye(5)])
+@pytest.mark.parametrize(
+    "z", [torch.zeros(2, 4), torch.zeros(1, 4), torch.zeros(5, 4), 1e4 * torch.eye(5)]
+)
 def test_losses_are_finite_with_gradient(z):
     z = z.clone().requires_grad_()
     loss = self_training(z) + soft_kmeans(z, torch.zeros(2, z.shape[1]))
@@ -79,11 +97,17 @@ def test_gradient_passes_through_weights_and_centres():
 
 
 def test_ridge():
-    x, log_mu, log_theta = torch.tensor([[0.0, 3.0]]), torch.full((1, 2), np.log(2.0)), torch.full((1, 2), np.log(1.5))
+    x, log_mu, log_theta = (
+        torch.tensor([[0.0, 3.0]]),
+        torch.full((1, 2), np.log(2.0)),
+        torch.full((1, 2), np.log(1.5)),
+    )
     pi = torch.full((1, 2), float(np.log(1 / 3)))  # logit of 0.25
     plain = zinb_loss(x, log_mu, log_theta, pi)
     np.testing.assert_allclose(plain, (0.775607 + 2.454717) / 2, atol=1e-5)
-    np.testing.assert_allclose(zinb_loss(x, log_mu, log_theta, pi, ridge=1.0) - plain, 0.0625, atol=1e-6)
+    np.testing.assert_allclose(
+        zinb_loss(x, log_mu, log_theta, pi, ridge=1.0) - plain, 0.0625, atol=1e-6
+    )
 
 
 def test_network_and_noise():
@@ -98,7 +122,9 @@ def test_network_and_noise():
 
 def test_pretraining_lowers_the_loss(tensors):
     x, counts, size = tensors
-    losses = pretrain(network(x.shape[1]), x, counts, size, np.random.default_rng(0), epochs=20, stop_early=False)
+    losses = pretrain(
+        network(x.shape[1]), x, counts, size, np.random.default_rng(0), epochs=20, stop_early=False
+    )
     assert len(losses) == 20 and losses[-1] < losses[0]
 
 
@@ -107,11 +133,23 @@ def test_every_tenth_epoch_is_a_check(tensors):
     net, seen = network(x.shape[1]), []
     centers = kmeans_start(clean(net, x), 3, 0)[0]
     given = centers.clone()
-    labels, z, history = refine(net, centers, x, counts, size, np.random.default_rng(0), epochs=18, tolerance=-1, watch=seen.append)
+    labels, z, history = refine(
+        net,
+        centers,
+        x,
+        counts,
+        size,
+        np.random.default_rng(0),
+        epochs=18,
+        tolerance=-1,
+        watch=seen.append,
+    )
     assert len(seen) == 3 and len(history) == 18 and np.shape(history) == (18, 3)
     assert torch.equal(centers, given)
     np.testing.assert_array_equal(labels, seen[-1])
-    _, _, history = refine(net, centers, x, counts, size, np.random.default_rng(0), epochs=50, tolerance=1.1)
+    _, _, history = refine(
+        net, centers, x, counts, size, np.random.default_rng(0), epochs=50, tolerance=1.1
+    )
     assert len(history) == 9
 
 
@@ -121,10 +159,22 @@ def test_clean_path_has_no_noise(tensors):
 
 
 def test_budgets():
-    assert pretraining_epochs(4271, "published", EPOCHS, STEPS) == (1000, False) == pretraining_epochs(50, "published", EPOCHS, STEPS)
-    assert pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[1] and not pretraining_epochs(700, "laptop", EPOCHS, STEPS)[1]
-    assert pretraining_epochs(700, "laptop", EPOCHS, STEPS)[0] > pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[0] == pretraining_epochs(50_000, "laptop", EPOCHS, STEPS)[0]
-    with pytest.raises(ValueError, match="budget='lap' is not known"): pretraining_epochs(100, "lap", EPOCHS, STEPS)
+    assert (
+        pretraining_epochs(4271, "published", EPOCHS, STEPS)
+        == (1000, False)
+        == pretraining_epochs(50, "published", EPOCHS, STEPS)
+    )
+    assert (
+        pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[1]
+        and not pretraining_epochs(700, "laptop", EPOCHS, STEPS)[1]
+    )
+    assert (
+        pretraining_epochs(700, "laptop", EPOCHS, STEPS)[0]
+        > pretraining_epochs(4271, "laptop", EPOCHS, STEPS)[0]
+        == pretraining_epochs(50_000, "laptop", EPOCHS, STEPS)[0]
+    )
+    with pytest.raises(ValueError, match="budget='lap' is not known"):
+        pretraining_epochs(100, "lap", EPOCHS, STEPS)
 
 
 @pytest.mark.parametrize("budget", ["laptop", "published"])
@@ -135,8 +185,18 @@ def test_contract(cells, quick, budget):
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     np.testing.assert_array_equal(runs[0][1], runs[1][1])
     labels, z = runs[0]
-    assert labels.shape == (90,) and z.shape == (90, 32) and np.isfinite(z).all() and set(labels) <= {0, 1, 2}
-    assert (cells.X != before).nnz == 0 and cells.obs.equals(obs) and set(cells.uns) == uns and not cells.obsm
+    assert (
+        labels.shape == (90,)
+        and z.shape == (90, 32)
+        and np.isfinite(z).all()
+        and set(labels) <= {0, 1, 2}
+    )
+    assert (
+        (cells.X != before).nnz == 0
+        and cells.obs.equals(obs)
+        and set(cells.uns) == uns
+        and not cells.obsm
+    )
     assert torch.equal(state, torch.random.get_rng_state())
 
 
@@ -152,10 +212,17 @@ def test_quality(cells):
 
 
 def test_bad_input(cells, quick):
-    with pytest.raises(ValueError, match="n_clusters=91: it needs a whole number from 1 to the number of cells, 90"): get("sczidesk")(cells, 91)
-    with pytest.raises(ValueError, match="n_clusters=None"): get("sczidesk")(cells, None)
-    with pytest.raises(ValueError, match="has no option 'gamma'"): get("sczidesk", gamma=1)
-    with pytest.raises(ValueError, match="budget"): get("sczidesk", "fast")
+    with pytest.raises(
+        ValueError, match="n_clusters=91: it needs a whole number from 1 to the number of cells, 90"
+    ):
+        get("sczidesk")(cells, 91)
+    with pytest.raises(ValueError, match="n_clusters=None"):
+        get("sczidesk")(cells, None)
+    with pytest.raises(ValueError, match="has no option 'gamma'"):
+        get("sczidesk", gamma=1)
+    with pytest.raises(ValueError, match="budget"):
+        get("sczidesk", "fast")
     logged = cells.copy()
     logged.X = logged.X.log1p()
-    with pytest.raises(ValueError, match="whole number"): get("sczidesk")(logged, 3)
+    with pytest.raises(ValueError, match="whole number"):
+        get("sczidesk")(logged, 3)

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 import scsmd_nb as smd
 from scsmd_nb.bench import methods as baselines
 from scsmd_nb.bench.methods import simple
-from scsmd_nb.tl.metrics import ari
 from scsmd_nb.nn.partition import neighbor_graph
+from scsmd_nb.tl.metrics import ari
 
 TOLD = [n for n in simple.SIMPLE if n not in ("leiden", "louvain")]
 
@@ -22,7 +22,13 @@ def adata():
 
 
 def state(adata):
-    return adata.X.copy(), adata.obs.copy(), sorted(adata.obsm), sorted(adata.uns), sorted(adata.layers)
+    return (
+        adata.X.copy(),
+        adata.obs.copy(),
+        sorted(adata.obsm),
+        sorted(adata.uns),
+        sorted(adata.layers),
+    )
 
 
 @pytest.mark.parametrize("name", simple.SIMPLE)
@@ -124,6 +130,15 @@ def test_seeds_differ_only_by_chance(adata):
 def test_pbmc4k(data_dir):
     adata = smd.io.read(data_dir / "pbmc4k.h5ad")
     types = adata.obs["cell_type"].astype(str)
-    least = {"kmeans": 0.60, "ward": 0.55, "spectral": 0.60, "gmm": 0.60, "leiden": 0.45, "louvain": 0.45, "leiden-k": 0.60, "louvain-k": 0.60}
+    least = {
+        "kmeans": 0.60,
+        "ward": 0.55,
+        "spectral": 0.60,
+        "gmm": 0.60,
+        "leiden": 0.45,
+        "louvain": 0.45,
+        "leiden-k": 0.60,
+        "louvain-k": 0.60,
+    }
     for name in simple.SIMPLE:
         assert ari(types, baselines.get(name)(adata, 8, 0)[0]) > least[name], name

@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scsmd_nb.nn.cellnet import CellNet, clusters_in_use, dead_clusters, harden, membership_loss, pair_counts, pair_loss, pair_loss_plain, usage_loss
+from scsmd_nb.nn.cellnet import (
+    CellNet,
+    clusters_in_use,
+    dead_clusters,
+    harden,
+    membership_loss,
+    pair_counts,
+    pair_loss,
+    pair_loss_plain,
+    usage_loss,
+)
 
 torch.set_num_threads(1)
 P = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.05, 0.95]])
@@ -30,7 +40,9 @@ def test_worked_values(loss, dtype, strict):
 
 @BOTH
 def test_pairs_at_the_threshold(loss):
-    r = torch.tensor([[1.0, 0.0], [0.75, 0.25]], dtype=torch.float64)  # products 1, 0.75 and 0.625, all exact
+    r = torch.tensor(
+        [[1.0, 0.0], [0.75, 0.25]], dtype=torch.float64
+    )  # products 1, 0.75 and 0.625, all exact
     q = torch.tensor([[0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
     assert loss(r, q, 0.75).item() == pytest.approx(0.5 + 2 * 0.5)
     assert loss(r, q, 0.75, strict=True).item() == pytest.approx(0.5)
@@ -40,14 +52,22 @@ def test_pairs_at_the_threshold(loss):
 
 
 def test_lower_threshold_is_not_spoiled_by_rounding():
-    r = torch.tensor([[1.0, 0.0], [0.2, 0.8]], dtype=torch.float64)  # 1 - 0.8 is 0.19999999999999996
+    r = torch.tensor(
+        [[1.0, 0.0], [0.2, 0.8]], dtype=torch.float64
+    )  # 1 - 0.8 is 0.19999999999999996
     assert pair_counts(r, 0.8) == (1, 2)
     assert pair_counts(r, 0.8, strict=True) == (1, 0)
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 9), k=st.integers(2, 5), delta=st.floats(0.51, 1.0), strict=st.booleans(),
-       mean=st.booleans(), seed=st.integers(0, 999))
+@given(
+    n=st.integers(1, 9),
+    k=st.integers(2, 5),
+    delta=st.floats(0.51, 1.0),
+    strict=st.booleans(),
+    mean=st.booleans(),
+    seed=st.integers(0, 999),
+)
 def test_matrix_form_equals_loop(n, k, delta, strict, mean, seed):
     g = torch.Generator().manual_seed(seed)
     r = (4 * torch.randn(n, k, generator=g, dtype=torch.float64)).softmax(1)
@@ -85,7 +105,11 @@ def test_half_precision_does_not_move_pairs_over_the_threshold():
 
 @pytest.mark.parametrize("delta", [0.5, 0.2, 1.5, -1, float("nan")])
 def test_bad_delta(delta):
-    for f in (lambda: pair_loss(P, Q, delta), lambda: pair_counts(P, delta), lambda: pair_loss_plain(P, Q, delta)):
+    for f in (
+        lambda: pair_loss(P, Q, delta),
+        lambda: pair_counts(P, delta),
+        lambda: pair_loss_plain(P, Q, delta),
+    ):
         with pytest.raises(ValueError, match="above 0.5"):
             f()
 
@@ -116,7 +140,9 @@ def test_cellnet():
 
 
 def test_harden():
-    q = torch.tensor([[0.995, 0.003, 0.002], [0.5, 0.495, 0.005], [0.99, 0.01, 0.0]], requires_grad=True)
+    q = torch.tensor(
+        [[0.995, 0.003, 0.002], [0.5, 0.495, 0.005], [0.99, 0.01, 0.0]], requires_grad=True
+    )
     hard = harden(q)
     torch.testing.assert_close(hard, torch.tensor([[1, 0, 0], [0.5, 0.495, 0], [0.99, 0.01, 0]]))
     hard.sum().backward()
@@ -131,7 +157,9 @@ def test_usage_loss():
     by_hand = sum(0.25 * math.log(0.25 / v) for v in (0.7, 0.1, 0.1, 0.1))
     assert usage_loss(q, even).item() == pytest.approx(by_hand, abs=1e-5)
     logits = torch.zeros(5, 4).requires_grad_()
-    usage_loss((logits + torch.tensor([60.0, 0, 0, 0])).softmax(1), torch.tensor([1.0, 0, 0, 0])).backward()
+    usage_loss(
+        (logits + torch.tensor([60.0, 0, 0, 0])).softmax(1), torch.tensor([1.0, 0, 0, 0])
+    ).backward()
     assert logits.grad.isfinite().all()
     dead = usage_loss(torch.eye(4)[[0, 0, 1]], even)
     assert dead.isfinite() and dead > usage_loss(torch.eye(4)[[0, 1, 2]], even) > 0
@@ -141,7 +169,9 @@ def test_membership_loss():
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     assert membership_loss(logits, logits.softmax(1)).item() == pytest.approx(0, abs=1e-6)
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    torch.testing.assert_close(membership_loss(logits, torch.eye(3)[labels]), F.cross_entropy(logits, labels))
+    torch.testing.assert_close(
+        membership_loss(logits, torch.eye(3)[labels]), F.cross_entropy(logits, labels)
+    )
     p = torch.rand(6, 3, generator=torch.Generator().manual_seed(1)).softmax(1)
     literal = (p * (p.log() - logits.log_softmax(1))).sum(1).mean()
     torch.testing.assert_close(membership_loss(logits, p), literal)
@@ -150,8 +180,16 @@ def test_membership_loss():
     assert far.grad.isfinite().all() and far.grad.norm() > 1
 
 
-@pytest.mark.parametrize("labels", [[0, 2, 2, 5], np.array([0, 2, 2, 5]), torch.tensor([0, 2, 2, 5]),
-                                    np.array([0, 2, 5], dtype=np.int32)], ids=["list", "numpy", "torch", "int32"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [0, 2, 2, 5],
+        np.array([0, 2, 2, 5]),
+        torch.tensor([0, 2, 2, 5]),
+        np.array([0, 2, 5], dtype=np.int32),
+    ],
+    ids=["list", "numpy", "torch", "int32"],
+)
 def test_counting_clusters(labels):
     assert dead_clusters(labels, 6) == [1, 3, 4]
     assert clusters_in_use(labels, 6) == 3
@@ -171,7 +209,9 @@ def blobs(seed, n_clusters=16, d=10):
     centres = 3.35 * g.normal(size=(n_clusters, d))
     z = torch.tensor(centres[truth] + g.normal(size=(len(truth), d)), dtype=torch.float32)
     distance = torch.cdist(z, torch.tensor(centres, dtype=torch.float32)).square()
-    return z, torch.softmax(-2 * distance.log(), 1)  # fuzzy c-means with fuzzifier 1.5 and the true centres
+    return z, torch.softmax(
+        -2 * distance.log(), 1
+    )  # fuzzy c-means with fuzzifier 1.5 and the true centres
 
 
 def train(z, p, seed, guard):

@@ -36,7 +36,8 @@ def test_eigengap_is_exact_on_planted_blocks(K, weak):
     np.fill_diagonal(W, 0)
     lam = smd.tl.spectrum(sp.csr_matrix(W), K + 4)
     assert smd.tl.eigengaps(lam).idxmax() == K
-    if not weak: np.testing.assert_allclose(lam[:K], 0, atol=1e-9)
+    if not weak:
+        np.testing.assert_allclose(lam[:K], 0, atol=1e-9)
 
 
 def test_lanczos_gives_the_dense_eigenvalues():
@@ -44,14 +45,26 @@ def test_lanczos_gives_the_dense_eigenvalues():
     graph = C.neighbor_graph(z)
     s = 1 / np.sqrt(np.asarray(graph.sum(1)).ravel())
     dense = np.linalg.eigvalsh(np.eye(1200) - s[:, None] * graph.toarray() * s)[:12]
-    np.testing.assert_allclose(smd.tl.spectrum(graph, 12), dense, atol=1e-5)  # 1,200 cells: the sparse way
+    np.testing.assert_allclose(
+        smd.tl.spectrum(graph, 12), dense, atol=1e-5
+    )  # 1,200 cells: the sparse way
 
 
-@pytest.mark.parametrize("labels", [TYPES, np.random.default_rng(0).integers(6, size=len(TYPES)),
-                                    np.append(np.zeros(len(TYPES) - 1, int), 1)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        TYPES,
+        np.random.default_rng(0).integers(6, size=len(TYPES)),
+        np.append(np.zeros(len(TYPES) - 1, int), 1),
+    ],
+)
 def test_scores_are_those_of_scikit_learn(labels):
-    np.testing.assert_allclose(smd.tl.silhouette(choose_k._distances(Z), labels), silhouette_score(Z, labels), atol=1e-4)
-    np.testing.assert_allclose(smd.tl.calinski_harabasz(Z, labels), calinski_harabasz_score(Z, labels), rtol=1e-5)
+    np.testing.assert_allclose(
+        smd.tl.silhouette(choose_k._distances(Z), labels), silhouette_score(Z, labels), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        smd.tl.calinski_harabasz(Z, labels), calinski_harabasz_score(Z, labels), rtol=1e-5
+    )
 
 
 def test_overlap_agrees_with_plain_code():
@@ -60,7 +73,10 @@ def test_overlap_agrees_with_plain_code():
     b[a == 2] = 1
     best, ari = choose_k._overlap(a, b)
     sets = [set(np.flatnonzero(b == g)) for g in range(3)]
-    plain = [max(len(s & o) / len(s | o) for o in sets) for s in (set(np.flatnonzero(a == g)) for g in range(5))]
+    plain = [
+        max(len(s & o) / len(s | o) for o in sets)
+        for s in (set(np.flatnonzero(a == g)) for g in range(5))
+    ]
     np.testing.assert_allclose(best, plain)
     np.testing.assert_allclose(ari, adjusted_rand_score(a, b))
 
@@ -68,18 +84,23 @@ def test_overlap_agrees_with_plain_code():
 def test_finest_and_plateau():
     assert smd.tl.finest(pd.Series({2: 1.0, 3: 0.79, 4: 0.81, 5: 0.2}), 0.8) == 4
     assert smd.tl.finest(pd.Series({2: 1.0, 3: np.nan, 4: np.nan}), 0.5) == 2
-    assert smd.tl.plateau([2, 4, 4, 5, 5, 9, 9, 40, 40, 40], 30) == 5  # of equals the middle one; 40 is above k_max
+    assert (
+        smd.tl.plateau([2, 4, 4, 5, 5, 9, 9, 40, 40, 40], 30) == 5
+    )  # of equals the middle one; 40 is above k_max
     assert smd.tl.plateau([1, 1, 7], 30) == 7
     assert smd.tl.plateau([1, 1, 1], 30) == 1
     assert smd.tl.plateau([50, 60], 30) == 30
 
 
-@pytest.mark.parametrize("named, k, low, high", [
-    ((5, 5, 5, 9, 2), 5, 2, 9),      # a majority
-    ((2, 4, 8, 16, 32), 8, 2, 32),   # geometric mean
-    ((5, 5, 9, 9, 7), 7, 5, 9),      # two pairs are no majority
-    ((2, 30, 30, 30, 1), 1, 1, 1),   # nothing is stable: no majority helps
-])
+@pytest.mark.parametrize(
+    "named, k, low, high",
+    [
+        ((5, 5, 5, 9, 2), 5, 2, 9),  # a majority
+        ((2, 4, 8, 16, 32), 8, 2, 32),  # geometric mean
+        ((5, 5, 9, 9, 7), 7, 5, 9),  # two pairs are no majority
+        ((2, 30, 30, 30, 1), 1, 1, 1),  # nothing is stable: no majority helps
+    ],
+)
 def test_the_rule(named, k, low, high):
     assert smd.tl.combine(dict(zip(smd.tl.VIEWS, named)))[:2] == (k, (low, high))
 
@@ -88,11 +109,17 @@ def test_planted_groups_are_found_with_reasons_table_and_plot():
     c = ask(Z)
     assert c.k == 4 and c.structure and c.range[0] <= 4 <= c.range[1]
     assert set(c.views) == set(smd.tl.VIEWS) and all(1 <= k <= 10 for k in c.views.values())
-    assert c.table.index.tolist() == list(range(1, 11)) and c.table.loc[4, "silhouette"] == c.table["silhouette"].max()
+    assert (
+        c.table.index.tolist() == list(range(1, 11))
+        and c.table.loc[4, "silhouette"] == c.table["silhouette"].max()
+    )
     assert all(s.endswith(".") for s in c.reasons) and "K = 4" in str(c)
     fig = smd.pl.choose_k(c)
-    assert len(fig.axes) == 7 and all(ax.get_ylabel() for ax in fig.axes if not ax.get_title().startswith("Recom"))
+    assert len(fig.axes) == 7 and all(
+        ax.get_ylabel() for ax in fig.axes if not ax.get_title().startswith("Recom")
+    )
     import matplotlib.pyplot as plt
+
     plt.close(fig)
 
 
@@ -108,7 +135,12 @@ def test_counts_known_types_untouched_and_labels_not_read():
     before, columns = a.X.copy(), list(a.obs)
     c = ask(a)
     assert c.k == 5
-    assert (a.X != before).nnz == 0 and list(a.obs) == columns and not a.obsm and not a.uns.get("choose_k")
+    assert (
+        (a.X != before).nnz == 0
+        and list(a.obs) == columns
+        and not a.obsm
+        and not a.uns.get("choose_k")
+    )
     other = a.copy()
     other.obs = other.obs[[]].copy()
     assert ask(other).views == c.views
@@ -145,27 +177,33 @@ HOLE = Z.copy()
 HOLE[7, 2] = np.inf
 
 
-@pytest.mark.parametrize("data, kwargs, error, words", [
-    (Z[:11], {}, ValueError, "11 cells are too few"),
-    (Z, {"max_cells": 10}, ValueError, "10 cells are too few"),
-    (Z, {"k_max": 1}, ValueError, "k_max=1"),
-    (Z, {"k_max": True}, ValueError, "k_max=True"),
-    (Z, {"k_max": 5.0}, ValueError, "k_max=5.0"),
-    (Z, {"random_state": -1}, ValueError, "random_state=-1"),
-    (HOLE, {}, ValueError, r"z\[7, 2\] is inf"),
-    (Z[:, 0], {}, ValueError, "shape"),
-    (sp.csr_matrix(Z), {}, ValueError, "csr_matrix"),
-    (np.full((50, 3), "a"), {}, ValueError, "not numbers"),
-    (np.ones((50, 3)), {}, ValueError, "distinct"),
-    (ad.AnnData(np.full((50, 3), 0.5, dtype=np.float32)), {}, ValueError, "0.5"),
-    (ad.AnnData(np.eye(50, 30, dtype=np.float32)), {}, ValueError, "no counts"),
-    (ad.AnnData(Z * 0, obsm={"X_pca": Z}), {"use_rep": "X_pcs"}, KeyError, "X_pca"),
-])
+@pytest.mark.parametrize(
+    "data, kwargs, error, words",
+    [
+        (Z[:11], {}, ValueError, "11 cells are too few"),
+        (Z, {"max_cells": 10}, ValueError, "10 cells are too few"),
+        (Z, {"k_max": 1}, ValueError, "k_max=1"),
+        (Z, {"k_max": True}, ValueError, "k_max=True"),
+        (Z, {"k_max": 5.0}, ValueError, "k_max=5.0"),
+        (Z, {"random_state": -1}, ValueError, "random_state=-1"),
+        (HOLE, {}, ValueError, r"z\[7, 2\] is inf"),
+        (Z[:, 0], {}, ValueError, "shape"),
+        (sp.csr_matrix(Z), {}, ValueError, "csr_matrix"),
+        (np.full((50, 3), "a"), {}, ValueError, "not numbers"),
+        (np.ones((50, 3)), {}, ValueError, "distinct"),
+        (ad.AnnData(np.full((50, 3), 0.5, dtype=np.float32)), {}, ValueError, "0.5"),
+        (ad.AnnData(np.eye(50, 30, dtype=np.float32)), {}, ValueError, "no counts"),
+        (ad.AnnData(Z * 0, obsm={"X_pca": Z}), {"use_rep": "X_pcs"}, KeyError, "X_pca"),
+    ],
+)
 def test_bad_input_is_a_clear_error(data, kwargs, error, words):
-    with pytest.raises(error, match=words): ask(data, **kwargs)
+    with pytest.raises(error, match=words):
+        ask(data, **kwargs)
 
 
-@pytest.mark.skipif("SCSMD_DATA_DIR" not in os.environ, reason="needs the labelled sets of SCSMD_DATA_DIR")
+@pytest.mark.skipif(
+    "SCSMD_DATA_DIR" not in os.environ, reason="needs the labelled sets of SCSMD_DATA_DIR"
+)
 @pytest.mark.parametrize("name", ["cellmix_5lines", "zeisel_balanced550"])
 def test_small_real_sets_within_two(name):
     import scsmd_nb as smd

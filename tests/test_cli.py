@@ -53,54 +53,99 @@ def error(*words) -> str:
 
 # ---------------------------------------------------------------- the program
 
+
 def test_nothing_heavy_is_loaded_for_help():
-    code = ("import sys\nfrom typer.testing import CliRunner\nfrom scsmd_nb.cli import app\n"
-            "for words in (['--help'], ['fit', '--help'], ['demo', '--help'], ['predict', '--help'], ['data', 'get', '--help'], ['bench', '--help'], ['--version']):\n"
-            "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
-            "heavy = 'torch scanpy anndata numpy scipy pandas sklearn matplotlib numba rich'.split()\n"
-            "print([name for name in heavy if name in sys.modules])")
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom scsmd_nb.cli import app\n"
+        "for words in (['--help'], ['fit', '--help'], ['demo', '--help'], ['predict', '--help'], ['data', 'get', '--help'], ['bench', '--help'], ['--version']):\n"
+        "    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
+        "heavy = 'torch scanpy anndata numpy scipy pandas sklearn matplotlib numba rich'.split()\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "demo", "data", "data list", "data info", "data get", "bench"])
+@pytest.mark.parametrize(
+    "command", ["fit", "predict", "demo", "data", "data list", "data info", "data get", "bench"]
+)
 def test_help_ends_with_an_example(command):
     text = run(*command.split(), "--help").output
-    assert f"  scsmd {command}" in text[text.index("Examples:"):]
+    assert f"  scsmd {command}" in text[text.index("Examples:") :]
 
 
 def test_installed_program_and_version():
-    import scsmd_nb as smd
     from scsmd_nb import __version__
 
     done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True)
     assert done.stdout.strip() == f"scsmd_nb {__version__}"
-    assert "fit" in subprocess.run([PROGRAM], capture_output=True, text=True).stdout + done.stdout + run().output
+    assert (
+        "fit"
+        in subprocess.run([PROGRAM], capture_output=True, text=True).stdout
+        + done.stdout
+        + run().output
+    )
 
 
 def test_wrong_usage_ends_with_2_and_no_traceback(cells, tmp_path):
-    for words in (["fit", cells, "--n-clusters", "2.5", "--out", tmp_path], ["fit", cells], ["fitt"], ["demo", "--seed", "-1"]):
+    for words in (
+        ["fit", cells, "--n-clusters", "2.5", "--out", tmp_path],
+        ["fit", cells],
+        ["fitt"],
+        ["demo", "--seed", "-1"],
+    ):
         result = run(*words)
         assert result.exit_code == 2 and "Traceback" not in result.output
 
 
 # ---------------------------------------------------------------- fit
 
+
 def test_fit_writes_what_it_says(cells, fitted):
-    assert sorted(p.name for p in fitted.iterdir()) == ["cells.h5ad", "labels.csv", "model", "summary.txt"]
-    a, table = ad.read_h5ad(fitted / "cells.h5ad"), pd.read_csv(fitted / "labels.csv", dtype={"cluster": str})
+    assert sorted(p.name for p in fitted.iterdir()) == [
+        "cells.h5ad",
+        "labels.csv",
+        "model",
+        "summary.txt",
+    ]
+    a, table = (
+        ad.read_h5ad(fitted / "cells.h5ad"),
+        pd.read_csv(fitted / "labels.csv", dtype={"cluster": str}),
+    )
     assert list(table.columns) == ["cell", "cluster", "confidence"]
-    assert list(table["cell"]) == list(a.obs_names) and list(table["cluster"]) == list(a.obs["scsmd"])
+    assert list(table["cell"]) == list(a.obs_names) and list(table["cluster"]) == list(
+        a.obs["scsmd"]
+    )
     assert np.allclose(table["confidence"], a.obs["scsmd_confidence"], atol=1e-4)
     assert (a.X != ad.read_h5ad(cells).X).nnz == 0
-    assert "ARI" in (fitted / "summary.txt").read_text() and "preset default, seed 0" in (fitted / "summary.txt").read_text()
+    assert (
+        "ARI" in (fitted / "summary.txt").read_text()
+        and "preset default, seed 0" in (fitted / "summary.txt").read_text()
+    )
 
 
 def test_fit_says_that_no_cells_are_filtered_and_where_results_are(cells, tmp_path):
-    result = run("fit", cells, "-k", 2, "--out", tmp_path / "new" / "deep", "--layer", "umi", "--key", "mine", *QUICK)
+    result = run(
+        "fit",
+        cells,
+        "-k",
+        2,
+        "--out",
+        tmp_path / "new" / "deep",
+        "--layer",
+        "umi",
+        "--key",
+        "mine",
+        *QUICK,
+    )
     assert result.exit_code == 0
-    assert "no cells are filtered" in result.output and f"Written to {tmp_path / 'new' / 'deep'}/" in result.output
-    assert "mine" in ad.read_h5ad(tmp_path / "new/deep/cells.h5ad").obs and "ARI" not in result.output
+    assert (
+        "no cells are filtered" in result.output
+        and f"Written to {tmp_path / 'new' / 'deep'}/" in result.output
+    )
+    assert (
+        "mine" in ad.read_h5ad(tmp_path / "new/deep/cells.h5ad").obs and "ARI" not in result.output
+    )
 
 
 def test_figures_are_drawn_and_old_ones_removed(cells, tmp_path):
@@ -114,19 +159,44 @@ def test_figures_are_drawn_and_old_ones_removed(cells, tmp_path):
 
 
 def test_quality_control_with_thresholds(cells, tmp_path):
-    result = run("fit", cells, "-k", 2, "--out", tmp_path, "--qc", "-o", "min_genes=180", "-o", "max_mito=none", *QUICK)
+    result = run(
+        "fit",
+        cells,
+        "-k",
+        2,
+        "--out",
+        tmp_path,
+        "--qc",
+        "-o",
+        "min_genes=180",
+        "-o",
+        "max_mito=none",
+        *QUICK,
+    )
     assert result.exit_code == 0 and "min_genes" in result.output
     left = ad.read_h5ad(tmp_path / "cells.h5ad")
     assert 0 < left.n_obs < 160 and left.obs["qc_n_genes"].min() >= 180
-    assert "Add --qc" in error("fit", cells, "-k", 2, "--out", tmp_path / "other", "-o", "min_genes=180")
+    assert "Add --qc" in error(
+        "fit", cells, "-k", 2, "--out", tmp_path / "other", "-o", "min_genes=180"
+    )
 
 
-@pytest.mark.parametrize("words, says", [
-    (["--layer", "uni"], "Did you mean 'umi'"), (["--preset", "defalt"], "Did you mean 'default'"),
-    (["--reference", "celltype"], "Did you mean 'cell_type'"), (["-o", "n_top_gene=5"], "Did you mean 'n_top_genes'"),
-    (["-o", "layer=umi"], "use --layer"), (["-o", "alpha"], "name=value"), (["--key", "a/b"], "--key 'a/b'"),
-    (["--key", "cell_type", "--reference", "cell_type"], "would be overwritten"), (["--accelerator", "abacus"], "abacus"),
-    (["-k", "1"], "at least 2"), (["-k", "161"], "only 160 cells")])
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["--layer", "uni"], "Did you mean 'umi'"),
+        (["--preset", "defalt"], "Did you mean 'default'"),
+        (["--reference", "celltype"], "Did you mean 'cell_type'"),
+        (["-o", "n_top_gene=5"], "Did you mean 'n_top_genes'"),
+        (["-o", "layer=umi"], "use --layer"),
+        (["-o", "alpha"], "name=value"),
+        (["--key", "a/b"], "--key 'a/b'"),
+        (["--key", "cell_type", "--reference", "cell_type"], "would be overwritten"),
+        (["--accelerator", "abacus"], "abacus"),
+        (["-k", "1"], "at least 2"),
+        (["-k", "161"], "only 160 cells"),
+    ],
+)
 def test_a_mistake_is_one_line_and_leaves_nothing(cells, tmp_path, words, says):
     clusters = [] if "-k" in words else ["-k", "2"]
     assert says in error("fit", cells, "--out", tmp_path / "new", *QUICK, *clusters, *words)
@@ -135,8 +205,12 @@ def test_a_mistake_is_one_line_and_leaves_nothing(cells, tmp_path, words, says):
 
 def test_a_wrong_file_is_one_line(tmp_path):
     (tmp_path / "broken.h5ad").write_bytes(b"\x89HDF\r\n\x1a\n" + b"0" * 100)
-    assert "truncated, damaged" in error("fit", tmp_path / "broken.h5ad", "-k", 2, "--out", tmp_path / "new")
-    assert "Did you mean broken.h5ad" in error("fit", tmp_path / "broke.h5ad", "-k", 2, "--out", tmp_path / "new")
+    assert "truncated, damaged" in error(
+        "fit", tmp_path / "broken.h5ad", "-k", 2, "--out", tmp_path / "new"
+    )
+    assert "Did you mean broken.h5ad" in error(
+        "fit", tmp_path / "broke.h5ad", "-k", 2, "--out", tmp_path / "new"
+    )
 
 
 def test_results_and_input_are_safe(cells, fitted):
@@ -154,16 +228,23 @@ def test_a_folder_that_cannot_be_written_is_noticed_first(cells, tmp_path, monke
         m.setattr(cli.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 1e6})())
         assert "1 MB are free" in error("fit", cells, "-k", 2, "--out", tmp_path / "new")
     with monkeypatch.context() as m:
-        def refuse(dir): raise PermissionError(13, "Permission denied")
+
+        def refuse(dir):
+            raise PermissionError(13, "Permission denied")
+
         m.setattr(cli.tempfile, "TemporaryFile", refuse)
         assert "Permission denied" in error("fit", cells, "-k", 2, "--out", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(cells, tmp_path, monkeypatch):
+def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(
+    cells, tmp_path, monkeypatch
+):
     import errno
 
-    def full(self, *args, **kwargs): raise OSError(errno.ENOSPC, "No space left on device")
+    def full(self, *args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     words = ["fit", cells, "-k", 2, "--out", tmp_path, *QUICK]
     with monkeypatch.context() as m:
         m.setattr(ad.AnnData, "write_h5ad", full)
@@ -175,7 +256,9 @@ def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(cells, t
 
 def test_an_unexpected_error_has_its_traceback_on_request(monkeypatch):
     def fails():
-        with terminal.session(): raise ZeroDivisionError("division by zero")
+        with terminal.session():
+            raise ZeroDivisionError("division by zero")
+
     with pytest.raises(cli.typer.Exit):
         fails()
     monkeypatch.setenv("SCSMD_DEBUG", "1")
@@ -185,9 +268,30 @@ def test_an_unexpected_error_has_its_traceback_on_request(monkeypatch):
 
 def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path):
     def program(out, **kwargs):
-        words = [PROGRAM, "fit", cells, "-k", 2, "--out", out, "--accelerator", "cpu", "--no-figures", "-o", "pretrain_epochs=60", "-o", "min_steps=0"]
-        return subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "OMP_NUM_THREADS": "1"})
+        words = [
+            PROGRAM,
+            "fit",
+            cells,
+            "-k",
+            2,
+            "--out",
+            out,
+            "--accelerator",
+            "cpu",
+            "--no-figures",
+            "-o",
+            "pretrain_epochs=60",
+            "-o",
+            "min_steps=0",
+        ]
+        return subprocess.Popen(
+            [str(w) for w in words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
     first, checkpoint = program(tmp_path / "out"), tmp_path / "out" / "checkpoint.safetensors"
     limit = time.monotonic() + 120
     while not checkpoint.exists() and first.poll() is None and time.monotonic() < limit:
@@ -207,11 +311,24 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path)
 
 # ---------------------------------------------------------------- predict
 
+
 def test_predict_gives_the_labels_of_the_fit(cells, fitted, tmp_path):
-    result = run("predict", fitted / "model", cells, "--out", tmp_path / "new.csv", "--layer", "umi", "--accelerator", "cpu")
+    result = run(
+        "predict",
+        fitted / "model",
+        cells,
+        "--out",
+        tmp_path / "new.csv",
+        "--layer",
+        "umi",
+        "--accelerator",
+        "cpu",
+    )
     assert result.exit_code == 0 and "300 of the model's 300 genes found (100.0%)" in result.output
     assert (tmp_path / "new.csv").read_text() == (fitted / "labels.csv").read_text()
-    assert "results exist already" in error("predict", fitted / "model", cells, "--out", tmp_path / "new.csv")
+    assert "results exist already" in error(
+        "predict", fitted / "model", cells, "--out", tmp_path / "new.csv"
+    )
 
 
 def test_predict_names_its_table_after_the_file(cells, fitted, tmp_path, monkeypatch):
@@ -228,15 +345,35 @@ def test_predict_refuses_what_is_not_a_model(cells, fitted, tmp_path):
 
 # ---------------------------------------------------------------- demo
 
+
 def test_demo_compares_with_leiden_and_writes_everything(tmp_path):
     result = run("demo", "--out", tmp_path, "--max-epochs", 2, "--accelerator", "cpu")
     assert result.exit_code == 0, result.output
-    for word in ("scSMD", "Leiden", "ARI", "NMI (max)", "NMI (mean)", "accuracy", "seconds", "umap.png first", "Next"):
+    for word in (
+        "scSMD",
+        "Leiden",
+        "ARI",
+        "NMI (max)",
+        "NMI (mean)",
+        "accuracy",
+        "seconds",
+        "umap.png first",
+        "Next",
+    ):
         assert word in result.output
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "confusion.png", "history.png", "labels.csv", "model", "pbmc700.h5ad", "summary.txt", "umap.png"]
+        "confusion.png",
+        "history.png",
+        "labels.csv",
+        "model",
+        "pbmc700.h5ad",
+        "summary.txt",
+        "umap.png",
+    ]
     a = ad.read_h5ad(tmp_path / "pbmc700.h5ad")
-    assert a.n_obs == 700 and {"scsmd", "bulk_labels", "leiden"} <= set(a.obs) and "X_umap" in a.obsm
+    assert (
+        a.n_obs == 700 and {"scsmd", "bulk_labels", "leiden"} <= set(a.obs) and "X_umap" in a.obsm
+    )
     assert a.obs["leiden"].nunique() == 10
 
 
@@ -245,6 +382,7 @@ def test_demo_does_not_replace_other_results(fitted):
 
 
 # ---------------------------------------------------------------- data
+
 
 @pytest.fixture
 def registry(cells, tmp_path, monkeypatch):
@@ -255,8 +393,12 @@ def registry(cells, tmp_path, monkeypatch):
 
     monkeypatch.setenv("SCSMD_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SCSMD_DATA_DIR", raising=False)
-    entry = replace(smd.io.DATASETS["zeisel"], name="ours", files=(smd.io.File("", "ours.h5ad"),),
-                    parser=lambda folder: ad.read_h5ad(folder / "ours.h5ad"))
+    entry = replace(
+        smd.io.DATASETS["zeisel"],
+        name="ours",
+        files=(smd.io.File("", "ours.h5ad"),),
+        parser=lambda folder: ad.read_h5ad(folder / "ours.h5ad"),
+    )
     monkeypatch.setitem(smd.io.DATASETS, "ours", entry)
     return tmp_path / "cache"
 
@@ -265,8 +407,12 @@ def test_data_list_and_info(registry):
     import scsmd_nb as smd
 
     listed = run("data", "list").output
-    for name in smd.io.DATASETS: assert f"\n{name} " in listed
-    assert listed.splitlines()[0].split() == ["name", "cells", "types", "here", "title"] and "by hand" in listed
+    for name in smd.io.DATASETS:
+        assert f"\n{name} " in listed
+    assert (
+        listed.splitlines()[0].split() == ["name", "cells", "types", "here", "title"]
+        and "by hand" in listed
+    )
     text = run("data", "info", "osteosarcoma").output
     assert "GSE152048" in text and "COL1A1, CDH11, RUNX2" in text and "unverified" in text
     assert "Did you mean 'zeisel'" in error("data", "info", "zeisl")
@@ -276,21 +422,36 @@ def test_data_get_fetches_once_copies_and_replaces_nothing(registry, cells, tmp_
     assert "ours.h5ad" in error("data", "get", "ours") and not (registry / "ours.h5ad").exists()
     (registry / "raw/ours/ours.h5ad").write_bytes(cells.read_bytes())
     result = run("data", "get", "ours", "--out", tmp_path / "deep/copy.h5ad")
-    assert result.exit_code == 0 and "160 cells x 300 genes" in result.output and "fit" in result.output
+    assert (
+        result.exit_code == 0
+        and "160 cells x 300 genes" in result.output
+        and "fit" in result.output
+    )
     assert (ad.read_h5ad(tmp_path / "deep/copy.h5ad").X != ad.read_h5ad(cells).X).nnz == 0
     assert "add --force" in error("data", "get", "ours", "--out", tmp_path / "deep/copy.h5ad")
     assert "is a folder" in error("data", "get", "ours", "--out", tmp_path)
-    assert run("data", "get", "ours", "--out", tmp_path / "deep/copy.h5ad", "--force").exit_code == 0
+    assert (
+        run("data", "get", "ours", "--out", tmp_path / "deep/copy.h5ad", "--force").exit_code == 0
+    )
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["copy.h5ad"]
     assert "Did you mean 'ours'" in error("data", "get", "our")
 
 
 # ---------------------------------------------------------------- bench
 
-@pytest.mark.parametrize("words, says", [
-    (["--suite", "quik"], "Did you mean 'quick'"), ([], "give --suite"), (["--methods", "kmeans"], "give --suite"),
-    (["--methods", "kmeanz", "--datasets", "pbmc700"], "Did you mean 'kmeans'"), (["--methods", "kmeans", "--datasets", "pbmc70"], "Did you mean 'pbmc700'"),
-    (["--suite", "quick", "--seeds", "one"], "--seeds 'one'"), (["--suite", "quick", "--budget", "laptops"], "Did you mean 'laptop'")])
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["--suite", "quik"], "Did you mean 'quick'"),
+        ([], "give --suite"),
+        (["--methods", "kmeans"], "give --suite"),
+        (["--methods", "kmeanz", "--datasets", "pbmc700"], "Did you mean 'kmeans'"),
+        (["--methods", "kmeans", "--datasets", "pbmc70"], "Did you mean 'pbmc700'"),
+        (["--suite", "quick", "--seeds", "one"], "--seeds 'one'"),
+        (["--suite", "quick", "--budget", "laptops"], "Did you mean 'laptop'"),
+    ],
+)
 def test_a_mistake_in_bench_is_one_line_and_leaves_nothing(tmp_path, words, says):
     assert says in error("bench", *words, "--out", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
@@ -298,12 +459,29 @@ def test_a_mistake_in_bench_is_one_line_and_leaves_nothing(tmp_path, words, says
 
 def test_bench_lists_and_runs(tmp_path):
     listed = run("bench", "--list").output
-    for word in ("quick", "ablation", "scdeepcluster", "Seurat", "pbmc700", "+dropout=0.2"): assert word in listed
+    for word in ("quick", "ablation", "scdeepcluster", "Seurat", "pbmc700", "+dropout=0.2"):
+        assert word in listed
     assert "--out is missing" in error("bench", "--suite", "quick")
-    words = ["bench", "--suite", "quick", "--methods", "kmeans,ward", "--datasets", "simulated", "--seeds", "0,1", "--out", tmp_path / "out", "--jobs", 2]
+    words = [
+        "bench",
+        "--suite",
+        "quick",
+        "--methods",
+        "kmeans,ward",
+        "--datasets",
+        "simulated",
+        "--seeds",
+        "0,1",
+        "--out",
+        tmp_path / "out",
+        "--jobs",
+        2,
+    ]
     result = run(*words)
     assert result.exit_code == 0 and f"Written to {tmp_path / 'out/results.csv'}" in result.output
-    assert "±" in result.output and {"kmeans", "ward", "ARI", "seconds"} <= set(result.output.split())
+    assert "±" in result.output and {"kmeans", "ward", "ARI", "seconds"} <= set(
+        result.output.split()
+    )
     before = (tmp_path / "out/results.csv").read_bytes()
     assert run(*words).exit_code == 0 and (tmp_path / "out/results.csv").read_bytes() == before
 
@@ -314,5 +492,12 @@ def test_help_is_answered_at_once():
         before = os.times()
         subprocess.run([PROGRAM, "--help"], capture_output=True, check=True)
         after = os.times()
-        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert min(seconds) < .5, seconds  # processor time: the wall clock depends on what else the machine does
+        seconds.append(
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
+    assert min(seconds) < 0.5, (
+        seconds
+    )  # processor time: the wall clock depends on what else the machine does

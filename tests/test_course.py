@@ -11,16 +11,38 @@ import tutorials
 from scsmd_nb import course
 
 LESSONS = sorted((tutorials.ROOT / "nbs/course").glob("[0-9]*.ipynb"))
-ABSURD = [float("nan"), float("inf"), -1e9, "", "z", "maybe", [], {}, object(), lambda *a, **k: None, lambda *a, **k: 1 / 0, np.zeros((2, 2)), True]
+ABSURD = [
+    float("nan"),
+    float("inf"),
+    -1e9,
+    "",
+    "z",
+    "maybe",
+    [],
+    {},
+    object(),
+    lambda *a, **k: None,
+    lambda *a, **k: 1 / 0,
+    np.zeros((2, 2)),
+    True,
+]
 
 
 def markdown(path: Path) -> str:
-    return "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "markdown")
+    return "\n".join(
+        "".join(c["source"])
+        for c in json.loads(path.read_text())["cells"]
+        if c["cell_type"] == "markdown"
+    )
 
 
 def numbers(path: Path) -> list[str]:
     "The exercises of a lesson notebook, in its order."
-    code = "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
+    code = "\n".join(
+        "".join(c["source"])
+        for c in json.loads(path.read_text())["cells"]
+        if c["cell_type"] == "code"
+    )
     return tutorials.EXERCISE.findall(code)
 
 
@@ -34,12 +56,22 @@ def test_there_are_eight_lessons():
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_a_lesson_has_all_its_parts(path):
     text = markdown(path)
-    for heading in ("## Warm-up", "## Key takeaways", "## Questions for discussion", "## Further reading"):
+    for heading in (
+        "## Warm-up",
+        "## Key takeaways",
+        "## Questions for discussion",
+        "## Further reading",
+    ):
         assert heading in text, heading
     assert "You will learn" in text
     assert 3 <= len(numbers(path)) <= 5
-    assert numbers(path) == sorted(set(numbers(path))) and all(n.startswith(f"{int(path.name[:2])}.") for n in numbers(path))
-    for other in (path.parent / "solutions" / path.name, path.parent / "slides" / f"{path.stem}.qmd"):
+    assert numbers(path) == sorted(set(numbers(path))) and all(
+        n.startswith(f"{int(path.name[:2])}.") for n in numbers(path)
+    )
+    for other in (
+        path.parent / "solutions" / path.name,
+        path.parent / "slides" / f"{path.stem}.qmd",
+    ):
         assert other.exists(), other
 
 

@@ -22,7 +22,14 @@ def md(source: str) -> dict:
 
 
 def code(source: str, *outputs: dict) -> dict:
-    return {"cell_type": "code", "metadata": {}, "source": source, "outputs": list(outputs), "execution_count": None, "id": "b"}
+    return {
+        "cell_type": "code",
+        "metadata": {},
+        "source": source,
+        "outputs": list(outputs),
+        "execution_count": None,
+        "id": "b",
+    }
 
 
 STDOUT = {"output_type": "stream", "name": "stdout", "text": "1\n"}
@@ -30,7 +37,9 @@ STDOUT = {"output_type": "stream", "name": "stdout", "text": "1\n"}
 
 def write(path: Path, *cells: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
 
 
 @pytest.fixture
@@ -40,12 +49,26 @@ def site(tmp_path) -> Path:
     (tmp_path / "_quarto.yml").write_text(CONFIG)
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "data.py").write_text("")
-    (tmp_path / "README.md").write_text("# Read me\n\nSee [data](nbs/api/00_data.ipynb#the-counts).\n")
-    write(tmp_path / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."),
-          md("Read [the data page](api/00_data.ipynb), or [above](#start), or [far](https://example.org/x#y).\n\n"
-             "```\n[not](a-link.md)\n# not a title\n```\n\nNor is `[this](one.md)`."), code("print(1)", STDOUT))
-    write(tmp_path / "nbs" / "api" / "00_data.ipynb", md("# Data\n\n> Where counts come from."), md("## The counts"),
-          code("#| default_exp data"), code("#| export\ndef read(): ..."), md("Back to [read](#read) and [home](../index.ipynb)."))
+    (tmp_path / "README.md").write_text(
+        "# Read me\n\nSee [data](nbs/api/00_data.ipynb#the-counts).\n"
+    )
+    write(
+        tmp_path / "nbs" / "index.ipynb",
+        md("# Start\n\n> What it is for."),
+        md(
+            "Read [the data page](api/00_data.ipynb), or [above](#start), or [far](https://example.org/x#y).\n\n"
+            "```\n[not](a-link.md)\n# not a title\n```\n\nNor is `[this](one.md)`."
+        ),
+        code("print(1)", STDOUT),
+    )
+    write(
+        tmp_path / "nbs" / "api" / "00_data.ipynb",
+        md("# Data\n\n> Where counts come from."),
+        md("## The counts"),
+        code("#| default_exp data"),
+        code("#| export\ndef read(): ..."),
+        md("Back to [read](#read) and [home](../index.ipynb)."),
+    )
     (tmp_path / "nbs" / "_quarto.yml").symlink_to("../_quarto.yml")
     return tmp_path
 
@@ -73,16 +96,27 @@ def test_yaml_that_does_not_parse(site):
     assert docs_check.main([str(site)]) == 1
 
 
-@pytest.mark.parametrize("line, words", [
-    ("#| fig-alt: Two panels: left the cells, right the genes", "no YAML"),
-    ("#| fig-alt: one\n#| fig-alt: two", "stands twice"),
-    ("#| fig-alt: cluster #3 in the middle", "begins a comment"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("#| fig-alt: Two panels: left the cells, right the genes", "no YAML"),
+        ("#| fig-alt: one\n#| fig-alt: two", "stands twice"),
+        ("#| fig-alt: cluster #3 in the middle", "begins a comment"),
+    ],
+)
 def test_cell_options_that_quarto_would_refuse_or_cut(site, line, words):
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."), code(line + "\nprint(1)", STDOUT))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> What it is for."),
+        code(line + "\nprint(1)", STDOUT),
+    )
     only(site, "nbs/index.ipynb cell 1", words)
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> What it is for."),
-          code('#| fig-alt: "Two panels: cluster #3, and the rest"\n#| export\nprint(1)', STDOUT), code("#| default_exp x"))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> What it is for."),
+        code('#| fig-alt: "Two panels: cluster #3, and the rest"\n#| export\nprint(1)', STDOUT),
+        code("#| default_exp x"),
+    )
     assert not any("#|" in fault for fault in docs_check.check(site))
 
 
@@ -92,7 +126,9 @@ def test_config_link_that_is_gone(site):
 
 
 def test_sidebar_page_that_does_not_exist(site):
-    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, api/99_gone.ipynb]"))
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, api/99_gone.ipynb]")
+    )
     only(site, "nbs/api/99_gone.ipynb", "does not exist")
 
 
@@ -102,12 +138,22 @@ def test_page_that_is_not_in_the_sidebar(site):
 
 
 def test_page_listed_twice(site):
-    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, index.ipynb]"))
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, index.ipynb]")
+    )
     only(site, "index.ipynb", "twice")
 
 
-@pytest.mark.parametrize("link", ["[x](gone.ipynb)", "[x](api/gone.md)", "<a href='gone.html'>x</a>", "[x]()",
-                                  "[![alt](images/gone.png)](index.ipynb)"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[x](gone.ipynb)",
+        "[x](api/gone.md)",
+        "<a href='gone.html'>x</a>",
+        "[x]()",
+        "[![alt](images/gone.png)](index.ipynb)",
+    ],
+)
 def test_dead_link(site, link):
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(link))
     only(site, "index.ipynb cell 1", "dead link")
@@ -118,21 +164,32 @@ def test_dead_link_in_the_readme(site):
     only(site, "README.md", "dead link docs/gone.md")
 
 
-@pytest.mark.parametrize("link", ["[x](#nowhere)", "[x](api/00_data.ipynb#nowhere)", "[x](api/00_data.html#nowhere)"])
+@pytest.mark.parametrize(
+    "link", ["[x](#nowhere)", "[x](api/00_data.ipynb#nowhere)", "[x](api/00_data.html#nowhere)"]
+)
 def test_dead_anchor(site, link):
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(link))
     only(site, "index.ipynb cell 1", "no heading #nowhere")
 
 
-@pytest.mark.parametrize("heading, anchor", [
-    ("## The *MDAG* gate, (11)-(13)", "the-mdag-gate-11-13"), ("## `nb_loss` and 2 more", "nb_loss-and-2-more"),
-    ("## 3. Third step", "third-step"), ("## Named {#own-id}", "own-id"), ("## Why? [Because](index.ipynb)", "why-because")])
+@pytest.mark.parametrize(
+    "heading, anchor",
+    [
+        ("## The *MDAG* gate, (11)-(13)", "the-mdag-gate-11-13"),
+        ("## `nb_loss` and 2 more", "nb_loss-and-2-more"),
+        ("## 3. Third step", "third-step"),
+        ("## Named {#own-id}", "own-id"),
+        ("## Why? [Because](index.ipynb)", "why-because"),
+    ],
+)
 def test_anchors_of_github_and_quarto(site, heading, anchor):
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(heading), md(f"[x](#{anchor})"))
     assert docs_check.check(site) == []
 
 
-@pytest.mark.parametrize("picture", ["![](pic.png)", "<img src='pic.png'>", "<img src='pic.png' alt=''>"])
+@pytest.mark.parametrize(
+    "picture", ["![](pic.png)", "<img src='pic.png'>", "<img src='pic.png' alt=''>"]
+)
 def test_picture_without_alt_text(site, picture):
     (site / "nbs" / "pic.png").write_bytes(b"png")
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(picture))
@@ -165,14 +222,32 @@ def test_notebook_without_outputs(site):
 
 
 def test_cell_that_prints_without_output(site):
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(1)", STDOUT), code("print(2)"))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> For."),
+        code("print(1)", STDOUT),
+        code("print(2)"),
+    )
     only(site, "index.ipynb cell 2", "no stored output")
 
 
-@pytest.mark.parametrize("source", ["#| eval: false\nprint(1)", "#| slow\nprint(1)", "import sys\nprint(1, file=sys.stderr)",
-                                    "x = 1", "%matplotlib inline"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "#| eval: false\nprint(1)",
+        "#| slow\nprint(1)",
+        "import sys\nprint(1, file=sys.stderr)",
+        "x = 1",
+        "%matplotlib inline",
+    ],
+)
 def test_cells_that_need_no_output(site, source):
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(1)", STDOUT), code(source))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> For."),
+        code("print(1)", STDOUT),
+        code(source),
+    )
     assert docs_check.check(site) == []
 
 
@@ -194,7 +269,9 @@ def test_export_without_default_exp(site):
 
 def test_notebook_that_is_not_json(site):
     (site / "nbs" / "index.ipynb").write_text("{")
-    assert any("index.ipynb: cannot be read as a notebook" in line for line in docs_check.check(site))
+    assert any(
+        "index.ipynb: cannot be read as a notebook" in line for line in docs_check.check(site)
+    )
 
 
 def test_prose_in_the_title_cell_would_be_lost(site):
@@ -208,21 +285,43 @@ PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": 
 def test_a_figure_without_alt_text(site):
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("draw()", PICTURE))
     only(site, "index.ipynb cell 1", "alt text")
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("#| fig-alt: a line that rises\ndraw()", PICTURE))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> For."),
+        code("#| fig-alt: a line that rises\ndraw()", PICTURE),
+    )
     assert docs_check.check(site) == []
 
 
 def test_a_figure_that_was_lost(site):
-    words = {"output_type": "execute_result", "metadata": {}, "execution_count": None, "data": {"text/plain": "<Figure size 640x480 with 1 Axes>"}}
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("#| fig-alt: a line that rises\ndraw()", words))
+    words = {
+        "output_type": "execute_result",
+        "metadata": {},
+        "execution_count": None,
+        "data": {"text/plain": "<Figure size 640x480 with 1 Axes>"},
+    }
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> For."),
+        code("#| fig-alt: a line that rises\ndraw()", words),
+    )
     only(site, "index.ipynb cell 1", "not the picture")
 
 
 def test_a_warning_that_the_text_does_not_speak_of(site):
-    stderr = {"output_type": "stream", "name": "stderr", "text": "UserWarning: 2 of 8 clusters hold no cells"}
+    stderr = {
+        "output_type": "stream",
+        "name": "stderr",
+        "text": "UserWarning: 2 of 8 clusters hold no cells",
+    }
     write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("fit()", stderr))
     only(site, "index.ipynb cell 1", "does not speak of", "2 of 8")
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md("A warning says which."), code("fit()", stderr))
+    write(
+        site / "nbs" / "index.ipynb",
+        md("# Start\n\n> For."),
+        md("A warning says which."),
+        code("fit()", stderr),
+    )
     assert docs_check.check(site) == []
 
 
@@ -231,9 +330,18 @@ def test_a_page_that_is_too_heavy(site):
     only(site, "index.ipynb", "weighs 3.1 MB")
 
 
-@pytest.mark.parametrize("head, word", [("title: a: b", "does not parse"), ("subtitle: a", "no title"), ("title: a\ntitle: b", "stands twice")])
+@pytest.mark.parametrize(
+    "head, word",
+    [
+        ("title: a: b", "does not parse"),
+        ("subtitle: a", "no title"),
+        ("title: a\ntitle: b", "stands twice"),
+    ],
+)
 def test_the_head_of_a_quarto_page(site, head, word):
-    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, slides.qmd]"))
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, slides.qmd]")
+    )
     (site / "nbs" / "slides.qmd").write_text(f"---\n{head}\n---\n\n## One\n")
     only(site, "slides.qmd", word)
 
@@ -246,14 +354,30 @@ def test_yaml_that_quarto_refuses(site):
 
 
 def test_a_tutorial_opens_and_closes_as_agreed(site):
-    (site / "settings.ini").write_text("[DEFAULT]\nlib_path = lib\nuser = us\nrepo = it\nbranch = main\n")
-    (site / "_quarto.yml").write_text(CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, tutorials/01_a.ipynb]"))
-    opening = ("**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
-               "and there first run `%pip install git+https://github.com/us/it`.")
+    (site / "settings.ini").write_text(
+        "[DEFAULT]\nlib_path = lib\nuser = us\nrepo = it\nbranch = main\n"
+    )
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, tutorials/01_a.ipynb]")
+    )
+    opening = (
+        "**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
+        "and there first run `%pip install git+https://github.com/us/it`."
+    )
     tutorial = site / "nbs" / "tutorials" / "01_a.ipynb"
-    write(tutorial, md("# A\n\n> For."), md(opening), md("## What to read next\n\n[Home](../index.ipynb)."))
+    write(
+        tutorial,
+        md("# A\n\n> For."),
+        md(opening),
+        md("## What to read next\n\n[Home](../index.ipynb)."),
+    )
     assert docs_check.check(site) == []
-    write(tutorial, md("# A\n\n> For."), md(opening.replace("/us/it/blob", "/them/it/blob")), md("## What to read next\n\n[Home](../index.ipynb)."))
+    write(
+        tutorial,
+        md("# A\n\n> For."),
+        md(opening.replace("/us/it/blob", "/them/it/blob")),
+        md("## What to read next\n\n[Home](../index.ipynb)."),
+    )
     only(site, "01_a.ipynb", "lacks the link")
     write(tutorial, md("# A\n\n> For."), md(opening))
     only(site, "01_a.ipynb", "What to read next")

@@ -8,12 +8,24 @@ import pytest
 
 import scsmd_nb as smd
 
-HEAVY = ["torch", "scanpy", "anndata", "sklearn", "pandas", "matplotlib", "seaborn", "numba", "lightning_fabric"]
+HEAVY = [
+    "torch",
+    "scanpy",
+    "anndata",
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "numba",
+    "lightning_fabric",
+]
 
 
 def loaded_after(code: str, names: list[str]) -> list[str]:
     "Which of `names` are loaded in a fresh interpreter after `code`."
-    script = f"{code}\nimport json, sys\nprint(json.dumps([n for n in {names!r} if n in sys.modules]))"
+    script = (
+        f"{code}\nimport json, sys\nprint(json.dumps([n for n in {names!r} if n in sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -28,12 +40,17 @@ def test_dir_and_version_load_nothing_heavy():
 
 
 def test_metrics_do_not_load_torch_or_scanpy():
-    assert loaded_after("import scsmd_nb; scsmd_nb.metrics", ["torch", "scanpy", "lightning_fabric"]) == []
+    assert (
+        loaded_after("import scsmd_nb; scsmd_nb.metrics", ["torch", "scanpy", "lightning_fabric"])
+        == []
+    )
 
 
 def test_library_needs_no_development_package():
     code = "import importlib, scsmd_nb\nfor n in scsmd_nb._SUBMODULES: getattr(scsmd_nb, n)"
-    assert loaded_after(code, ["nbdev", "fastcore", "execnb", "IPython.core.interactiveshell"]) == []
+    assert (
+        loaded_after(code, ["nbdev", "fastcore", "execnb", "IPython.core.interactiveshell"]) == []
+    )
 
 
 @pytest.mark.parametrize("name", smd._SUBMODULES)
@@ -55,6 +72,7 @@ def test_version_is_that_of_the_settings():
     from configparser import ConfigParser
 
     from conftest import ROOT
+
     settings = ConfigParser(delimiters=["="])
     settings.read(ROOT / "settings.ini")
     assert smd.__version__ == settings["DEFAULT"]["version"]

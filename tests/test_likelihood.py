@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scsmd_nb.nn.likelihood import MU_BOUNDS, PHI_BOUNDS, NBHead, bounded, nb_log_prob, nb_log_prob_from_logs, nb_loss, nb_loss_from_logs, nb_moments
+from scsmd_nb.nn.likelihood import (
+    MU_BOUNDS,
+    PHI_BOUNDS,
+    NBHead,
+    bounded,
+    nb_log_prob,
+    nb_log_prob_from_logs,
+    nb_loss,
+    nb_loss_from_logs,
+    nb_moments,
+)
 
 torch.set_num_threads(1)
 FORMS = [nb_log_prob, lambda x, mu, phi: nb_log_prob_from_logs(x, mu.log(), phi.log())]
@@ -28,16 +38,25 @@ class TestBothForms:
         np.testing.assert_allclose(found, [math.log(81 / 8), 1.270947, 2.167035], atol=1e-6)
 
     @settings(max_examples=150, deadline=None)
-    @given(x=st.integers(0, 10**5), log_mu=st.floats(math.log(1e-5), math.log(1e6)), log_phi=st.floats(-9, 14))
+    @given(
+        x=st.integers(0, 10**5),
+        log_mu=st.floats(math.log(1e-5), math.log(1e6)),
+        log_phi=st.floats(-9, 14),
+    )
     def test_scipy(self, form, x, log_mu, log_phi):
         mu, phi = math.exp(log_mu), math.exp(log_phi)
         truth = stats.nbinom.logpmf(x, phi, phi / (phi + mu))
         if np.isfinite(truth):
-            assert form(t(float(x)), t(mu), t(phi)).item() == pytest.approx(truth, rel=1e-6, abs=1e-6)
+            assert form(t(float(x)), t(mu), t(phi)).item() == pytest.approx(
+                truth, rel=1e-6, abs=1e-6
+            )
 
     def test_torch_distribution(self, form):
         rng = np.random.default_rng(0)
-        mu, phi = torch.tensor(rng.gamma(1, 5, (20, 30))), torch.tensor(rng.gamma(1, 2, (20, 30)) + 0.05)
+        mu, phi = (
+            torch.tensor(rng.gamma(1, 5, (20, 30))),
+            torch.tensor(rng.gamma(1, 2, (20, 30)) + 0.05),
+        )
         x = torch.tensor(rng.poisson(4, (20, 30)), dtype=D64)
         truth = torch.distributions.NegativeBinomial(phi, logits=mu.log() - phi.log()).log_prob(x)
         torch.testing.assert_close(form(x, mu, phi), truth)
@@ -73,8 +92,13 @@ class TestBothForms:
     def test_real_valued_targets(self, form):
         x = t(0.4, 1.5, 2.25)
         mu, phi = t(1, 1, 3), t(2, 0.5, 4)
-        truth = torch.lgamma(x + phi) - torch.lgamma(x + 1) - torch.lgamma(phi) \
-            + phi * torch.log(phi / (phi + mu)) + x * torch.log(mu / (phi + mu))
+        truth = (
+            torch.lgamma(x + phi)
+            - torch.lgamma(x + 1)
+            - torch.lgamma(phi)
+            + phi * torch.log(phi / (phi + mu))
+            + x * torch.log(mu / (phi + mu))
+        )
         torch.testing.assert_close(form(x, mu, phi), truth)
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -85,7 +109,12 @@ class TestBothForms:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 9), genes=st.integers(1, 12), per_gene=st.booleans())
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 9),
+    genes=st.integers(1, 12),
+    per_gene=st.booleans(),
+)
 def test_fast_equals_literal_in_value_and_gradient(seed, n, genes, per_gene):
     rng = np.random.default_rng(seed)
     x = torch.tensor(rng.negative_binomial(0.7, 0.3, (n, genes)), dtype=D64)
@@ -93,7 +122,10 @@ def test_fast_equals_literal_in_value_and_gradient(seed, n, genes, per_gene):
     log_phi = torch.tensor(rng.normal(0, 2, genes if per_gene else (n, genes)))
     weight = torch.tensor(rng.random((n, 1)))
     results = []
-    for f in (lambda m, p: nb_loss(x, m.exp(), p.exp(), "none"), lambda m, p: nb_loss_from_logs(x, m, p, "none")):
+    for f in (
+        lambda m, p: nb_loss(x, m.exp(), p.exp(), "none"),
+        lambda m, p: nb_loss_from_logs(x, m, p, "none"),
+    ):
         m, p = log_mu.clone().requires_grad_(), log_phi.clone().requires_grad_()
         out = f(m, p)
         results.append((out, *torch.autograd.grad((weight * out).sum(), (m, p))))
@@ -104,11 +136,18 @@ def test_fast_equals_literal_in_value_and_gradient(seed, n, genes, per_gene):
 def test_all_zero_counts_and_whole_number_dtypes():
     log_mu, log_phi = torch.randn(4, 6), torch.randn(6)
     x = torch.zeros(4, 6, dtype=torch.int64)
-    torch.testing.assert_close(nb_loss_from_logs(x, log_mu, log_phi), nb_loss(x, log_mu.exp(), log_phi.exp()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        nb_loss_from_logs(x, log_mu, log_phi),
+        nb_loss(x, log_mu.exp(), log_phi.exp()),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def test_mean_zero_is_finite():
-    assert nb_log_prob(torch.zeros(1), torch.zeros(1), torch.ones(1)).item() == pytest.approx(0, abs=1e-6)
+    assert nb_log_prob(torch.zeros(1), torch.zeros(1), torch.ones(1)).item() == pytest.approx(
+        0, abs=1e-6
+    )
     assert torch.isfinite(nb_log_prob(torch.ones(1), torch.zeros(1), torch.ones(1)))
 
 
@@ -120,7 +159,9 @@ def test_reductions():
         torch.testing.assert_close(f(x, *args, "cell"), each.sum(1))
         torch.testing.assert_close(f(x, *args), each.sum())
         torch.testing.assert_close(f(x, *args, reduction="mean"), each.mean())
-        with pytest.raises(ValueError, match="'average' is not known: use 'sum', 'mean', 'cell' or 'none'"):
+        with pytest.raises(
+            ValueError, match="'average' is not known: use 'sum', 'mean', 'cell' or 'none'"
+        ):
             f(x, *args, "average")
 
 
@@ -158,12 +199,16 @@ class TestHead:
         x = torch.zeros(5, 7)
         nb_loss_from_logs(x, *head.log_params(D)).backward()
         assert all(p.grad.isfinite().all() for p in head.parameters())
-        assert head.W_mu.weight.grad.abs().sum() > 0  # means far too high for zeros: the way down is open
+        assert (
+            head.W_mu.weight.grad.abs().sum() > 0
+        )  # means far too high for zeros: the way down is open
 
     def test_every_parameter_learns(self, dispersion, phi_link):
         torch.manual_seed(0)
         head = NBHead(4, 7, dispersion=dispersion, phi_link=phi_link)
-        nb_loss_from_logs(torch.poisson(torch.ones(5, 7)), *head.log_params(torch.rand(5, 4))).backward()
+        nb_loss_from_logs(
+            torch.poisson(torch.ones(5, 7)), *head.log_params(torch.rand(5, 4))
+        ).backward()
         assert all(p.grad.abs().sum() > 0 for p in head.parameters())
 
     def test_autocast(self, dispersion, phi_link):
@@ -176,27 +221,35 @@ class TestHead:
 
 def test_genes_without_counts_start_at_the_lower_bound():
     head = NBHead(2, 3, init_mean=[0.0, 1.0, 2.0])
-    np.testing.assert_allclose(head(torch.zeros(1, 2))[0][0].detach(), [MU_BOUNDS[0], 1, 2], rtol=1e-4)
+    np.testing.assert_allclose(
+        head(torch.zeros(1, 2))[0][0].detach(), [MU_BOUNDS[0], 1, 2], rtol=1e-4
+    )
 
 
-@pytest.mark.parametrize("kwargs, message", [
-    (dict(dispersion="genes"), "dispersion='genes' is not known.*Did you mean 'gene'"),
-    (dict(phi_link="exponential"), "phi_link='exponential' is not known"),
-    (dict(init_mean=[1.0, 2.0]), r"init_mean has shape \(2,\) but the head has 3 genes"),
-    (dict(init_mean=[1.0, -2.0, 1.0]), "init_mean holds -2"),
-    (dict(init_mean=[1.0, float("nan"), 1.0]), "init_mean holds nan"),
-    (dict(init_phi=0.0), "init_phi holds 0"),
-])
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        (dict(dispersion="genes"), "dispersion='genes' is not known.*Did you mean 'gene'"),
+        (dict(phi_link="exponential"), "phi_link='exponential' is not known"),
+        (dict(init_mean=[1.0, 2.0]), r"init_mean has shape \(2,\) but the head has 3 genes"),
+        (dict(init_mean=[1.0, -2.0, 1.0]), "init_mean holds -2"),
+        (dict(init_mean=[1.0, float("nan"), 1.0]), "init_mean holds nan"),
+        (dict(init_phi=0.0), "init_phi holds 0"),
+    ],
+)
 def test_head_errors(kwargs, message):
     with pytest.raises(ValueError, match=message):
         NBHead(2, 3, **kwargs)
 
 
-@pytest.mark.parametrize("size_factor, message", [
-    (torch.ones(3), r"size_factor has shape \(3,\): pass one per cell, shape \(2,\)"),
-    (torch.tensor([1.0, 0.0]), r"size_factor\[1\] is 0"),
-    (torch.tensor([float("nan"), 1.0]), r"size_factor\[0\] is nan"),
-])
+@pytest.mark.parametrize(
+    "size_factor, message",
+    [
+        (torch.ones(3), r"size_factor has shape \(3,\): pass one per cell, shape \(2,\)"),
+        (torch.tensor([1.0, 0.0]), r"size_factor\[1\] is 0"),
+        (torch.tensor([float("nan"), 1.0]), r"size_factor\[0\] is nan"),
+    ],
+)
 def test_size_factor_errors(size_factor, message):
     with pytest.raises(ValueError, match=message):
         NBHead(2, 3)(torch.zeros(2, 2), size_factor)

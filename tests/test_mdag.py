@@ -7,7 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scsmd_nb.nn.mdag import MDAG, DilatedGate, GatedBottleneck, MultiDilatedConv, SelectionModule, SqueezeAttention, TrimmedConv2d, conv, receptive_field, seen_positions
+from scsmd_nb.nn.mdag import (
+    MDAG,
+    DilatedGate,
+    GatedBottleneck,
+    MultiDilatedConv,
+    SelectionModule,
+    SqueezeAttention,
+    TrimmedConv2d,
+    conv,
+    receptive_field,
+    seen_positions,
+)
 
 torch.set_num_threads(1)
 
@@ -38,7 +49,9 @@ def count(module):
 def test_conv_is_the_loop(size, dilation, kernel_size):
     layer = conv(3, 4, kernel_size, dilation=dilation, image=size[0] > 1)
     x = torch.randn(2, 3, *size)
-    torch.testing.assert_close(layer(x), loop(x, layer.weight, layer.bias, dilation), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        layer(x), loop(x, layer.weight, layer.bias, dilation), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -51,7 +64,9 @@ def test_trimmed_conv_equals_conv2d(size, stride):
             torch.manual_seed(1)
             x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
             y = forward(layer, x)
-            results.append((y, *torch.autograd.grad(y.square().sum(), (x, layer.weight, layer.bias))))
+            results.append(
+                (y, *torch.autograd.grad(y.square().sum(), (x, layer.weight, layer.bias)))
+            )
         for ours, plain in zip(*results):
             torch.testing.assert_close(ours, plain)
 
@@ -69,7 +84,9 @@ def test_conv_pads_sequences_along_the_genes_only():
     assert conv(2, 2, 5, bias=False).bias is None
 
 
-@pytest.mark.parametrize("image, size", [(False, (1, 64)), (True, (14, 14)), (True, (3, 3)), (False, (1, 1))])
+@pytest.mark.parametrize(
+    "image, size", [(False, (1, 64)), (True, (14, 14)), (True, (3, 3)), (False, (1, 1))]
+)
 def test_shapes(image, size):
     x = torch.randn(4, 6, *size)
     assert MultiDilatedConv(6, 5, image=image)(x).shape == (4, 20, *size)
@@ -103,10 +120,17 @@ def test_mdag_of_one_channel():
     assert MDAG(1)(torch.randn(2, 1, 1, 12)).shape == (2, 1, 1, 12)
 
 
-@pytest.mark.parametrize("dilations", [(1,), (1, 3, 5, 7), (2, 4, 6, 8), (4, 6, 8, 10), (6, 8, 10, 12), (10, 8, 6, 4)])
+@pytest.mark.parametrize(
+    "dilations", [(1,), (1, 3, 5, 7), (2, 4, 6, 8), (4, 6, 8, 10), (6, 8, 10, 12), (10, 8, 6, 4)]
+)
 @pytest.mark.parametrize("kernel_size", [3, 5])
 def test_receptive_field_formula_equals_measurement(dilations, kernel_size):
-    seen = seen_positions(MultiDilatedConv(2, 4, dilations, kernel_size), 2, 101)[0].nonzero().flatten() - 50
+    seen = (
+        seen_positions(MultiDilatedConv(2, 4, dilations, kernel_size), 2, 101)[0]
+        .nonzero()
+        .flatten()
+        - 50
+    )
     assert seen.max() - seen.min() + 1 == receptive_field(dilations, kernel_size)
     taps = range(-(kernel_size // 2), kernel_size // 2 + 1)
     assert seen.tolist() == sorted({d * m for d in dilations for m in taps})
@@ -153,19 +177,29 @@ def test_squeeze_attention():
         block(torch.randn(2, 3, 7, 4))
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"dilations": ()}, "an empty list"), ({"dilations": (4, 0)}, "dilations holds 0"),
-    ({"dilations": (4, 2.5)}, "dilations holds 2.5"), ({"dilations": (True,)}, "dilations holds True"),
-    ({"dilations": ("4",)}, "dilations holds '4'"), ({"kernel_size": 4}, "kernel_size=4 is even"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"dilations": ()}, "an empty list"),
+        ({"dilations": (4, 0)}, "dilations holds 0"),
+        ({"dilations": (4, 2.5)}, "dilations holds 2.5"),
+        ({"dilations": (True,)}, "dilations holds True"),
+        ({"dilations": ("4",)}, "dilations holds '4'"),
+        ({"kernel_size": 4}, "kernel_size=4 is even"),
+    ],
+)
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         MDAG(8, **options)
 
 
 def test_everything_learns():
-    for block, size in ((MDAG(8), (1, 16)), (MDAG(8, image=True), (5, 5)), (GatedBottleneck(8, 4), (5, 5)),
-                        (SqueezeAttention(8, 8), (4, 4))):
+    for block, size in (
+        (MDAG(8), (1, 16)),
+        (MDAG(8, image=True), (5, 5)),
+        (GatedBottleneck(8, 4), (5, 5)),
+        (SqueezeAttention(8, 8), (4, 4)),
+    ):
         x = torch.randn(6, 8, *size)
         block(x).square().sum().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in block.parameters())

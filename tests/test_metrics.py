@@ -15,7 +15,9 @@ from sklearn import metrics as sk
 from scsmd_nb.tl.metrics import accuracy, ari, cluster_sizes, contingency, nmi, scores, stability
 
 TRUE, PRED = ["T", "T", "T", "B", "B", "B"], [0, 0, 1, 1, 2, 2]
-pairs = st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.lists(st.integers(0, 6), min_size=n, max_size=n)] * 2))
+pairs = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 6), min_size=n, max_size=n)] * 2)
+)
 
 
 def test_by_hand():
@@ -48,7 +50,9 @@ def test_names_and_order_of_cells_do_not_matter(labels, names, random):
     one, two = scores(a, b), scores([a[i] for i in order], renamed)
     assert one == pytest.approx(two)
     swapped = scores(b, a)
-    assert (swapped["ari"], swapped["nmi_max"], swapped["accuracy"]) == pytest.approx((one["ari"], one["nmi_max"], one["accuracy"]))
+    assert (swapped["ari"], swapped["nmi_max"], swapped["accuracy"]) == pytest.approx(
+        (one["ari"], one["nmi_max"], one["accuracy"])
+    )
     assert one["nmi_max"] <= one["nmi_mean"] + 1e-12
     assert scores(a, a)["ari"] == scores(a, a)["accuracy"] == 1 and nmi(a, a) == pytest.approx(1)
 
@@ -72,7 +76,9 @@ def test_shuffled_labels_have_no_ari():
 def test_large_sets_do_not_overflow():
     labels = np.repeat(np.arange(4), 500_000)
     assert ari(labels, labels) == 1.0
-    assert ari(labels, np.roll(labels, 1000)) == pytest.approx(sk.adjusted_rand_score(labels, np.roll(labels, 1000)))
+    assert ari(labels, np.roll(labels, 1000)) == pytest.approx(
+        sk.adjusted_rand_score(labels, np.roll(labels, 1000))
+    )
 
 
 def test_degenerate_partitions():
@@ -81,8 +87,18 @@ def test_degenerate_partitions():
     assert nmi([0, 0, 1], [2, 2, 2]) == 0.0
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, pd.Categorical, lambda y: pd.Series(y, dtype="category"),
-                                  lambda y: pd.array(y, dtype="string")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        tuple,
+        np.array,
+        pd.Series,
+        pd.Categorical,
+        lambda y: pd.Series(y, dtype="category"),
+        lambda y: pd.array(y, dtype="string"),
+    ],
+)
 def test_any_container(kind):
     y_pred = [str(v) for v in PRED]
     assert ari(kind(TRUE), kind(y_pred)) == pytest.approx(0.8 / 3.3)
@@ -106,18 +122,33 @@ def test_missing_labels_are_left_out_aloud(missing):
         assert cluster_sizes([*PRED, missing]).sum() == 6
 
 
-@pytest.mark.parametrize("call, error, message", [
-    (lambda: ari([0, 1], [0, 1, 1]), ValueError, "y_true has 2 labels but y_pred has 3"),
-    (lambda: nmi([], []), ValueError, "nothing to score"),
-    (lambda: ari([None, 1], [1, None]), ValueError, "none of the 2 cells has a label in both"),
-    (lambda: ari("bulk_labels", [0]), TypeError, "y_true is 'bulk_labels': pass one label per cell"),
-    (lambda: ari([0], 3), TypeError, "y_pred is 3"),
-    (lambda: ari(np.zeros((2, 3)), [0, 1]), ValueError, r"y_true has shape \(2, 3\)"),
-    (lambda: nmi(TRUE, PRED, average="mean"), ValueError, "average='mean' is not known: use 'max'"),
-    (lambda: stability([PRED]), ValueError, "got 1: pass at least two"),
-    (lambda: stability([PRED, PRED[1:]]), ValueError, "6 labels but y_pred has 5"),
-    (lambda: ari(pd.Series([0, 1], index=["a", "b"]), pd.Series([0, 1], index=["b", "a"])), ValueError, "different order"),
-])
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: ari([0, 1], [0, 1, 1]), ValueError, "y_true has 2 labels but y_pred has 3"),
+        (lambda: nmi([], []), ValueError, "nothing to score"),
+        (lambda: ari([None, 1], [1, None]), ValueError, "none of the 2 cells has a label in both"),
+        (
+            lambda: ari("bulk_labels", [0]),
+            TypeError,
+            "y_true is 'bulk_labels': pass one label per cell",
+        ),
+        (lambda: ari([0], 3), TypeError, "y_pred is 3"),
+        (lambda: ari(np.zeros((2, 3)), [0, 1]), ValueError, r"y_true has shape \(2, 3\)"),
+        (
+            lambda: nmi(TRUE, PRED, average="mean"),
+            ValueError,
+            "average='mean' is not known: use 'max'",
+        ),
+        (lambda: stability([PRED]), ValueError, "got 1: pass at least two"),
+        (lambda: stability([PRED, PRED[1:]]), ValueError, "6 labels but y_pred has 5"),
+        (
+            lambda: ari(pd.Series([0, 1], index=["a", "b"]), pd.Series([0, 1], index=["b", "a"])),
+            ValueError,
+            "different order",
+        ),
+    ],
+)
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
@@ -133,4 +164,9 @@ def test_stability_and_sizes():
 
 def test_import_is_light():
     code = "import sys, scsmd_nb.metrics; print([m for m in ('torch', 'scanpy', 'sklearn', 'fastcore', 'nbdev') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -60,9 +60,17 @@ def test_containers_give_the_same_labels(cells, kind):
     counts = cells.X
     expected = smd.SCSMD(3, **QUICK).fit(cells).embedding_
     if kind == "layer":
-        a = ad.AnnData(np.log1p(counts.toarray()), obs=cells.obs, var=cells.var, layers={"counts": counts})
+        a = ad.AnnData(
+            np.log1p(counts.toarray()), obs=cells.obs, var=cells.var, layers={"counts": counts}
+        )
     else:
-        a = {"dense": counts.toarray(), "csr": counts, "csc": counts.tocsc(), "int": counts.astype(np.int64), "frame": cells.to_df()}[kind]
+        a = {
+            "dense": counts.toarray(),
+            "csr": counts,
+            "csc": counts.tocsc(),
+            "int": counts.astype(np.int64),
+            "frame": cells.to_df(),
+        }[kind]
     np.testing.assert_array_equal(smd.SCSMD(3, **QUICK).fit(a).embedding_, expected)
 
 
@@ -103,7 +111,11 @@ def test_failure_leaves_adata_untouched(cells):
     a.X = sp.csr_matrix(a.X.toarray() + 0.5)
     with pytest.raises(ValueError, match="not a whole number"):
         smd.cluster(a, 3, progress=False, **QUICK)
-    assert set(a.obs) == set(cells.obs) and set(a.obsm) == set(cells.obsm) and set(a.var) == set(cells.var)
+    assert (
+        set(a.obs) == set(cells.obs)
+        and set(a.obsm) == set(cells.obsm)
+        and set(a.var) == set(cells.var)
+    )
 
 
 @pytest.mark.parametrize("n", [257, 513, 9])
@@ -119,7 +131,9 @@ def test_other_presets_run(preset):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = smd.SCSMD(2, preset=preset, batch_size=30, **QUICK).fit(a)
-    assert np.isfinite(model.probabilities_).all() and model.embedding_.shape[1] == (2 if preset == "paper" else 10)
+    assert np.isfinite(model.probabilities_).all() and model.embedding_.shape[1] == (
+        2 if preset == "paper" else 10
+    )
 
 
 def test_authors_labels_do_not_depend_on_batch_mates():
@@ -127,4 +141,9 @@ def test_authors_labels_do_not_depend_on_batch_mates():
     a = smd.io.simulate(n_cells=60, n_genes=900, n_clusters=2, random_state=0)
     model = smd.SCSMD(2, preset="authors", batch_size=30, **QUICK).fit(a)
     whole = model.transform(a)
-    np.testing.assert_allclose(np.vstack([model.transform(a[i : i + 7].copy()) for i in range(0, 60, 7)]), whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        np.vstack([model.transform(a[i : i + 7].copy()) for i in range(0, 60, 7)]),
+        whole,
+        rtol=1e-4,
+        atol=1e-4,
+    )

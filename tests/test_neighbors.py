@@ -53,7 +53,10 @@ def test_same_seed_same_graph(graph):
 
 def test_leiden_finds_the_eight_centres(graph):
     import scanpy as sc
+
     adata = graph.copy()
     sc.tl.leiden(adata, resolution=0.2, flavor="igraph", n_iterations=2, random_state=0)
-    share = adata.obs.groupby("leiden", observed=True)["group"].agg(lambda g: g.value_counts(normalize=True).iloc[0])
+    share = adata.obs.groupby("leiden", observed=True)["group"].agg(
+        lambda g: g.value_counts(normalize=True).iloc[0]
+    )
     assert share.min() > 0.95

@@ -19,7 +19,9 @@ def blobs(sizes=(300, 150, 60, 40), n_latent=6, spread=1.0, distance=8.0, seed=0
     rng = np.random.default_rng(seed)
     types = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
     centres = np.linalg.qr(rng.normal(size=(n_latent, n_latent)))[0][: len(sizes)] * distance
-    return (centres[types] + spread * rng.normal(size=(len(types), n_latent))).astype(np.float32), types
+    return (centres[types] + spread * rng.normal(size=(len(types), n_latent))).astype(
+        np.float32
+    ), types
 
 
 Z, TYPES = blobs()
@@ -33,16 +35,29 @@ def test_graph_is_that_of_scanpy():
     from scsmd_nb.pp.preparation import neighbors
 
     z = np.concatenate([Z, np.repeat(Z[:5], 30, axis=0)])  # with copies of five cells
-    a = neighbors(ad.AnnData(np.zeros((len(z), 1), dtype=np.float32), obsm={"z": z}), use_rep="z", n_neighbors=15)
-    theirs, ours = a.obsp["connectivities"][:550, :550].toarray(), P.neighbor_graph(z)[:550, :550].toarray()
-    away = ~(z[:550, None] == z[:5]).all(-1).any(1)  # among copies, which are the nearest is a matter of chance
+    a = neighbors(
+        ad.AnnData(np.zeros((len(z), 1), dtype=np.float32), obsm={"z": z}),
+        use_rep="z",
+        n_neighbors=15,
+    )
+    theirs, ours = (
+        a.obsp["connectivities"][:550, :550].toarray(),
+        P.neighbor_graph(z)[:550, :550].toarray(),
+    )
+    away = ~(z[:550, None] == z[:5]).all(-1).any(
+        1
+    )  # among copies, which are the nearest is a matter of chance
     np.testing.assert_allclose(ours[away][:, away], theirs[away][:, away], atol=2e-4)
 
 
 def test_graph_of_few_or_equal_cells():
     assert P.neighbor_graph(np.ones((40, 3))).data.max() == 1
-    assert P.neighbor_graph(np.eye(3)).shape == (3, 3) and P.neighbor_graph(np.ones((1, 2))).nnz == 0
-    assert (abs(GRAPH - GRAPH.T)).max() == 0 and GRAPH.diagonal().sum() == 0 and GRAPH.data.min() > 0
+    assert (
+        P.neighbor_graph(np.eye(3)).shape == (3, 3) and P.neighbor_graph(np.ones((1, 2))).nnz == 0
+    )
+    assert (
+        (abs(GRAPH - GRAPH.T)).max() == 0 and GRAPH.diagonal().sum() == 0 and GRAPH.data.min() > 0
+    )
 
 
 def merge_plain(graph, labels, n_clusters, balance, z, ward):
@@ -54,9 +69,15 @@ def merge_plain(graph, labels, n_clusters, balance, z, ward):
             for b in groups[groups > a]:
                 i, j = labels == a, labels == b
                 low, high = sorted((A[i].sum(), A[j].sum()))
-                cost = i.sum() * j.sum() / (i.sum() + j.sum()) * np.square(z[i].mean(0) - z[j].mean(0)).sum()
+                cost = (
+                    i.sum()
+                    * j.sum()
+                    / (i.sum() + j.sum())
+                    * np.square(z[i].mean(0) - z[j].mean(0)).sum()
+                )
                 score = A[np.ix_(i, j)].sum() / (low * high**balance) / cost**ward
-                if score > best[0]: best = score, (a, b)
+                if score > best[0]:
+                    best = score, (a, b)
         labels[labels == best[1][1]] = best[1][0]
     return labels
 
@@ -64,7 +85,7 @@ def merge_plain(graph, labels, n_clusters, balance, z, ward):
 @pytest.mark.parametrize("balance, ward", [(0, 0), (0.25, 0), (1, 0), (0, 1.25), (0.5, 0.5)])
 def test_merge_equals_the_plain_form(balance, ward):
     z, _ = blobs((60, 50, 40), distance=3)
-    graph, groups = P.neighbor_graph(z), P._kmeans(z, 15, n_init=1, random_state=0)
+    graph, groups = P.neighbor_graph(z), P.kmeans(z, 15, n_init=1, random_state=0)
     plain = merge_plain(graph, groups, 4, balance, z.astype(float), ward)
     assert ari(P.merge(graph, groups, 4, balance, z, ward), plain) == 1
 
@@ -73,13 +94,17 @@ def test_merge_keeps_its_arguments_and_few_groups():
     labels = TYPES.copy()
     assert (P.merge(GRAPH, labels, 9) == TYPES).all() and (labels == TYPES).all()
     assert set(P.merge(GRAPH, labels, 1)) == {0}
-    with pytest.raises(ValueError, match="ward=2 needs z"): P.merge(GRAPH, labels, 2, ward=2)
+    with pytest.raises(ValueError, match="ward=2 needs z"):
+        P.merge(GRAPH, labels, 2, ward=2)
 
 
 def test_merge_of_pieces_without_links():
-    z = np.repeat([[0.0, 0], [1, 0], [9, 0]], [40, 10, 20], axis=0) + np.random.default_rng(0).normal(0, 0.01, (70, 2))
+    z = np.repeat([[0.0, 0], [1, 0], [9, 0]], [40, 10, 20], axis=0) + np.random.default_rng(
+        0
+    ).normal(0, 0.01, (70, 2))
     graph, pieces = P.neighbor_graph(z, 5), np.repeat([0, 1, 2], [40, 10, 20])
-    for ward in (0, 1.25): assert P.merge(graph, pieces, 2, z=z, ward=ward).tolist() == [0] * 50 + [1] * 20
+    for ward in (0, 1.25):
+        assert P.merge(graph, pieces, 2, z=z, ward=ward).tolist() == [0] * 50 + [1] * 20
     assert P.merge(graph, pieces, 2).tolist() == [0] * 40 + [1] * 30  # without z: the two smallest
 
 
@@ -103,9 +128,12 @@ def test_consensus():
 
 def test_consensus_of_cells_is_linkage_of_cells():
     "Groups with sizes give the tree of the single cells."
-    labelings = [np.where(np.random.default_rng(s).random(550) < 0.15, s % 4, TYPES) for s in range(9)]
+    labelings = [
+        np.where(np.random.default_rng(s).random(550) < 0.15, s % 4, TYPES) for s in range(9)
+    ]
     from scipy.cluster.hierarchy import fcluster
     from scipy.spatial.distance import pdist
+
     cells = fcluster(linkage(pdist(np.stack(labelings, 1), "hamming"), "average"), 4, "maxclust")
     assert ari(P.consensus(labelings, 4), cells) > 0.99
 
@@ -118,7 +146,9 @@ def test_start_finds_separate_groups(method):
 
 
 @pytest.mark.parametrize("method", P.METHODS)
-@pytest.mark.parametrize("n, k", [(2, 2), (5, 4), (12, 10), (60, 3), (61, 3), (150, 7), (400, 19), (600, 30)])
+@pytest.mark.parametrize(
+    "n, k", [(2, 2), (5, 4), (12, 10), (60, 3), (61, 3), (150, 7), (400, 19), (600, 30)]
+)
 def test_start_returns_k_clusters(method, n, k):
     z = np.random.default_rng(0).normal(size=(n, 4))
     assert sorted(set(P.start_partition(z, k, method))) == list(range(k))
@@ -152,32 +182,48 @@ def test_same_seed_same_labels_and_input_untouched(method):
 def test_same_labels_in_another_process_with_other_threads(tmp_path):
     z, _ = blobs(distance=2.5)
     np.save(tmp_path / "z.npy", z)
-    code = (f"import numpy as np; from scsmd_nb.partition import start_partition as s\n"
-            f"np.save(r'{tmp_path}/l.npy', s(np.load(r'{tmp_path}/z.npy'), 5, random_state=3))")
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"OMP_NUM_THREADS": "2"})
+    code = (
+        f"import numpy as np; from scsmd_nb.partition import start_partition as s\n"
+        f"np.save(r'{tmp_path}/l.npy', s(np.load(r'{tmp_path}/z.npy'), 5, random_state=3))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ | {"OMP_NUM_THREADS": "2"}
+    )
     assert (np.load(tmp_path / "l.npy") == P.start_partition(z, 5, random_state=3)).all()
 
 
 def test_consensus_depends_less_on_the_seed_than_one_partition():
     z, types = blobs((300, 250, 80, 60, 40), distance=3.2, spread=1.0)
     graph = P.neighbor_graph(z)
-    one = [ari(P.merge(graph, P._kmeans(z, 50, n_init=1, random_state=s), 5), types) for s in range(8)]
+    one = [
+        ari(P.merge(graph, P.kmeans(z, 50, n_init=1, random_state=s), 5), types) for s in range(8)
+    ]
     vote = [ari(P.start_partition(z, 5, random_state=s), types) for s in range(8)]
     assert np.std(vote) < np.std(one) + 0.01 and np.mean(vote) > np.mean(one) - 0.02
 
 
 def test_large():
-    z = np.random.default_rng(0).normal(size=(10_000, 32))  # no structure at all: the worst case for the vote
+    z = np.random.default_rng(0).normal(
+        size=(10_000, 32)
+    )  # no structure at all: the worst case for the vote
     t = time.process_time()
     assert len(set(P.start_partition(z, 8))) == 8
     assert time.process_time() - t < 60
 
 
-@pytest.mark.parametrize("change, said", [
-    (dict(method="consenus"), "Did you mean 'consensus'"), (dict(n_clusters=2.5), "n_clusters=2.5 must be a whole"),
-    (dict(n_clusters=0), "at least 1"), (dict(n_clusters=True), "whole number"),
-    (dict(n_clusters=551), "more than the 550"),
-    (dict(z=Z[:, 0]), "must be a matrix"), (dict(z=Z[:0]), "must be a matrix"),
-    (dict(z=np.where(np.arange(550)[:, None] == 7, np.inf, Z)), r"z\[7, 0\] is inf")])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (dict(method="consenus"), "Did you mean 'consensus'"),
+        (dict(n_clusters=2.5), "n_clusters=2.5 must be a whole"),
+        (dict(n_clusters=0), "at least 1"),
+        (dict(n_clusters=True), "whole number"),
+        (dict(n_clusters=551), "more than the 550"),
+        (dict(z=Z[:, 0]), "must be a matrix"),
+        (dict(z=Z[:0]), "must be a matrix"),
+        (dict(z=np.where(np.arange(550)[:, None] == 7, np.inf, Z)), r"z\[7, 0\] is inf"),
+    ],
+)
 def test_errors(change, said):
-    with pytest.raises(ValueError, match=said): P.start_partition(**dict(z=Z, n_clusters=4) | change)
+    with pytest.raises(ValueError, match=said):
+        P.start_partition(**dict(z=Z, n_clusters=4) | change)

@@ -22,15 +22,22 @@ def adata():
     cells.obs["scsmd"] = pd.Categorical(np.repeat(["0", "2", "1", "1"], [30, 5, 15, 10]))
     cells.obs["depth"] = np.arange(60.0)
     centre = {"T": 0, "B": 5, "NK": 10}
-    cells.obsm["X_scsmd"] = (rng.normal(size=(60, 4)) + np.array([centre[k] for k in types])[:, None]).astype(np.float32)
+    cells.obsm["X_scsmd"] = (
+        rng.normal(size=(60, 4)) + np.array([centre[k] for k in types])[:, None]
+    ).astype(np.float32)
     cells.obsm["X_map"] = rng.normal(size=(60, 2))
     return cells
 
 
 def record(n=6):
     nan = [np.nan] * (n // 2)
-    return {"epoch": list(range(n)), "phase": ["pretrain"] * (n // 2) + ["soft"] * (n - n // 2),
-            "loss": list(np.linspace(9, 1, n)), "changed": nan + [0.1] * (n - n // 2), "n_clusters": nan + [8] * (n - n // 2)}
+    return {
+        "epoch": list(range(n)),
+        "phase": ["pretrain"] * (n // 2) + ["soft"] * (n - n // 2),
+        "loss": list(np.linspace(9, 1, n)),
+        "changed": nan + [0.1] * (n - n // 2),
+        "n_clusters": nan + [8] * (n - n // 2),
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +55,11 @@ def test_umap_computes_and_leaves_no_trace(adata, tmp_path):
     assert len(panels) == 4 and panels[0].get_title() == "scsmd: 3 groups"
     assert sum(len(c.get_offsets()) for c in panels[0].collections) == 60
     assert {t.get_text() for t in panels[0].texts} == {"0", "1", "2"}
-    assert list(adata.obsm) == list(before.obsm) and list(adata.uns) == list(before.uns) and not adata.obsp
+    assert (
+        list(adata.obsm) == list(before.obsm)
+        and list(adata.uns) == list(before.uns)
+        and not adata.obsp
+    )
     pd.testing.assert_frame_equal(adata.obs, before.obs)
     fig.savefig(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 0
@@ -84,7 +95,9 @@ def test_more_groups_than_colours(adata):
     assert sum(len(c.get_offsets()) for c in fig.axes[0].collections) == 60
     handles = fig.axes[0].get_legend().legend_handles
     assert len({(h.get_color(), h.get_marker()) for h in handles}) == 45
-    assert len(set(palette(20))) == 20 and palette(25)[20:] == list(PALETTE[:5]) and palette(0) == []
+    assert (
+        len(set(palette(20))) == 20 and palette(25)[20:] == list(PALETTE[:5]) and palette(0) == []
+    )
 
 
 def test_numbers_missing_and_unused_categories(adata):
@@ -95,21 +108,28 @@ def test_numbers_missing_and_unused_categories(adata):
     assert [ax.get_title() for ax in fig.axes[:3]] == ["depth", "scsmd: 3 groups", "flag: 2 groups"]
 
 
-@pytest.mark.parametrize("call, error, message", [
-    (lambda a: umap(a, "scmsd"), KeyError, "'scmsd' is not in adata.obs.*Did you mean 'scsmd'"),
-    (lambda a: umap(a, key="other"), KeyError, "'X_other' is not in adata.obsm"),
-    (lambda a: umap(a, basis="X_umap"), KeyError, "'X_umap' is not in adata.obsm, which has .*Did you mean 'X_map'"),
-    (lambda a: umap(a, []), ValueError, "color has 0 entries"),
-    (lambda a: umap(a, "type", title=["a", "b"]), ValueError, "one title for each"),
-    (lambda a: umap(a[:2].copy()), ValueError, "at least 3"),
-    (lambda a: confusion(a, "tpye"), KeyError, "Did you mean 'type'"),
-    (lambda a: confusion(a, "type", key="leiden"), KeyError, "'leiden' is not in adata.obs"),
-    (lambda a: history(a), KeyError, "'scsmd' is not in adata.uns, which has nothing"),
-    (lambda a: history([1, 2]), TypeError, "got list"),
-    (lambda a: history({"loss": []}), ValueError, "no epochs"),
-    (lambda a: history({}), ValueError, "no epochs"),
-    (lambda a: history({"loss": [1.0], "nb": [1.0, 2.0]}), ValueError, "differ in length"),
-])
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda a: umap(a, "scmsd"), KeyError, "'scmsd' is not in adata.obs.*Did you mean 'scsmd'"),
+        (lambda a: umap(a, key="other"), KeyError, "'X_other' is not in adata.obsm"),
+        (
+            lambda a: umap(a, basis="X_umap"),
+            KeyError,
+            "'X_umap' is not in adata.obsm, which has .*Did you mean 'X_map'",
+        ),
+        (lambda a: umap(a, []), ValueError, "color has 0 entries"),
+        (lambda a: umap(a, "type", title=["a", "b"]), ValueError, "one title for each"),
+        (lambda a: umap(a[:2].copy()), ValueError, "at least 3"),
+        (lambda a: confusion(a, "tpye"), KeyError, "Did you mean 'type'"),
+        (lambda a: confusion(a, "type", key="leiden"), KeyError, "'leiden' is not in adata.obs"),
+        (lambda a: history(a), KeyError, "'scsmd' is not in adata.uns, which has nothing"),
+        (lambda a: history([1, 2]), TypeError, "got list"),
+        (lambda a: history({"loss": []}), ValueError, "no epochs"),
+        (lambda a: history({}), ValueError, "no epochs"),
+        (lambda a: history({"loss": [1.0], "nb": [1.0, 2.0]}), ValueError, "differ in length"),
+    ],
+)
 def test_errors(adata, call, error, message):
     with pytest.raises(error, match=message):
         call(adata)

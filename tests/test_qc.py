@@ -17,7 +17,7 @@ import scsmd_nb as smd
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=10)
 WHOLE = hnp.arrays(np.float64, SHAPES, elements=st.integers(0, 9).map(float))
-REAL_VALUED = hnp.arrays(np.float64, SHAPES, elements=st.one_of(st.just(0.), st.floats(1e-3, 1e4)))
+REAL_VALUED = hnp.arrays(np.float64, SHAPES, elements=st.one_of(st.just(0.0), st.floats(1e-3, 1e4)))
 OFF = dict(min_genes=None, max_genes=None, max_mito=None, min_cells=None)
 
 
@@ -26,9 +26,15 @@ def fingerprint(a: ad.AnnData) -> str:
     h = hashlib.sha256()
     for M in [a.X, *a.layers.values(), *a.obsm.values()]:
         parts = (M.data, M.indices, M.indptr) if sp.issparse(M) else (np.ascontiguousarray(M),)
-        for p in parts: h.update(p.tobytes())
-    for df in (a.obs, a.var): h.update(df.to_csv().encode())
-    h.update(repr((sorted(a.layers), sorted(a.obsm), sorted(a.obsp), sorted(a.varm), repr(a.uns))).encode())
+        for p in parts:
+            h.update(p.tobytes())
+    for df in (a.obs, a.var):
+        h.update(df.to_csv().encode())
+    h.update(
+        repr(
+            (sorted(a.layers), sorted(a.obsm), sorted(a.obsp), sorted(a.varm), repr(a.uns))
+        ).encode()
+    )
     return h.hexdigest()
 
 
@@ -38,7 +44,7 @@ def cells() -> ad.AnnData:
     a = smd.io.simulate(120, 400, 3, library_size=600, random_state=3)
     a.var_names = [f"MT-{j}" for j in range(5)] + list(a.var_names[5:])
     X = a.X.toarray()
-    X[:10] = np.random.default_rng(0).binomial(X[:10].astype(int), .05)
+    X[:10] = np.random.default_rng(0).binomial(X[:10].astype(int), 0.05)
     X[10:20, :5] += 60
     X[1:, -20:] = 0
     a.X = sp.csr_matrix(X)
@@ -59,7 +65,8 @@ def test_filter_against_dense_numpy(X, min_genes, more, min_cells):
             return
         out = smd.pp.filter(a, min_genes, min_genes + more, None, min_cells)
     bare = (X[:, genes] > 0).sum(1) == 0
-    if min_genes: cells &= ~bare
+    if min_genes:
+        cells &= ~bare
     assert (out.X.toarray() == X[np.ix_(cells, genes)]).all()
     t = smd.pp.filter_table(out)
     assert len(X) - t.loc[t.axis == "cells", "removed"].sum() == out.n_obs
@@ -68,9 +75,9 @@ def test_filter_against_dense_numpy(X, min_genes, more, min_cells):
 
 def test_table_counts_in_turn_and_alone(cells):
     m = smd.pp.cell_metrics(cells)
-    out = smd.pp.filter(cells, min_genes=100, max_genes=300, max_mito=.2, min_cells=3)
+    out = smd.pp.filter(cells, min_genes=100, max_genes=300, max_mito=0.2, min_cells=3)
     t, X = smd.pp.filter_table(out), cells[out.obs_names].X.toarray()
-    few, mito = (m.n_genes < 100).to_numpy(), (m.mito_share > .2).to_numpy()
+    few, mito = (m.n_genes < 100).to_numpy(), (m.mito_share > 0.2).to_numpy()
     assert few.sum() > 0 and mito.sum() > 0
     assert t.loc["min_genes", "removed"] == t.loc["min_genes", "removed_alone"] == few.sum()
     assert t.loc["max_mito", "removed_alone"] == mito.sum()
@@ -84,9 +91,10 @@ def test_all_filters_off_removes_nothing(cells):
 
 
 def test_exactly_at_the_threshold_stays():
-    a = ad.AnnData(sp.csr_matrix(np.array([[1., 9.], [1., 8.], [2., 8.]])))
+    a = ad.AnnData(sp.csr_matrix(np.array([[1.0, 9.0], [1.0, 8.0], [2.0, 8.0]])))
     a.var_names = ["MT-A", "B"]
-    with pytest.warns(UserWarning, match="removed 2 of 3 cells"): out = smd.pp.filter(a, **OFF | {"max_mito": .10})
+    with pytest.warns(UserWarning, match="removed 2 of 3 cells"):
+        out = smd.pp.filter(a, **OFF | {"max_mito": 0.10})
     assert out.obs_names.tolist() == ["0"]
 
 
@@ -103,7 +111,7 @@ def test_a_cell_left_without_genes_goes_too():
 def test_layers_obsm_and_labels_follow(cells):
     cells.layers["counts"] = cells.X.copy()
     cells.X = cells.X.log1p()
-    cells.obsm["Z"] = np.arange(240.).reshape(120, 2)
+    cells.obsm["Z"] = np.arange(240.0).reshape(120, 2)
     out = smd.pp.filter(cells, min_genes=100)
     keep = [cells.obs_names.get_loc(c) for c in out.obs_names]
     assert (out.obsm["Z"] == cells.obsm["Z"][keep]).all()
@@ -111,25 +119,36 @@ def test_layers_obsm_and_labels_follow(cells):
     assert (out.layers["counts"] != cells[out.obs_names, out.var_names].layers["counts"]).nnz == 0
 
 
-BAD = [({"max_mito": 5}, "share between 0 and 1: write 0.05 for 5 %"), ({"min_genes": -1}, "min_genes=-1"),
-       ({"min_genes": "200"}, "min_genes='200'"), ({"min_genes": 9, "max_genes": 3}, "no cell can pass both"),
-       ({"min_genes": 401}, "min_genes=401 removes all 120 cells"),
-       ({"min_cells": 121}, "min_cells=121 removes all 400 genes"),
-       ({"max_genes": 0}, "max_genes=0 removes all"), ({"layer": "u"}, "no layer 'u'")]
+BAD = [
+    ({"max_mito": 5}, "share between 0 and 1: write 0.05 for 5 %"),
+    ({"min_genes": -1}, "min_genes=-1"),
+    ({"min_genes": "200"}, "min_genes='200'"),
+    ({"min_genes": 9, "max_genes": 3}, "no cell can pass both"),
+    ({"min_genes": 401}, "min_genes=401 removes all 120 cells"),
+    ({"min_cells": 121}, "min_cells=121 removes all 400 genes"),
+    ({"max_genes": 0}, "max_genes=0 removes all"),
+    ({"layer": "u"}, "no layer 'u'"),
+]
 
 
 @pytest.mark.parametrize("kwargs,words", BAD)
 def test_bad_thresholds(cells, kwargs, words):
     before = fingerprint(cells)
-    with pytest.raises(ValueError, match=words.replace("(", r"\(")): smd.pp.filter(cells, **OFF | kwargs)
+    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+        smd.pp.filter(cells, **OFF | kwargs)
     assert fingerprint(cells) == before
 
 
 def test_nothing_is_mutated_and_results_are_separate(cells):
     before = fingerprint(cells)
     kept = smd.pp.filter(cells, min_genes=100)
-    results = [kept, smd.pp.normalize(kept), smd.pp.highly_variable(kept, 50), smd.pp.neighbors(kept, "X"),
-               smd.pp.preprocess(cells, min_genes=100, n_top_genes=50)]
+    results = [
+        kept,
+        smd.pp.normalize(kept),
+        smd.pp.highly_variable(kept, 50),
+        smd.pp.neighbors(kept, "X"),
+        smd.pp.preprocess(cells, min_genes=100, n_top_genes=50),
+    ]
     smd.pp.cell_metrics(cells)
     assert fingerprint(cells) == before
     for r in results:
@@ -140,14 +159,30 @@ def test_nothing_is_mutated_and_results_are_separate(cells):
     assert kept.uns == {} and results[1].layers["counts"].sum() > 0
 
 
-@pytest.mark.parametrize("spoil,words", [
-    (lambda X: X.log1p(), "normalised or log"), (lambda X: -X, "negative"),
-    (lambda X: X * np.nan, "NaN"), (lambda X: X * np.inf, "infinite")])
-@pytest.mark.parametrize("call", [smd.pp.filter, smd.pp.normalize, smd.pp.highly_variable, smd.pp.preprocess, smd.pp.cell_metrics])
+@pytest.mark.parametrize(
+    "spoil,words",
+    [
+        (lambda X: X.log1p(), "normalised or log"),
+        (lambda X: -X, "negative"),
+        (lambda X: X * np.nan, "NaN"),
+        (lambda X: X * np.inf, "infinite"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        smd.pp.filter,
+        smd.pp.normalize,
+        smd.pp.highly_variable,
+        smd.pp.preprocess,
+        smd.pp.cell_metrics,
+    ],
+)
 def test_bad_counts_fail_clearly_and_leave_the_input(cells, spoil, words, call):
     cells.X = spoil(cells.X)
     before = fingerprint(cells)
-    with pytest.raises(ValueError, match=words): call(cells)
+    with pytest.raises(ValueError, match=words):
+        call(cells)
     assert fingerprint(cells) == before
 
 
@@ -155,11 +190,12 @@ def test_duplicate_names(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cells.obs_names = ["a"] * 120
-    with pytest.raises(ValueError, match="more than once in adata.obs_names: 'a'"): smd.pp.filter(cells)
+    with pytest.raises(ValueError, match="more than once in adata.obs_names: 'a'"):
+        smd.pp.filter(cells)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.one_of(WHOLE, REAL_VALUED), st.sampled_from([1e4, 1., None]))
+@given(st.one_of(WHOLE, REAL_VALUED), st.sampled_from([1e4, 1.0, None]))
 def test_log_normalize_against_the_formula(X, target):
     total = X.sum(1, keepdims=True)
     t = target if target is not None else np.median(total[total > 0]) if total.any() else 1
@@ -177,7 +213,8 @@ def test_log_normalize_against_the_formula(X, target):
 def test_size_factors(X):
     if (X.sum(1) == 0).any():
         words = f"{(X.sum(1) == 0).sum()} of {len(X)} cells have no counts"
-        with pytest.raises(ValueError, match=words): smd.pp.size_factors(X)
+        with pytest.raises(ValueError, match=words):
+            smd.pp.size_factors(X)
         return
     s = smd.pp.size_factors(sp.csr_matrix(X))
     assert s.dtype == np.float32
@@ -192,13 +229,16 @@ def test_normalize_is_scanpys(cells, target):
     sc.pp.log1p(ref)
     out = smd.pp.normalize(cells, target)
     assert (out.X != ref.X).nnz == 0 and (out.layers["counts"] != cells.X).nnz == 0
-    np.testing.assert_allclose(smd.pp.log_normalize(cells.X, target).toarray(), ref.X.toarray(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        smd.pp.log_normalize(cells.X, target).toarray(), ref.X.toarray(), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_normalize_says_when_a_counts_layer_is_replaced(cells):
     cells = smd.pp.filter(cells, min_genes=1)
     cells.layers["counts"], cells.layers["spliced"] = cells.X.copy(), cells.X * 2
-    with pytest.warns(UserWarning, match=r"layers\['counts'\] is replaced"): out = smd.pp.normalize(cells, layer="spliced")
+    with pytest.warns(UserWarning, match=r"layers\['counts'\] is replaced"):
+        out = smd.pp.normalize(cells, layer="spliced")
     assert (out.layers["counts"] != cells.X * 2).nnz == 0
 
 
@@ -208,7 +248,8 @@ def test_normalize_says_when_a_counts_layer_is_replaced(cells):
 def test_select_genes_on_any_matrix(flavor, X, n):
     varies = (X.astype(np.float32) != X[0].astype(np.float32)).any(0)
     if not varies.any():
-        with pytest.raises(ValueError, match="constant"): smd.pp.select_genes(X, n, flavor)
+        with pytest.raises(ValueError, match="constant"):
+            smd.pp.select_genes(X, n, flavor)
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -220,9 +261,13 @@ def test_select_genes_on_any_matrix(flavor, X, n):
 @pytest.mark.parametrize("n", [10, 100, 700])
 def test_select_genes_is_scanpys_choice(n):
     a = smd.io.pbmc700()
-    theirs = sc.pp.highly_variable_genes(smd.pp.normalize(a), n_top_genes=n, inplace=False)["highly_variable"].to_numpy()
+    theirs = sc.pp.highly_variable_genes(smd.pp.normalize(a), n_top_genes=n, inplace=False)[
+        "highly_variable"
+    ].to_numpy()
     assert (smd.pp.select_genes(a.X, n) == theirs).all()
-    theirs = sc.experimental.pp.highly_variable_genes(a, n_top_genes=n, inplace=False)["highly_variable"].to_numpy()
+    theirs = sc.experimental.pp.highly_variable_genes(a, n_top_genes=n, inplace=False)[
+        "highly_variable"
+    ].to_numpy()
     assert (smd.pp.select_genes(a.X, n, "pearson_residuals") == theirs).all()
 
 
@@ -231,15 +276,23 @@ def test_select_genes_does_not_depend_on_cell_order():
     assert (smd.pp.select_genes(X, 200) == smd.pp.select_genes(X[p], 200)).all()
 
 
-@pytest.mark.parametrize("args,words", [((10, "suerat"), "Did you mean 'seurat'"), ((0,), "n_top_genes=0"),
-                                        ((1.5,), "n_top_genes=1.5")])
+@pytest.mark.parametrize(
+    "args,words",
+    [
+        ((10, "suerat"), "Did you mean 'seurat'"),
+        ((0,), "n_top_genes=0"),
+        ((1.5,), "n_top_genes=1.5"),
+    ],
+)
 def test_select_genes_errors(args, words):
-    with pytest.raises(ValueError, match=words): smd.pp.select_genes(np.eye(4), *args)
+    with pytest.raises(ValueError, match=words):
+        smd.pp.select_genes(np.eye(4), *args)
 
 
 def test_select_genes_empty():
     for shape in ((0, 3), (3, 0)):
-        with pytest.raises(ValueError, match="empty"): smd.pp.select_genes(np.zeros(shape))
+        with pytest.raises(ValueError, match="empty"):
+            smd.pp.select_genes(np.zeros(shape))
 
 
 def test_preprocess_goes_through_a_file(cells, tmp_path):
@@ -247,8 +300,15 @@ def test_preprocess_goes_through_a_file(cells, tmp_path):
     out.write_h5ad(tmp_path / "a.h5ad")
     back = smd.io.read(tmp_path / "a.h5ad")
     pd.testing.assert_frame_equal(smd.pp.filter_table(back), smd.pp.filter_table(out))
-    assert back.var["highly_variable"].sum() == 50 and (smd.counts.get_counts(back) != out.layers["counts"]).nnz == 0
-    assert smd.pp.preprocess(back, **OFF, n_top_genes=50).var["highly_variable"].equals(back.var["highly_variable"])
+    assert (
+        back.var["highly_variable"].sum() == 50
+        and (smd.counts.get_counts(back) != out.layers["counts"]).nnz == 0
+    )
+    assert (
+        smd.pp.preprocess(back, **OFF, n_top_genes=50)
+        .var["highly_variable"]
+        .equals(back.var["highly_variable"])
+    )
 
 
 def test_preprocess_from_a_backed_file(cells, tmp_path):
@@ -280,7 +340,12 @@ def test_neighbors_of_few_cells(n):
 def test_neighbors_are_scanpys_on_small_data():
     a = ad.AnnData(np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32))
     ref = sc.pp.neighbors(a, use_rep="X", copy=True)
-    assert abs(smd.pp.neighbors(a, use_rep="X").obsp["connectivities"] - ref.obsp["connectivities"]).max() < 1e-6
+    assert (
+        abs(
+            smd.pp.neighbors(a, use_rep="X").obsp["connectivities"] - ref.obsp["connectivities"]
+        ).max()
+        < 1e-6
+    )
 
 
 @pytest.mark.parametrize("name,lost", [("baron_mouse1", 0), ("zeisel", 0), ("pbmc_facs", 7)])
@@ -292,5 +357,6 @@ def test_default_filters_on_whole_transcriptomes(data_dir, name, lost):
 @pytest.mark.parametrize("name", ["pbmc4k", "mouse_bladder", "cbmc_cite"])
 def test_default_filters_warn_on_chosen_genes(data_dir, name):
     a = smd.io.load(name)
-    with pytest.warns(UserWarning, match="meant for whole transcriptomes"): smd.pp.filter(a)
+    with pytest.warns(UserWarning, match="meant for whole transcriptomes"):
+        smd.pp.filter(a)
     assert smd.pp.filter(a, min_genes=None).n_obs == a.n_obs

@@ -22,8 +22,20 @@ import scsmd_nb as smd
 from scsmd_nb.io.reading import read
 from scsmd_nb.io.tables import write_csv
 
-REAL = ("pbmc4k", "zeisel", "zeisel_balanced550", "baron_human", "baron_mouse1", "mouse_bladder", "worm_neuron", "cbmc_cite",
-        "pbmc_facs", "pancreas_endocrinogenesis", "paul15", "cellmix_5lines")
+REAL = (
+    "pbmc4k",
+    "zeisel",
+    "zeisel_balanced550",
+    "baron_human",
+    "baron_mouse1",
+    "mouse_bladder",
+    "worm_neuron",
+    "cbmc_cite",
+    "pbmc_facs",
+    "pancreas_endocrinogenesis",
+    "paul15",
+    "cellmix_5lines",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +66,17 @@ def write_mtx(a, folder, version=3, packed=True, prefix="", ids=None, types=None
     out = io.BytesIO()
     mmwrite(out, a.X.T.tocoo().astype(int), field="integer")
     rows = zip(ids, symbols, types) if version == 3 else zip(ids, symbols)
-    texts = {"matrix.mtx": out.getvalue(), "barcodes.tsv": "".join(f"{b}\n" for b in a.obs_names).encode(),
-             ("features" if version == 3 else "genes") + ".tsv": "".join("\t".join(r) + "\n" for r in rows).encode()}
+    texts = {
+        "matrix.mtx": out.getvalue(),
+        "barcodes.tsv": "".join(f"{b}\n" for b in a.obs_names).encode(),
+        ("features" if version == 3 else "genes") + ".tsv": "".join(
+            "\t".join(r) + "\n" for r in rows
+        ).encode(),
+    }
     for name, text in texts.items():
-        (folder / f"{prefix}{name}{'.gz' * packed}").write_bytes(gzip.compress(text) if packed else text)
+        (folder / f"{prefix}{name}{'.gz' * packed}").write_bytes(
+            gzip.compress(text) if packed else text
+        )
     return folder
 
 
@@ -66,17 +85,30 @@ def write_h5(a, path, version=3, genomes=("GRCh38",), types=None):
     ids, names = np.array(ids_of(a), "S"), a.var_names.to_numpy().astype("S")
     with h5py.File(path, "w") as f:
         for k, genome in enumerate(genomes):
-            part = np.arange(a.n_vars) % len(genomes) == k if version == 2 else np.ones(a.n_vars, bool)
+            part = (
+                np.arange(a.n_vars) % len(genomes) == k if version == 2 else np.ones(a.n_vars, bool)
+            )
             X = sp.csr_matrix(a.X[:, part])
             g = f.create_group("matrix" if version == 3 else genome)
-            for key, value in dict(data=X.data.astype("i4"), indices=X.indices.astype("i8"), indptr=X.indptr.astype("i8"),
-                                   shape=np.array(X.shape[::-1], "i4"), barcodes=a.obs_names.to_numpy().astype("S")).items():
+            for key, value in dict(
+                data=X.data.astype("i4"),
+                indices=X.indices.astype("i8"),
+                indptr=X.indptr.astype("i8"),
+                shape=np.array(X.shape[::-1], "i4"),
+                barcodes=a.obs_names.to_numpy().astype("S"),
+            ).items():
                 g.create_dataset(key, data=value, compression="gzip")
-            if version == 2: g["genes"], g["gene_names"] = ids[part], names[part]
+            if version == 2:
+                g["genes"], g["gene_names"] = ids[part], names[part]
             else:
-                values = dict(id=ids, name=names, genome=np.full(a.n_vars, genome.encode()),
-                              feature_type=np.array(types or ["Gene Expression"] * a.n_vars, "S"))
-                for key, value in values.items(): g[f"features/{key}"] = value
+                values = dict(
+                    id=ids,
+                    name=names,
+                    genome=np.full(a.n_vars, genome.encode()),
+                    feature_type=np.array(types or ["Gene Expression"] * a.n_vars, "S"),
+                )
+                for key, value in values.items():
+                    g[f"features/{key}"] = value
                 g["features/_all_tag_keys"] = np.array([b"genome"])
     return path
 
@@ -85,16 +117,21 @@ def write_loom(a, path, gene="Gene", cell="CellID"):
     with h5py.File(path, "w") as f:
         f["attrs/LOOM_SPEC_VERSION"] = "3.0.0"
         f.create_dataset("matrix", data=a.X.T.toarray(), chunks=True, compression="gzip")
-        f[f"row_attrs/{gene}"], f["row_attrs/Accession"] = a.var_names.to_numpy().astype("S"), np.array(ids_of(a), "S")
+        f[f"row_attrs/{gene}"], f["row_attrs/Accession"] = (
+            a.var_names.to_numpy().astype("S"),
+            np.array(ids_of(a), "S"),
+        )
         f[f"col_attrs/{cell}"] = a.obs_names.to_numpy().astype("S")
-        for name in ("layers", "row_graphs", "col_graphs"): f.create_group(name)
+        for name in ("layers", "row_graphs", "col_graphs"):
+            f.create_group(name)
     return path
 
 
 def pack(to, members, mode="w"):
     "A tar of (name, path) pairs."
     with tarfile.open(to, mode) as tar:
-        for name, path in members: tar.add(path, name)
+        for name, path in members:
+            tar.add(path, name)
     return to
 
 
@@ -107,29 +144,48 @@ def same(a, b, obs_names=None, var_names=None):
 
 # ---------------------------------------------------------------- text tables
 
+
 @pytest.mark.parametrize("ending", ["csv", "tsv", "txt", "csv.gz", "tsv.gz", "txt.gz"])
 @pytest.mark.parametrize("turned", [False, True])
 def test_tables_in_both_directions(pbmc, tmp_path, capfd, ending, turned):
     table = pbmc.to_df().astype(int)
-    (table.T if turned else table).to_csv(tmp_path / f"a.{ending}", sep="," if "csv" in ending else "\t")
+    (table.T if turned else table).to_csv(
+        tmp_path / f"a.{ending}", sep="," if "csv" in ending else "\t"
+    )
     same(read(tmp_path / f"a.{ending}"), pbmc)
     said = capfd.readouterr().err
-    assert f"cells in {'columns' if turned else 'rows'}" in said and ("comma" if "csv" in ending else "tab") in said
+    assert (
+        f"cells in {'columns' if turned else 'rows'}" in said
+        and ("comma" if "csv" in ending else "tab") in said
+    )
 
 
 @pytest.mark.parametrize("sep", [",", "\t", ";", " ", "|"])
 def test_as_r_writes_it(pbmc, tmp_path, sep):
     "write.table: quotes, and no field above the row names."
     lines = [sep.join(f'"{c}"' for c in pbmc.obs_names)]
-    lines += [sep.join([f'"{g}"', *map(str, col)]) for g, col in zip(pbmc.var_names, pbmc.X.T.toarray().astype(int))]
+    lines += [
+        sep.join([f'"{g}"', *map(str, col)])
+        for g, col in zip(pbmc.var_names, pbmc.X.T.toarray().astype(int))
+    ]
     (tmp_path / "a.txt").write_text("\n".join(lines))
     same(read(str(tmp_path / "a.txt")), pbmc)
 
 
-@pytest.mark.parametrize("change", [lambda t: "\ufeff" + t, lambda t: t.replace("\n", "\r\n"), lambda t: t.replace("\n", "\r"),
-                                    lambda t: "\n\n" + t.replace("\n", "\n\n"), lambda t: t.rstrip("\n")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: "\ufeff" + t,
+        lambda t: t.replace("\n", "\r\n"),
+        lambda t: t.replace("\n", "\r"),
+        lambda t: "\n\n" + t.replace("\n", "\n\n"),
+        lambda t: t.rstrip("\n"),
+    ],
+)
 def test_line_endings_marks_and_blank_lines(pbmc, tmp_path, change):
-    (tmp_path / "a.csv").write_bytes(change(pbmc.to_df().astype(int).to_csv(lineterminator="\n")).encode())
+    (tmp_path / "a.csv").write_bytes(
+        change(pbmc.to_df().astype(int).to_csv(lineterminator="\n")).encode()
+    )
     same(read(tmp_path / "a.csv"), pbmc)
 
 
@@ -145,55 +201,83 @@ def test_the_caller_overrules(pbmc, tmp_path, recwarn, capfd):
     same(read(tmp_path / "a.csv", cells="columns"), pbmc.T)
     same(read(tmp_path / "a.csv", cells="rows", delimiter=","), pbmc)
     assert not recwarn.list and not capfd.readouterr().err
-    with pytest.raises(ValueError, match="cells='genes' must be 'rows'"): read(tmp_path / "a.csv", cells="genes")
-    with pytest.raises(ValueError, match="must be one character"): read(tmp_path / "a.csv", delimiter=",,")
-    with pytest.raises(ValueError, match="one field.*separated by comma"): read(tmp_path / "a.csv", delimiter="\t")
+    with pytest.raises(ValueError, match="cells='genes' must be 'rows'"):
+        read(tmp_path / "a.csv", cells="genes")
+    with pytest.raises(ValueError, match="must be one character"):
+        read(tmp_path / "a.csv", delimiter=",,")
+    with pytest.raises(ValueError, match="one field.*separated by comma"):
+        read(tmp_path / "a.csv", delimiter="\t")
     pbmc.write_h5ad(tmp_path / "a.h5ad")
-    with pytest.raises(ValueError, match="are for text tables, and a.h5ad is not one"): read(tmp_path / "a.h5ad", cells="rows")
+    with pytest.raises(ValueError, match="are for text tables, and a.h5ad is not one"):
+        read(tmp_path / "a.h5ad", cells="rows")
 
 
 def test_a_guess_warns(tmp_path):
-    table = pd.DataFrame(np.arange(12).reshape(3, 4), index=["x1", "x2", "x3"], columns=["s1", "s2", "s3", "s4"])
+    table = pd.DataFrame(
+        np.arange(12).reshape(3, 4), index=["x1", "x2", "x3"], columns=["s1", "s2", "s3", "s4"]
+    )
     table.to_csv(tmp_path / "a.csv")
-    with pytest.warns(UserWarning, match="cells are taken to be in columns.*pass cells='rows'") as caught: a = read(tmp_path / "a.csv")
+    with pytest.warns(
+        UserWarning, match="cells are taken to be in columns.*pass cells='rows'"
+    ) as caught:
+        a = read(tmp_path / "a.csv")
     assert a.shape == (4, 3) and caught[0].filename == __file__
-    long = pd.DataFrame(np.ones((10_001, 3), int), index=[str(i) for i in range(10_001)], columns=["1", "2", "3"])
+    long = pd.DataFrame(
+        np.ones((10_001, 3), int), index=[str(i) for i in range(10_001)], columns=["1", "2", "3"]
+    )
     long.T.to_csv(tmp_path / "b.csv")
-    with pytest.warns(UserWarning, match="only one side is long enough"): assert read(tmp_path / "b.csv").shape == (3, 10_001)
+    with pytest.warns(UserWarning, match="only one side is long enough"):
+        assert read(tmp_path / "b.csv").shape == (3, 10_001)
 
 
 def test_the_word_above_the_row_names_decides(tmp_path):
-    for word, shape in {"gene": (2, 1), "cell": (1, 2), "Barcode": (1, 2), "gene_id": (2, 1)}.items():
+    for word, shape in {
+        "gene": (2, 1),
+        "cell": (1, 2),
+        "Barcode": (1, 2),
+        "gene_id": (2, 1),
+    }.items():
         (tmp_path / "a.csv").write_text(f"{word},a,b\nx,1,2\n")
         assert read(tmp_path / "a.csv").shape == shape
 
 
 def test_values_that_are_not_counts_come_back_exactly(pbmc, tmp_path):
     logged = pbmc.copy()
-    logged.X = (pbmc.X.toarray() - 1.) / 7
+    logged.X = (pbmc.X.toarray() - 1.0) / 7
     logged.to_df().astype(np.float32).to_csv(tmp_path / "a.csv")
     assert (read(tmp_path / "a.csv").X.toarray() == logged.X.astype(np.float32)).all()
     (tmp_path / "b.csv").write_text("gene,a,b\nx,1e3,+2.5\ny, 3,-.5\n")
-    assert read(tmp_path / "b.csv").X.toarray().tolist() == [[1000, 3], [2.5, -.5]]
+    assert read(tmp_path / "b.csv").X.toarray().tolist() == [[1000, 3], [2.5, -0.5]]
 
 
-@pytest.mark.parametrize("text, part", [
-    (",A1,B2\nx,1,2\ny,1\nz,1,2\n", "line 3: row 'y' has 1 values, but there are 2 columns"),
-    (",A1,B2\nx,1,2\n\ny,1,2,3\nz,1,2\n", "line 4: row 'y' has 3 values"),
-    (",A1,B2\nx,1,2\ny,1,2\nz,1,", "line 4: row 'z', column 'B2' holds nothing"),
-    (",A1,B2\nx,1,2\ny,1,high\n", "line 3: row 'y', column 'B2' holds 'high'"),
-    (",A1,B2\nx,1,NA\n", "line 2: row 'x', column 'B2' holds 'NA'"),
-    (",A1,B2\nx,1,nan\n", "column 'B2' holds 'nan'"), (",A1,B2\nx,inf,1\n", "column 'A1' holds 'inf'"),
-    (",A1,B2\nx,1_0,1\n", "column 'A1' holds '1_0'"), (",A1,B2\nx,1e99,1\n", "column 'A1' holds '1e99'"),
-    (",A1,A1\nx,1,2\n", "1 column name occurs more than once: 'A1'"),
-    (",A1,B2\nx,1,2\ny,1,2\nx,1,2\n", "1 row name occurs more than once: 'x'"),
-    (",A1,\nx,1,2\n", "column number 2 has no name"), (",A1,B2\n,1,2\n", "row number 1 has no name"),
-    ("1,2,3\n4,5,6\n", "line 1: the first line holds only numbers"), (",A1,B2\n", "has 1 line with text"), ("\n\n", "has 0 lines"),
-    ("abc\ndef\n", "each line is one field"), ("<!DOCTYPE html>\n<p>", "is a web page")])
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        (",A1,B2\nx,1,2\ny,1\nz,1,2\n", "line 3: row 'y' has 1 values, but there are 2 columns"),
+        (",A1,B2\nx,1,2\n\ny,1,2,3\nz,1,2\n", "line 4: row 'y' has 3 values"),
+        (",A1,B2\nx,1,2\ny,1,2\nz,1,", "line 4: row 'z', column 'B2' holds nothing"),
+        (",A1,B2\nx,1,2\ny,1,high\n", "line 3: row 'y', column 'B2' holds 'high'"),
+        (",A1,B2\nx,1,NA\n", "line 2: row 'x', column 'B2' holds 'NA'"),
+        (",A1,B2\nx,1,nan\n", "column 'B2' holds 'nan'"),
+        (",A1,B2\nx,inf,1\n", "column 'A1' holds 'inf'"),
+        (",A1,B2\nx,1_0,1\n", "column 'A1' holds '1_0'"),
+        (",A1,B2\nx,1e99,1\n", "column 'A1' holds '1e99'"),
+        (",A1,A1\nx,1,2\n", "1 column name occurs more than once: 'A1'"),
+        (",A1,B2\nx,1,2\ny,1,2\nx,1,2\n", "1 row name occurs more than once: 'x'"),
+        (",A1,\nx,1,2\n", "column number 2 has no name"),
+        (",A1,B2\n,1,2\n", "row number 1 has no name"),
+        ("1,2,3\n4,5,6\n", "line 1: the first line holds only numbers"),
+        (",A1,B2\n", "has 1 line with text"),
+        ("\n\n", "has 0 lines"),
+        ("abc\ndef\n", "each line is one field"),
+        ("<!DOCTYPE html>\n<p>", "is a web page"),
+    ],
+)
 def test_bad_tables(tmp_path, text, part):
     for name, content in (("a.csv", text.encode()), ("b.csv.gz", gzip.compress(text.encode()))):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError) as e: read(tmp_path / name)
+        with pytest.raises(ValueError) as e:
+            read(tmp_path / name)
         assert part in str(e.value) and name in str(e.value)
 
 
@@ -204,15 +288,20 @@ def test_the_fault_is_found_wherever_it_is(pbmc, tmp_path, monkeypatch, at, bloc
     lines = pbmc.to_df().astype(int).to_csv().splitlines()
     lines[at + 1] = lines[at + 1].rsplit(",", 3)[0] + ",?,0,0"
     (tmp_path / "a.csv").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=rf"line {at + 2}: row '{pbmc.obs_names[at]}', column '{pbmc.var_names[-3]}' holds '\?'"):
+    with pytest.raises(
+        ValueError,
+        match=rf"line {at + 2}: row '{pbmc.obs_names[at]}', column '{pbmc.var_names[-3]}' holds '\?'",
+    ):
         read(tmp_path / "a.csv")
 
 
 def test_other_encodings(tmp_path):
     (tmp_path / "a.csv").write_bytes(",A1,B2\nL\xf6we,1,2\n".encode("latin1"))
-    with pytest.raises(ValueError, match="not text in UTF-8.*iconv"): read(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="not text in UTF-8.*iconv"):
+        read(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_bytes(",A1,B2\nx,1,2\n".encode("utf-16"))
-    with pytest.raises(ValueError, match="CSV UTF-8"): read(tmp_path / "b.csv")
+    with pytest.raises(ValueError, match="CSV UTF-8"):
+        read(tmp_path / "b.csv")
     (tmp_path / "c.csv").write_text("gene,A1,B2\nLöwe,1,2\n", encoding="utf-8")
     assert list(read(tmp_path / "c.csv").var_names) == ["Löwe"]
 
@@ -220,17 +309,28 @@ def test_other_encodings(tmp_path):
 def test_a_very_wide_line(tmp_path):
     "Lines longer than the csv module takes as one field, with and without quotes."
     for q in ("", '"'):
-        (tmp_path / "a.csv").write_text("," + ",".join(f"{q}cell_{i}{q}" for i in range(20_000)) + "\nCD3D" + ",1" * 20_000 + "\n")
+        (tmp_path / "a.csv").write_text(
+            ","
+            + ",".join(f"{q}cell_{i}{q}" for i in range(20_000))
+            + "\nCD3D"
+            + ",1" * 20_000
+            + "\n"
+        )
         assert read(tmp_path / "a.csv").shape == (20_000, 1)
 
 
 def test_memory_stays_far_below_the_dense_table():
     bench = Path(__file__).parent.parent / "tools/bench_read.py"
-    done = subprocess.run([sys.executable, str(bench), "--cells", "8000", "--genes", "6000", "--limit-gb", "0.7"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(bench), "--cells", "8000", "--genes", "6000", "--limit-gb", "0.7"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "counts equal" in done.stdout, done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------- 10x
+
 
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("packed", [False, True])
@@ -239,7 +339,11 @@ def test_10x_folders(pbmc, tmp_path, version, packed, prefix):
     folder = write_mtx(pbmc, tmp_path / "x", version, packed, prefix)
     a = read(folder)
     same(a, pbmc)
-    assert list(a.var["gene_ids"]) == ids_of(pbmc) and ("feature_types" in a.var) == (version == 3) and "sample" not in a.obs
+    assert (
+        list(a.var["gene_ids"]) == ids_of(pbmc)
+        and ("feature_types" in a.var) == (version == 3)
+        and "sample" not in a.obs
+    )
     same(read(folder / f"{prefix}matrix.mtx{'.gz' * packed}"), pbmc)
     assert a.uns["source"] == {"file": "x", "format": "10x folder"}
 
@@ -261,7 +365,10 @@ def test_feature_types_are_kept_and_named(pbmc, tmp_path):
     write_mtx(pbmc, tmp_path / "x", types=types)
     write_h5(pbmc, tmp_path / "x.h5", types=types)
     for name in ("x", "x.h5"):
-        with pytest.warns(UserWarning, match="not all genes: 760 Gene Expression, 5 Antibody Capture") as caught: a = read(tmp_path / name)
+        with pytest.warns(
+            UserWarning, match="not all genes: 760 Gene Expression, 5 Antibody Capture"
+        ) as caught:
+            a = read(tmp_path / name)
         same(a, pbmc)
         assert list(a.var["feature_types"]) == types and caught[0].filename == __file__
 
@@ -270,13 +377,16 @@ def test_symbols_of_two_genes(pbmc, tmp_path, capfd):
     symbols = ["TBCE", "TBCE", *pbmc.var_names[2:]]
     for name, path in {"x": write_mtx(pbmc, tmp_path / "x", symbols=symbols)}.items():
         a = read(path)
-        assert list(a.var_names[:2]) == ["TBCE", "TBCE-1"] and list(a.var["gene_ids"]) == ids_of(pbmc)
+        assert list(a.var_names[:2]) == ["TBCE", "TBCE-1"] and list(a.var["gene_ids"]) == ids_of(
+            pbmc
+        )
         assert "1 gene symbol (such as 'TBCE') stand" in capfd.readouterr().err
     with pytest.raises(ValueError, match="1 gene identifier name occurs more than once"):
         read(write_mtx(pbmc, tmp_path / "y", ids=["ENSG1", "ENSG1", *ids_of(pbmc)[2:]]))
     double = pbmc.copy()
     double.obs_names = [pbmc.obs_names[1], *pbmc.obs_names[1:]]
-    with pytest.raises(ValueError, match="1 barcode name occurs more than once"): read(write_mtx(double, tmp_path / "z"))
+    with pytest.raises(ValueError, match="1 barcode name occurs more than once"):
+        read(write_mtx(double, tmp_path / "z"))
 
 
 def test_10x_hdf5_of_two_genomes(pbmc, tmp_path):
@@ -294,37 +404,59 @@ def test_10x_hdf5_by_content(pbmc, tmp_path):
     same(read(tmp_path / "y.h5.gz"), pbmc)
 
 
-@pytest.mark.parametrize("harm, part", [
-    (lambda d: (d / "barcodes.tsv").write_text("AAAC-1\n"), "names 765 genes and barcodes.tsv 1 barcodes"),
-    (lambda d: (d / "features.tsv").write_text("ENSG1\tA\n"), "names 1 genes"),
-    (lambda d: (d / "barcodes.tsv").unlink(), "no barcodes.tsv of the same prefix"),
-    (lambda d: (d / "features.tsv").unlink(), "no genes.tsv or features.tsv"),
-    (lambda d: (d / "matrix.mtx").unlink(), "no matrix.mtx"),
-    (lambda d: [p.unlink() for p in d.iterdir()], "holds no 10x sample.*It holds no files"),
-    (lambda d: (d / "matrix.mtx").write_text((d / "matrix.mtx").read_text()[:-500]), "is not a whole matrix"),
-    (lambda d: (d / "matrix.mtx").write_text((d / "matrix.mtx").read_text() + "1 1 5\n"), "is not a whole matrix"),
-    (lambda d: (d / "matrix.mtx").write_text("gene,cell\n"), "is not a whole matrix"),
-    (lambda d: (d / "matrix.mtx").write_text(""), "is not a whole matrix"),
-    (lambda d: (d / "genes.tsv").write_text("ENSG1\tA\n"), "holds both features.tsv and genes.tsv")])
+@pytest.mark.parametrize(
+    "harm, part",
+    [
+        (
+            lambda d: (d / "barcodes.tsv").write_text("AAAC-1\n"),
+            "names 765 genes and barcodes.tsv 1 barcodes",
+        ),
+        (lambda d: (d / "features.tsv").write_text("ENSG1\tA\n"), "names 1 genes"),
+        (lambda d: (d / "barcodes.tsv").unlink(), "no barcodes.tsv of the same prefix"),
+        (lambda d: (d / "features.tsv").unlink(), "no genes.tsv or features.tsv"),
+        (lambda d: (d / "matrix.mtx").unlink(), "no matrix.mtx"),
+        (lambda d: [p.unlink() for p in d.iterdir()], "holds no 10x sample.*It holds no files"),
+        (
+            lambda d: (d / "matrix.mtx").write_text((d / "matrix.mtx").read_text()[:-500]),
+            "is not a whole matrix",
+        ),
+        (
+            lambda d: (d / "matrix.mtx").write_text((d / "matrix.mtx").read_text() + "1 1 5\n"),
+            "is not a whole matrix",
+        ),
+        (lambda d: (d / "matrix.mtx").write_text("gene,cell\n"), "is not a whole matrix"),
+        (lambda d: (d / "matrix.mtx").write_text(""), "is not a whole matrix"),
+        (
+            lambda d: (d / "genes.tsv").write_text("ENSG1\tA\n"),
+            "holds both features.tsv and genes.tsv",
+        ),
+    ],
+)
 def test_bad_10x_folders(pbmc, tmp_path, harm, part):
     harm(write_mtx(pbmc, tmp_path / "x", packed=False))
-    with pytest.raises((ValueError, FileNotFoundError), match=part) as e: read(tmp_path / "x")
+    with pytest.raises((ValueError, FileNotFoundError), match=part) as e:
+        read(tmp_path / "x")
     assert str(tmp_path / "x") in str(e.value)
 
 
 @pytest.mark.parametrize("name", ["matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz"])
 def test_truncated_parts_of_a_triple(pbmc, tmp_path, name):
     whole = (write_mtx(pbmc, tmp_path / "x") / name).read_bytes()
-    (tmp_path / "x" / name).write_bytes(whole[:len(whole) // 2])
-    with pytest.raises(OSError, match=f"{name} .*truncated or damaged"): read(tmp_path / "x")
+    (tmp_path / "x" / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(OSError, match=f"{name} .*truncated or damaged"):
+        read(tmp_path / "x")
 
 
 def test_a_matrix_without_names_beside_it(tmp_path):
-    (tmp_path / "counts.mtx").write_text("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1\n")
-    with pytest.raises(ValueError, match="matrix without names"): read(tmp_path / "counts.mtx")
+    (tmp_path / "counts.mtx").write_text(
+        "%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 1\n"
+    )
+    with pytest.raises(ValueError, match="matrix without names"):
+        read(tmp_path / "counts.mtx")
 
 
 # ---------------------------------------------------------------- several samples
+
 
 def suffixed(a, sample):
     return [f"{b}-{sample}" for b in a.obs_names]
@@ -355,7 +487,8 @@ def test_filtered_is_preferred_to_raw(pbmc, tmp_path, capfd):
 
 
 def test_samples_of_one_name(pbmc, tmp_path):
-    for where in ("control/x", "treated/x"): write_mtx(pbmc[:9], tmp_path / "d" / where)
+    for where in ("control/x", "treated/x"):
+        write_mtx(pbmc[:9], tmp_path / "d" / where)
     assert set(read(tmp_path / "d").obs["sample"]) == {"x", "treated_x"}
 
 
@@ -365,7 +498,11 @@ def test_samples_with_different_genes(pbmc, tmp_path, capfd):
     a = read(tmp_path / "d")
     assert "list different genes (665 to 765)" in capfd.readouterr().err
     assert list(a.var_names) == list(pbmc.var_names) and list(a.var["gene_ids"]) == ids_of(pbmc)
-    assert (a.X[:70] != pbmc.X[:70]).nnz == 0 and (a.X[70:, 100:] != pbmc.X[70:, 100:]).nnz == 0 and a.X[70:, :100].nnz == 0
+    assert (
+        (a.X[:70] != pbmc.X[:70]).nnz == 0
+        and (a.X[70:, 100:] != pbmc.X[70:, 100:]).nnz == 0
+        and a.X[70:, :100].nnz == 0
+    )
 
 
 def test_the_first_sample_names_a_gene(pbmc, tmp_path):
@@ -393,24 +530,37 @@ def nested(pbmc, tmp_path, to, mode="w", version=3):
 def test_tar_of_tars(pbmc, tmp_path, monkeypatch, ending, mode, form):
     monkeypatch.setattr(tarfile, "DEFAULT_FORMAT", form)
     a = read(nested(pbmc, tmp_path, tmp_path / f"GSE152048_RAW.{ending}", mode))
-    assert a.obs["sample"].value_counts().to_dict() == {"BC10": 70, "BC2": 70} and a.obs_names.is_unique
+    assert (
+        a.obs["sample"].value_counts().to_dict() == {"BC10": 70, "BC2": 70}
+        and a.obs_names.is_unique
+    )
     same(a[a.obs["sample"] == "BC10"].copy(), pbmc[:70], suffixed(pbmc[:70], "BC10"))
     same(a[a.obs["sample"] == "BC2"].copy(), pbmc[50:], suffixed(pbmc[50:], "BC2"))
     assert list(a.var["gene_ids"]) == ids_of(pbmc) and a.uns["source"]["format"] == "tar"
 
 
 def test_tar_of_prefixed_triples_and_of_hdf5(pbmc, tmp_path):
-    for k, part in enumerate((pbmc[:70], pbmc[50:])): write_mtx(part, tmp_path / "geo", prefix=f"GSM{k}_s{k}_")
-    a = read(pack(tmp_path / "GSE1_RAW.tar", [(p.name, p) for p in sorted((tmp_path / "geo").iterdir())]))
+    for k, part in enumerate((pbmc[:70], pbmc[50:])):
+        write_mtx(part, tmp_path / "geo", prefix=f"GSM{k}_s{k}_")
+    a = read(
+        pack(tmp_path / "GSE1_RAW.tar", [(p.name, p) for p in sorted((tmp_path / "geo").iterdir())])
+    )
     assert a.obs["sample"].value_counts().to_dict() == {"GSM0_s0": 70, "GSM1_s1": 70}
-    paths = [write_h5(part, tmp_path / f"GSM{k}_s{k}_filtered_feature_bc_matrix.h5", 3) for k, part in enumerate((pbmc[:70], pbmc[50:]))]
+    paths = [
+        write_h5(part, tmp_path / f"GSM{k}_s{k}_filtered_feature_bc_matrix.h5", 3)
+        for k, part in enumerate((pbmc[:70], pbmc[50:]))
+    ]
     b = read(pack(tmp_path / "GSE2_RAW.tar", [(p.name, p) for p in paths]))
     assert list(b.obs_names) == list(a.obs_names) and (b.X != a.X).nnz == 0
 
 
 def test_tar_of_one_sample(pbmc, tmp_path):
     write_mtx(pbmc, tmp_path / "filtered_gene_bc_matrices/hg19", 2, False)
-    path = pack(tmp_path / "pbmc4k.tar.gz", [("filtered_gene_bc_matrices", tmp_path / "filtered_gene_bc_matrices")], "w:gz")
+    path = pack(
+        tmp_path / "pbmc4k.tar.gz",
+        [("filtered_gene_bc_matrices", tmp_path / "filtered_gene_bc_matrices")],
+        "w:gz",
+    )
     a = read(path)
     same(a, pbmc)
     assert set(a.obs["sample"]) == {"pbmc4k"}
@@ -422,44 +572,71 @@ def evil(to, change):
         for name in ("s1/readme.txt", "s1/matrix.mtx"):
             m = tarfile.TarInfo(name)
             m.size = 3
-            if name.endswith("mtx"): change(m)
+            if name.endswith("mtx"):
+                change(m)
             tar.addfile(m, io.BytesIO(b"abc") if m.isfile() else None)
     return to
 
 
 def set_to(**values):
     def change(m):
-        for k, v in values.items(): setattr(m, k, v)
-        if "type" in values: m.size = 0
+        for k, v in values.items():
+            setattr(m, k, v)
+        if "type" in values:
+            m.size = 0
+
     return change
 
 
-@pytest.mark.parametrize("change, part", [
-    (set_to(name="/etc/x"), "absolute path"), (set_to(name="../x"), "leaves the archive"), (set_to(name="s1/../../x"), "leaves the archive"),
-    (set_to(name="C:\\x"), "absolute path"), (set_to(name="s1\\..\\..\\x"), "leaves the archive"),
-    (set_to(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "symbolic link to '/etc/passwd'"),
-    (set_to(type=tarfile.LNKTYPE, linkname="s1/readme.txt"), "hard link"),
-    (set_to(type=tarfile.CHRTYPE), "device or pipe"), (set_to(type=tarfile.FIFOTYPE), "device or pipe")])
+@pytest.mark.parametrize(
+    "change, part",
+    [
+        (set_to(name="/etc/x"), "absolute path"),
+        (set_to(name="../x"), "leaves the archive"),
+        (set_to(name="s1/../../x"), "leaves the archive"),
+        (set_to(name="C:\\x"), "absolute path"),
+        (set_to(name="s1\\..\\..\\x"), "leaves the archive"),
+        (set_to(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "symbolic link to '/etc/passwd'"),
+        (set_to(type=tarfile.LNKTYPE, linkname="s1/readme.txt"), "hard link"),
+        (set_to(type=tarfile.CHRTYPE), "device or pipe"),
+        (set_to(type=tarfile.FIFOTYPE), "device or pipe"),
+    ],
+)
 @pytest.mark.parametrize("inside", [False, True])
 def test_archives_that_reach_outside(tmp_path, change, part, inside):
     path = evil(tmp_path / "bad.tar", change)
-    if inside: path = pack(tmp_path / "outer.tar", [("sample.tar", path)])
+    if inside:
+        path = pack(tmp_path / "outer.tar", [("sample.tar", path)])
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ValueError, match=part) as e: read(path)
-    assert str(path) in str(e.value) and "scsmd_" not in str(e.value).replace(str(path), "") and sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(ValueError, match=part) as e:
+        read(path)
+    assert (
+        str(path) in str(e.value)
+        and "scsmd_" not in str(e.value).replace(str(path), "")
+        and sorted(tmp_path.rglob("*")) == before
+    )
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_cut_archive_never_comes_back_as_data(pbmc, tmp_path, mode):
-    path = pack(tmp_path / "a.tar", [(f"s{k}", write_mtx(pbmc[k:k + 20], tmp_path / "in" / f"s{k}", packed=False)) for k in range(3)], mode)
+    path = pack(
+        tmp_path / "a.tar",
+        [
+            (f"s{k}", write_mtx(pbmc[k : k + 20], tmp_path / "in" / f"s{k}", packed=False))
+            for k in range(3)
+        ],
+        mode,
+    )
     whole = path.read_bytes()
-    at = {1, 300, 512, 10_000} | {int(len(whole) * share) for share in np.linspace(.05, .97, 9)}
+    at = {1, 300, 512, 10_000} | {int(len(whole) * share) for share in np.linspace(0.05, 0.97, 9)}
     if mode == "w":
-        with tarfile.open(path) as tar: at |= {m.offset for m in tar} | {m.offset + 100 for m in tar.getmembers()[1:]}
+        with tarfile.open(path) as tar:
+            at |= {m.offset for m in tar} | {m.offset + 100 for m in tar.getmembers()[1:]}
         at -= {0}
     for n in sorted(at):
         path.write_bytes(whole[:n])
-        with pytest.raises(OSError, match="a.tar"): read(path)
+        with pytest.raises(OSError, match="a.tar"):
+            read(path)
 
 
 def test_archives_without_samples(tmp_path):
@@ -467,43 +644,61 @@ def test_archives_without_samples(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no 10x sample.*It holds notes.txt"):
         read(pack(tmp_path / "a.tar", [("notes.txt", tmp_path / "notes.txt")]))
     path = tmp_path / "a.tar"
-    for k in range(5): path = pack(tmp_path / f"b{k}.tar", [(path.name, path)])
-    with pytest.raises(ValueError, match="archives in archives"): read(path)
+    for k in range(5):
+        path = pack(tmp_path / f"b{k}.tar", [(path.name, path)])
+    with pytest.raises(ValueError, match="archives in archives"):
+        read(path)
 
 
 def test_a_damaged_sample_is_named_by_its_place_in_the_archive(pbmc, tmp_path):
     write_mtx(pbmc, tmp_path / "s1", packed=False)
     (tmp_path / "s1/barcodes.tsv").write_text("x\n")
     path = pack(tmp_path / "a.tar", [("s1", tmp_path / "s1")])
-    with pytest.raises(ValueError, match="a.tar/s1/matrix.mtx has 765 rows"): read(path)
+    with pytest.raises(ValueError, match="a.tar/s1/matrix.mtx has 765 rows"):
+        read(path)
 
 
 def test_no_room_to_unpack(pbmc, tmp_path, monkeypatch):
     path = nested(pbmc, tmp_path, tmp_path / "a.tar")
     monkeypatch.setattr(readers.shutil, "disk_usage", lambda p: type("Usage", (), {"free": 10}))
-    with pytest.raises(OSError, match="set TMPDIR"): read(path)
+    with pytest.raises(OSError, match="set TMPDIR"):
+        read(path)
 
 
 # ---------------------------------------------------------------- h5ad, zarr, loom
 
-@pytest.mark.parametrize("as_stored", [np.asarray, lambda X: X.toarray(), lambda X: X.tocsc(), lambda X: X.astype(np.int64),
-                                       lambda X: X.toarray().astype(np.float64)])
+
+@pytest.mark.parametrize(
+    "as_stored",
+    [
+        np.asarray,
+        lambda X: X.toarray(),
+        lambda X: X.tocsc(),
+        lambda X: X.astype(np.int64),
+        lambda X: X.toarray().astype(np.float64),
+    ],
+)
 @pytest.mark.parametrize("ending", ["h5ad", "zarr"])
 def test_counts_of_any_type_in_anndata_files(pbmc, tmp_path, as_stored, ending):
     a = pbmc.copy()
-    if as_stored is not np.asarray: a.X = as_stored(pbmc.X)
+    if as_stored is not np.asarray:
+        a.X = as_stored(pbmc.X)
     a.layers["log"] = pbmc.X.log1p()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         getattr(a, f"write_{ending}")(tmp_path / f"a.{ending}")
     back = read(tmp_path / f"a.{ending}")
     same(back, pbmc)
-    assert back.obs.equals(pbmc.obs) and back.uns["source"] == pbmc.uns["source"] and (back.layers["log"] != a.layers["log"]).nnz == 0
+    assert (
+        back.obs.equals(pbmc.obs)
+        and back.uns["source"] == pbmc.uns["source"]
+        and (back.layers["log"] != a.layers["log"]).nnz == 0
+    )
 
 
 def test_values_that_are_no_counts_stay_as_stored(pbmc, tmp_path):
     a = pbmc.copy()
-    a.X = pbmc.X.toarray().astype(np.float64) - .5
+    a.X = pbmc.X.toarray().astype(np.float64) - 0.5
     a.write_h5ad(tmp_path / "a.h5ad")
     back = read(tmp_path / "a.h5ad")
     assert back.X.dtype == np.float64 and (back.X == a.X).all()
@@ -518,21 +713,29 @@ def test_doubles_in_anndata_files(pbmc, tmp_path):
         warnings.simplefilter("ignore")
         a.var_names = ["LYZ", "LYZ", *pbmc.var_names[2:]]
         a.write_h5ad(tmp_path / "a.h5ad")
-        with pytest.raises(ValueError, match="1 gene name occurs more than once: 'LYZ'.*var_names_make_unique"): read(tmp_path / "a.h5ad")
+        with pytest.raises(
+            ValueError, match="1 gene name occurs more than once: 'LYZ'.*var_names_make_unique"
+        ):
+            read(tmp_path / "a.h5ad")
         a.var["gene_ids"] = ids_of(a)
         a.write_h5ad(tmp_path / "b.h5ad")
         assert list(read(tmp_path / "b.h5ad").var_names[:2]) == ["LYZ", "LYZ-1"]
         a.obs_names = ["x"] * a.n_obs
         a.write_h5ad(tmp_path / "c.h5ad")
-        with pytest.raises(ValueError, match="1 cell name occurs more than once: 'x'"): read(tmp_path / "c.h5ad")
+        with pytest.raises(ValueError, match="1 cell name occurs more than once: 'x'"):
+            read(tmp_path / "c.h5ad")
 
 
 def test_no_cells_or_no_genes(pbmc, tmp_path):
     pbmc[:0].copy().write_h5ad(tmp_path / "a.h5ad")
-    with pytest.raises(ValueError, match="holds 0 cells and 765 genes"): read(tmp_path / "a.h5ad")
+    with pytest.raises(ValueError, match="holds 0 cells and 765 genes"):
+        read(tmp_path / "a.h5ad")
 
 
-@pytest.mark.parametrize("names", [{}, {"gene": "var_names", "cell": "obs_names"}, {"gene": "gene_names", "cell": "cell_names"}])
+@pytest.mark.parametrize(
+    "names",
+    [{}, {"gene": "var_names", "cell": "obs_names"}, {"gene": "gene_names", "cell": "cell_names"}],
+)
 def test_loom_in_its_layout(pbmc, tmp_path, names):
     pytest.importorskip("loompy")
     a = read(write_loom(pbmc, tmp_path / "a.loom", **names))
@@ -542,8 +745,12 @@ def test_loom_in_its_layout(pbmc, tmp_path, names):
 
 def test_loom_written_by_loompy(pbmc, tmp_path):
     loompy = pytest.importorskip("loompy")
-    loompy.create(str(tmp_path / "a.loom"), {"": pbmc.X.T.toarray(), "spliced": pbmc.X.T.toarray() // 2},
-                  {"Gene": pbmc.var_names.to_numpy(), "Accession": np.array(ids_of(pbmc))}, {"CellID": pbmc.obs_names.to_numpy()})
+    loompy.create(
+        str(tmp_path / "a.loom"),
+        {"": pbmc.X.T.toarray(), "spliced": pbmc.X.T.toarray() // 2},
+        {"Gene": pbmc.var_names.to_numpy(), "Accession": np.array(ids_of(pbmc))},
+        {"CellID": pbmc.obs_names.to_numpy()},
+    )
     a = read(tmp_path / "a.loom")
     same(a, pbmc)
     assert (a.layers["spliced"].toarray() == pbmc.X.toarray() // 2).all()
@@ -552,28 +759,37 @@ def test_loom_written_by_loompy(pbmc, tmp_path):
 def test_loom_without_names_and_without_loompy(pbmc, tmp_path, monkeypatch):
     pytest.importorskip("loompy")
     write_loom(pbmc, tmp_path / "a.loom", gene="what")
-    with h5py.File(tmp_path / "a.loom", "a") as f: del f["row_attrs/Accession"]
-    with pytest.raises(ValueError, match=r"does not name its genes \(row_attrs/Gene\)"): read(tmp_path / "a.loom")
+    with h5py.File(tmp_path / "a.loom", "a") as f:
+        del f["row_attrs/Accession"]
+    with pytest.raises(ValueError, match=r"does not name its genes \(row_attrs/Gene\)"):
+        read(tmp_path / "a.loom")
     monkeypatch.setitem(sys.modules, "loompy", None)
-    with pytest.raises(ImportError, match="pip install loompy"): read(tmp_path / "a.loom")
+    with pytest.raises(ImportError, match="pip install loompy"):
+        read(tmp_path / "a.loom")
 
 
 # ---------------------------------------------------------------- files that are something else
 
-@pytest.mark.parametrize("share", [0, .001, .1, .5, .9, .99])
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("name", ["a.h5ad", "a.h5", "a.loom", "a.csv.gz", "a.h5ad.gz"])
 def test_a_cut_file_never_comes_back_as_data(pbmc, tmp_path, share, name):
     path = tmp_path / name
-    if name == "a.h5ad": pbmc.write_h5ad(path)
-    elif name == "a.h5": write_h5(pbmc, path)
-    elif name == "a.loom": write_loom(pbmc, path)
-    elif name == "a.csv.gz": pbmc.to_df().to_csv(path)
+    if name == "a.h5ad":
+        pbmc.write_h5ad(path)
+    elif name == "a.h5":
+        write_h5(pbmc, path)
+    elif name == "a.loom":
+        write_loom(pbmc, path)
+    elif name == "a.csv.gz":
+        pbmc.to_df().to_csv(path)
     else:
         pbmc.write_h5ad(tmp_path / "b.h5ad")
         path.write_bytes(gzip.compress((tmp_path / "b.h5ad").read_bytes()))
     whole = path.read_bytes()
-    path.write_bytes(whole[:int(len(whole) * share)])
-    with pytest.raises(OSError, match=name): read(path)
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(OSError, match=name):
+        read(path)
 
 
 def test_gzip_with_altered_bytes(pbmc, tmp_path):
@@ -581,34 +797,54 @@ def test_gzip_with_altered_bytes(pbmc, tmp_path):
     whole = bytearray((tmp_path / "a.csv.gz").read_bytes())
     whole[-6] ^= 255  # in the checksum
     (tmp_path / "a.csv.gz").write_bytes(whole)
-    with pytest.raises(OSError, match="truncated or damaged"): read(tmp_path / "a.csv.gz")
+    with pytest.raises(OSError, match="truncated or damaged"):
+        read(tmp_path / "a.csv.gz")
 
 
-@pytest.mark.parametrize("name, content, error, part", [
-    ("a.h5ad", b"<html>", OSError, "not an HDF5 file, whatever its name"), ("a.loom", b"abc", OSError, "not an HDF5 file"),
-    ("a.tar", b"abc", OSError, "not a tar archive"), ("a.tar.gz", gzip.compress(b"abc", mtime=0), OSError, "not a tar archive"),
-    ("a.csv", b"", OSError, r"is empty \(0 bytes\)"), ("a.csv.gz", gzip.compress(b"", mtime=0), OSError, "unpacks to 0 bytes"),
-    ("a.xlsx", b"PK\x03\x04...", ValueError, "Excel"), ("a.csv.bz2", b"BZh91AY", ValueError, "bzip2. Unpack it"),
-    ("a.dat", b"x,a\n", ValueError, r"'.dat', which scsmd_nb does not know. It reads text tables .*\.loom"),
-    ("a", b"x,a\n", ValueError, "does not know")])
+@pytest.mark.parametrize(
+    "name, content, error, part",
+    [
+        ("a.h5ad", b"<html>", OSError, "not an HDF5 file, whatever its name"),
+        ("a.loom", b"abc", OSError, "not an HDF5 file"),
+        ("a.tar", b"abc", OSError, "not a tar archive"),
+        ("a.tar.gz", gzip.compress(b"abc", mtime=0), OSError, "not a tar archive"),
+        ("a.csv", b"", OSError, r"is empty \(0 bytes\)"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), OSError, "unpacks to 0 bytes"),
+        ("a.xlsx", b"PK\x03\x04...", ValueError, "Excel"),
+        ("a.csv.bz2", b"BZh91AY", ValueError, "bzip2. Unpack it"),
+        (
+            "a.dat",
+            b"x,a\n",
+            ValueError,
+            r"'.dat', which scsmd_nb does not know. It reads text tables .*\.loom",
+        ),
+        ("a", b"x,a\n", ValueError, "does not know"),
+    ],
+)
 def test_other_files(tmp_path, name, content, error, part):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(error, match=part): read(tmp_path / name)
+    with pytest.raises(error, match=part):
+        read(tmp_path / name)
 
 
 def test_hdf5_of_another_kind(tmp_path):
     for name, keys in {"a.h5": ["image"], "b.h5ad": ["matrix/data"], "c.h5": []}.items():
         with h5py.File(tmp_path / name, "w") as f:
-            for key in keys: f[key] = np.arange(3)
-        with pytest.raises(OSError, match="cannot be read as AnnData, nor as 10x or loom"): read(tmp_path / name)
+            for key in keys:
+                f[key] = np.arange(3)
+        with pytest.raises(OSError, match="cannot be read as AnnData, nor as 10x or loom"):
+            read(tmp_path / name)
     (tmp_path / "d.zarr").mkdir()
-    with pytest.raises(OSError, match="cannot be read as AnnData"): read(tmp_path / "d.zarr")
+    with pytest.raises(OSError, match="cannot be read as AnnData"):
+        read(tmp_path / "d.zarr")
 
 
 def test_missing_files(tmp_path):
     (tmp_path / "cells.csv").write_text("x")
-    with pytest.raises(FileNotFoundError, match="Did you mean cells.csv"): read(tmp_path / "cell.csv")
-    with pytest.raises(FileNotFoundError, match="nor a folder"): read(tmp_path / "no/cells.csv")
+    with pytest.raises(FileNotFoundError, match="Did you mean cells.csv"):
+        read(tmp_path / "cell.csv")
+    with pytest.raises(FileNotFoundError, match="nor a folder"):
+        read(tmp_path / "no/cells.csv")
 
 
 def test_no_permission(pbmc, tmp_path, monkeypatch):
@@ -618,18 +854,23 @@ def test_no_permission(pbmc, tmp_path, monkeypatch):
         (tmp_path / "a.csv").chmod(0)
         folder.chmod(0)
     else:  # for the superuser no file is closed
-        def refuse(path, *args, **kwargs): raise PermissionError(13, "Permission denied", str(path))
+
+        def refuse(path, *args, **kwargs):
+            raise PermissionError(13, "Permission denied", str(path))
+
         monkeypatch.setattr(readers, "open", refuse, raising=False)
         monkeypatch.setattr(readers.os, "listdir", refuse)
     try:
         for path in (tmp_path / "a.csv", folder):
-            with pytest.raises(PermissionError, match=f"no permission to read {path}"): read(path)
+            with pytest.raises(PermissionError, match=f"no permission to read {path}"):
+                read(path)
     finally:
         monkeypatch.undo()
         folder.chmod(0o755)
 
 
 # ---------------------------------------------------------------- writing
+
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])
 def test_write_csv_and_back(pbmc, tmp_path, ending):
@@ -640,14 +881,26 @@ def test_write_csv_and_back(pbmc, tmp_path, ending):
     for a in (pbmc, logged, dense, pbmc[::2]):
         before = a.X.copy()
         back = read(write_csv(a, tmp_path / f"a.{ending}"))
-        assert (sp.csr_matrix(a.X) != back.X).nnz == 0 and (sp.csr_matrix(a.X) != sp.csr_matrix(before)).nnz == 0
-        assert list(back.obs_names) == list(a.obs_names) and list(back.var_names) == list(a.var_names)
+        assert (sp.csr_matrix(a.X) != back.X).nnz == 0 and (
+            sp.csr_matrix(a.X) != sp.csr_matrix(before)
+        ).nnz == 0
+        assert list(back.obs_names) == list(a.obs_names) and list(back.var_names) == list(
+            a.var_names
+        )
     plain = pd.read_csv(write_csv(pbmc, str(tmp_path / f"a.{ending}")), index_col=0)
-    assert plain.index.name == "cell" and (plain.dtypes == "int64").all() and (plain.to_numpy() == pbmc.X.toarray()).all()
+    assert (
+        plain.index.name == "cell"
+        and (plain.dtypes == "int64").all()
+        and (plain.to_numpy() == pbmc.X.toarray()).all()
+    )
 
 
 def test_names_that_need_quotes(tmp_path):
-    a = ad.AnnData(sp.csr_matrix(np.eye(2, dtype=np.float32)), obs=pd.DataFrame(index=['a,"1"', "b c"]), var=pd.DataFrame(index=["x;y", "é"]))
+    a = ad.AnnData(
+        sp.csr_matrix(np.eye(2, dtype=np.float32)),
+        obs=pd.DataFrame(index=['a,"1"', "b c"]),
+        var=pd.DataFrame(index=["x;y", "é"]),
+    )
     back = read(write_csv(a, tmp_path / "a.csv"))
     assert list(back.obs_names) == list(a.obs_names) and list(back.var_names) == list(a.var_names)
 
@@ -657,26 +910,42 @@ def test_write_csv_whole_or_not_at_all(pbmc, tmp_path, monkeypatch):
     before = (tmp_path / "a.csv").read_bytes()
     bad = pbmc.copy()
     bad.X.data[-1] = np.nan
-    with pytest.raises(ValueError, match="not finite in rows 0 to 119"): write_csv(bad, tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="not finite in rows 0 to 119"):
+        write_csv(bad, tmp_path / "a.csv")
     bad.obs_names = ["x"] * bad.n_obs
-    with pytest.raises(ValueError, match="obs_names_make_unique"): write_csv(bad, tmp_path / "a.csv")
-    with pytest.raises(ValueError, match="must end in .csv"): write_csv(pbmc, tmp_path / "a.tsv")
-    with pytest.raises(FileNotFoundError, match="Make it first"): write_csv(pbmc, tmp_path / "no/a.csv")
-    with pytest.raises(ValueError, match="X is empty"): write_csv(ad.AnnData(obs=pbmc.obs, var=pbmc.var), tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="obs_names_make_unique"):
+        write_csv(bad, tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="must end in .csv"):
+        write_csv(pbmc, tmp_path / "a.tsv")
+    with pytest.raises(FileNotFoundError, match="Make it first"):
+        write_csv(pbmc, tmp_path / "no/a.csv")
+    with pytest.raises(ValueError, match="X is empty"):
+        write_csv(ad.AnnData(obs=pbmc.obs, var=pbmc.var), tmp_path / "a.csv")
 
-    def full(*args): raise OSError(28, "No space left on device")
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(readers, "_write_rows", full)
-    with pytest.raises(OSError, match="No space"): write_csv(pbmc, tmp_path / "a.csv")
-    assert (tmp_path / "a.csv").read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["a.csv"]
+    with pytest.raises(OSError, match="No space"):
+        write_csv(pbmc, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_bytes() == before and sorted(
+        p.name for p in tmp_path.iterdir()
+    ) == ["a.csv"]
 
 
 def test_import_is_light():
-    code = ("import sys; from scsmd_nb.readers import *; "
-            "print([m for m in ('torch', 'scanpy', 'sklearn', 'matplotlib', 'loompy', 'fastcore', 'nbdev', 'scsmd_nb.data') if m in sys.modules])")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = (
+        "import sys; from scsmd_nb.readers import *; "
+        "print([m for m in ('torch', 'scanpy', 'sklearn', 'matplotlib', 'loompy', 'fastcore', 'nbdev', 'scsmd_nb.data') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
 
 
 # ---------------------------------------------------------------- real data sets, every layout
+
 
 @pytest.mark.parametrize("name", REAL)
 def test_direction_of_real_names(data_dir, name):
@@ -684,7 +953,7 @@ def test_direction_of_real_names(data_dir, name):
     a = ad.read_h5ad(data_dir / f"{name}.h5ad", backed="r")
     rng = np.random.default_rng(0)
     for n in (20, 200, None):
-        take = (lambda x: list(x) if n is None else list(rng.choice(x, n, replace=False)))
+        take = lambda x: list(x) if n is None else list(rng.choice(x, n, replace=False))
         cells, genes = take(a.obs_names), take(a.var_names)
         for rows, columns, expected in ((cells, genes, "rows"), (genes, cells, "columns")):
             found, why, sure = tables._orientation(rows, columns)
@@ -708,6 +977,8 @@ def test_real_counts_in_every_layout(data_dir, tmp_path, name):
     paths = ["rows.csv", "columns.tsv.gz", "own.csv.gz", "v3", "v2", "v2.h5", "v3.h5", "a.h5ad"]
     with contextlib.suppress(ImportError):
         import loompy  # noqa: F401
+
         write_loom(a, tmp_path / "a.loom")
         paths.append("a.loom")
-    for path in paths: same(read(tmp_path / path), a)
+    for path in paths:
+        same(read(tmp_path / path), a)

@@ -17,9 +17,22 @@ def test_modules_out_of_step_are_named():
 
 
 def notebook(**changes) -> dict:
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": ["1+1"]}
-    return {"cells": [cell | changes], "metadata": {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}},
-            "nbformat": 4, "nbformat_minor": 5}
+    cell = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "a",
+        "metadata": {},
+        "outputs": [],
+        "source": ["1+1"],
+    }
+    return {
+        "cells": [cell | changes],
+        "metadata": {
+            "kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 
 def why(path, nb) -> str:
@@ -36,7 +49,9 @@ def test_unclean_notebooks_are_named_and_left_alone(tmp_path, monkeypatch):
     assert why(path, notebook()) == ""
     assert why(path, notebook(execution_count=3)) == "cells [0]"
     assert why(path, notebook(metadata={"scrolled": True})) == "cells [0]"
-    assert "language_info" in why(path, notebook() | {"metadata": notebook()["metadata"] | {"language_info": {}}})
+    assert "language_info" in why(
+        path, notebook() | {"metadata": notebook()["metadata"] | {"language_info": {}}}
+    )
     path.write_text(json.dumps(notebook()))
     assert "laid out" in check_clean.unclean(path)
 
@@ -59,10 +74,29 @@ def test_bench_accuracy_tells_hits_from_misses(capsys):
     import bench_accuracy
     import pandas as pd
 
-    rows = pd.DataFrame([dict(method=m, dataset=d, seed=s, ari=x, nmi_max=x, options="{}", n_clusters_found=k, n_clusters_asked=4, warnings=w)
-                         for m, d, s, x, k, w in [("scsmd", "one", 0, 0.9, 4, ""), ("scsmd", "one", 1, 0.8, 3, "3 of the 4 clusters asked for hold cells"),
-                                                  ("scsmd", "two", 0, 0.7, 4, ""), ("scsmd", "two", 1, 0.7, 4, ""),
-                                                  ("gmm", "one", 0, 0.6, 4, ""), ("gmm", "two", 0, 0.8, 4, "")]])
+    rows = pd.DataFrame(
+        [
+            dict(
+                method=m,
+                dataset=d,
+                seed=s,
+                ari=x,
+                nmi_max=x,
+                options="{}",
+                n_clusters_found=k,
+                n_clusters_asked=4,
+                warnings=w,
+            )
+            for m, d, s, x, k, w in [
+                ("scsmd", "one", 0, 0.9, 4, ""),
+                ("scsmd", "one", 1, 0.8, 3, "3 of the 4 clusters asked for hold cells"),
+                ("scsmd", "two", 0, 0.7, 4, ""),
+                ("scsmd", "two", 1, 0.7, 4, ""),
+                ("gmm", "one", 0, 0.6, 4, ""),
+                ("gmm", "two", 0, 0.8, 4, ""),
+            ]
+        ]
+    )
     bench_accuracy.accuracy(rows, ["gmm"])
     bench_accuracy.spread(rows)
     bench_accuracy.numbers_of_clusters(rows)
@@ -79,4 +113,5 @@ def test_parts_of_bench_accuracy_are_known_ablations():
     import bench_accuracy
 
     from scsmd_nb.bench.methods.scsmd import ABLATIONS
+
     assert set(bench_accuracy.PARTS) <= set(ABLATIONS)

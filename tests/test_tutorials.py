@@ -13,7 +13,9 @@ import tutorials
 def notebook(path: Path, *sources: str) -> Path:
     "A notebook of code cells."
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources]), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources]), path
+    )
     return path
 
 
@@ -22,8 +24,15 @@ def lesson(tmp_path, monkeypatch):
     "A folder with one lesson of one exercise and its solution."
     monkeypatch.setattr(tutorials, "ROOT", tmp_path)
     course = tmp_path / "nbs" / "course"
-    notebook(course / "solutions" / "01_a.ipynb", "# exercise 1.1\nanswer = 8\nprint('✓ 1.1  right' if answer > 7 else '✗ 1.1')")
-    return notebook(course / "01_a.ipynb", "print('Data: none at all')", "# exercise 1.1\nanswer = ...\nprint('… 1.1')")
+    notebook(
+        course / "solutions" / "01_a.ipynb",
+        "# exercise 1.1\nanswer = 8\nprint('✓ 1.1  right' if answer > 7 else '✗ 1.1')",
+    )
+    return notebook(
+        course / "01_a.ipynb",
+        "print('Data: none at all')",
+        "# exercise 1.1\nanswer = ...\nprint('… 1.1')",
+    )
 
 
 def test_a_lesson_runs_as_it_stands_and_solved(lesson):
@@ -43,11 +52,24 @@ def test_an_exercise_without_solution(lesson):
 
 
 def test_a_tutorial_must_say_its_data(lesson):
-    assert "Data: ..." in tutorials.run((notebook(lesson.parent.parent / "tutorials" / "01_b.ipynb", "1 + 1"), False))[1]
+    assert (
+        "Data: ..."
+        in tutorials.run(
+            (notebook(lesson.parent.parent / "tutorials" / "01_b.ipynb", "1 + 1"), False)
+        )[1]
+    )
 
 
 def test_a_tutorial_that_wants_the_network_fails(lesson, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(tutorials.NO_NETWORK)
-    done = subprocess.run([sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"],
-                          env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)",
+        ],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert "tutorials run without a network" in done.stderr

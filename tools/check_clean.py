@@ -12,8 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def notebooks(root: Path = ROOT) -> list[Path]:
     "Every notebook of the project, those of checkpoint and hidden folders left out."
-    return [path for path in sorted((root / "nbs").rglob("*.ipynb"))
-            if not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)]
+    return [
+        path
+        for path in sorted((root / "nbs").rglob("*.ipynb"))
+        if not any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
+    ]
 
 
 def unclean(path: Path) -> str:

@@ -11,18 +11,28 @@ from pathlib import Path
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-HAND_WRITTEN = ("__init__.py", "baselines/__init__.py", "course/__init__.py")  # nbdev keeps the version line of the first; the rest is ours
+HAND_WRITTEN = (
+    "__init__.py",
+    "baselines/__init__.py",
+    "course/__init__.py",
+)  # nbdev keeps the version line of the first; the rest is ours
 
 
 def export(root: Path, into: Path) -> None:
     "Run nbdev_export on a copy of the project under `into`."
     shutil.copy(root / "settings.ini", into)
-    shutil.copytree(root / "nbs", into / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "images"))
+    shutil.copytree(
+        root / "nbs", into / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "images")
+    )
     for name in HAND_WRITTEN:
         (into / "scsmd_nb" / name).parent.mkdir(exist_ok=True)
         shutil.copy(root / "scsmd_nb" / name, into / "scsmd_nb" / name)
     env = {k: v for k, v in os.environ.items() if k != "IN_TEST"}
-    command = [sys.executable, "-c", "from nbdev.doclinks import nbdev_export; nbdev_export.__wrapped__()"]
+    command = [
+        sys.executable,
+        "-c",
+        "from nbdev.doclinks import nbdev_export; nbdev_export.__wrapped__()",
+    ]
     done = subprocess.run(command, cwd=into, env=env, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"check_sync: nbdev_export failed\n{done.stderr[-3000:]}")
@@ -30,8 +40,11 @@ def export(root: Path, into: Path) -> None:
 
 def modules(folder: Path) -> dict[str, str]:
     "Text of every module under a package folder, by relative path."
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-            for path in sorted(folder.rglob("*.py")) if "__pycache__" not in path.parts}
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.py"))
+        if "__pycache__" not in path.parts
+    }
 
 
 def compare(here: dict[str, str], fresh: dict[str, str]) -> list[str]:
@@ -43,8 +56,13 @@ def compare(here: dict[str, str], fresh: dict[str, str]) -> list[str]:
         elif name not in fresh:
             found.append(f"scsmd_nb/{name} comes from no notebook")
         elif here[name] != fresh[name]:
-            changed = difflib.unified_diff(here[name].splitlines(), fresh[name].splitlines(), lineterm="", n=0)
-            first = next((line for line in changed if line[:1] in "+-" and line[:3] not in ("+++", "---")), "")
+            changed = difflib.unified_diff(
+                here[name].splitlines(), fresh[name].splitlines(), lineterm="", n=0
+            )
+            first = next(
+                (line for line in changed if line[:1] in "+-" and line[:3] not in ("+++", "---")),
+                "",
+            )
             found.append(f"scsmd_nb/{name} differs from its notebook, first at: {first[:100]}")
     return found
 

@@ -15,7 +15,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {".ipynb", ".md", ".qmd"}
-LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+[\"'][^)]*[\"'])?\s*\)")
+LINK = re.compile(
+    r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+[\"'][^)]*[\"'])?\s*\)"
+)
 HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
 HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
@@ -32,10 +34,13 @@ def text_of(value) -> str:
 def pages_of(root: Path) -> list[Path]:
     "Every page of the site: notebooks and quarto files under nbs/ that no folder or name hides."
     found = (p for p in sorted((root / "nbs").rglob("*")) if p.suffix in {".ipynb", ".qmd"})
-    return [p for p in found if not any(part[0] in "._" for part in p.relative_to(root / "nbs").parts)]
+    return [
+        p for p in found if not any(part[0] in "._" for part in p.relative_to(root / "nbs").parts)
+    ]
 
 
 # ---------------------------------------------------------------- configuration and sidebar
+
 
 class StrictLoader(yaml.SafeLoader):
     "YAML as Quarto reads it: a key that stands twice in one mapping is an error."
@@ -44,7 +49,9 @@ class StrictLoader(yaml.SafeLoader):
 def _mapping(loader, node, deep=False):
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     if twice := sorted({str(k) for k in keys if keys.count(k) > 1}):
-        raise yaml.constructor.ConstructorError(None, None, f"the key {', '.join(twice)} stands twice", node.start_mark)
+        raise yaml.constructor.ConstructorError(
+            None, None, f"the key {', '.join(twice)} stands twice", node.start_mark
+        )
     return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
 
 
@@ -85,18 +92,31 @@ def check_config(root: Path) -> list[str]:
     if not link.exists() or link.resolve() != file.resolve():
         found.append("nbs/_quarto.yml: must be a link to ../_quarto.yml, nbdev reads it there")
     website = (config or {}).get("website") or {}
-    named = [p for p in sidebar_pages(website.get("sidebar")) + sidebar_pages((website.get("navbar") or {}).get("left"))
-             if not re.match(r"[a-z]+:", p)]
+    named = [
+        p
+        for p in sidebar_pages(website.get("sidebar"))
+        + sidebar_pages((website.get("navbar") or {}).get("left"))
+        if not re.match(r"[a-z]+:", p)
+    ]
     if not named:
         return found + ["_quarto.yml: website.sidebar names no page"]
     there = {p.relative_to(root / "nbs").as_posix() for p in pages_of(root)}
-    found += [f"_quarto.yml: sidebar names nbs/{page}, which does not exist"
-              for page in named if page not in there and not (root / "nbs" / page).exists()]
-    found += [f"nbs/{page}: not in the sidebar of _quarto.yml" for page in sorted(there - set(named))]
-    return found + [f"_quarto.yml: sidebar names {page} twice" for page in sorted({p for p in named if named.count(p) > 1})]
+    found += [
+        f"_quarto.yml: sidebar names nbs/{page}, which does not exist"
+        for page in named
+        if page not in there and not (root / "nbs" / page).exists()
+    ]
+    found += [
+        f"nbs/{page}: not in the sidebar of _quarto.yml" for page in sorted(there - set(named))
+    ]
+    return found + [
+        f"_quarto.yml: sidebar names {page} twice"
+        for page in sorted({p for p in named if named.count(p) > 1})
+    ]
 
 
 # ---------------------------------------------------------------- text, links and anchors
+
 
 def strip_code(text: str) -> str:
     "Markdown without fenced blocks and inline code; line breaks stay, so that line numbers hold."
@@ -129,8 +149,11 @@ def load(path: Path) -> dict:
 def markdown_parts(path: Path) -> list[tuple[str, str]]:
     "The markdown of a page in parts, each with the words that say where it stands."
     if path.suffix == ".ipynb":
-        return [(f" cell {i}", text_of(cell["source"])) for i, cell in enumerate(load(path)["cells"])
-                if cell["cell_type"] == "markdown"]
+        return [
+            (f" cell {i}", text_of(cell["source"]))
+            for i, cell in enumerate(load(path)["cells"])
+            if cell["cell_type"] == "markdown"
+        ]
     return [("", path.read_text(encoding="utf-8"))]
 
 
@@ -138,7 +161,9 @@ def anchors_of(path: Path) -> set[str]:
     "Every anchor of a page: headings, explicit ids, and for exported code the names nbdev documents."
     found = set()
     for _, text in markdown_parts(path):
-        text_without_code = "\n".join(l for l, s in zip(text.split("\n"), strip_code(text).split("\n")) if s or not l)
+        text_without_code = "\n".join(
+            l for l, s in zip(text.split("\n"), strip_code(text).split("\n")) if s or not l
+        )
         for title in re.findall(r"^#{1,6}\s+(.*)$", text_without_code, re.M):
             found |= anchor(title)
         explicit = re.findall(r"(?:\bid|\bname)=[\"']([^\"']+)[\"']|\{#([\w.:-]+)", text)
@@ -147,7 +172,9 @@ def anchors_of(path: Path) -> set[str]:
         for cell in load(path)["cells"]:
             source = text_of(cell["source"])
             if cell["cell_type"] == "code" and re.search(r"^\s*#\s*\|\s*exports?\b", source, re.M):
-                found |= {name.lower() for name in re.findall(r"^(?:class|def)\s+(\w+)", source, re.M)}
+                found |= {
+                    name.lower() for name in re.findall(r"^(?:class|def)\s+(\w+)", source, re.M)
+                }
     return found
 
 
@@ -191,7 +218,14 @@ def check_links(root: Path) -> list[str]:
                 if file.startswith("attachment:"):
                     continue
                 if goal.suffix == ".html" and not goal.exists():
-                    goal = next((goal.with_suffix(s) for s in sorted(PAGES) if goal.with_suffix(s).exists()), goal)
+                    goal = next(
+                        (
+                            goal.with_suffix(s)
+                            for s in sorted(PAGES)
+                            if goal.with_suffix(s).exists()
+                        ),
+                        goal,
+                    )
                 if not target or not goal.exists():
                     found.append(f"{place}: dead link {target or '()'}")
                 elif mark and goal.suffix in PAGES:
@@ -204,6 +238,7 @@ def check_links(root: Path) -> list[str]:
 
 # ---------------------------------------------------------------- notebooks
 
+
 def printed(source: str) -> tuple[bool, bool]:
     "Does a cell print at its top level, and does it end in a value that a notebook shows? Only sure cases count."
     try:
@@ -211,23 +246,46 @@ def printed(source: str) -> tuple[bool, bool]:
     except SyntaxError:
         return False, False
     calls = [n.value for n in body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
-    prints = any(isinstance(c.func, ast.Name) and c.func.id == "print" and
-                 not any(k.arg == "file" for k in c.keywords) for c in calls)
-    shows = bool(body) and isinstance(body[-1], ast.Expr) and isinstance(
-        body[-1].value, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Tuple)) and not source.rstrip().endswith(";")
+    prints = any(
+        isinstance(c.func, ast.Name)
+        and c.func.id == "print"
+        and not any(k.arg == "file" for k in c.keywords)
+        for c in calls
+    )
+    shows = (
+        bool(body)
+        and isinstance(body[-1], ast.Expr)
+        and isinstance(
+            body[-1].value, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp, ast.Tuple)
+        )
+        and not source.rstrip().endswith(";")
+    )
     return prints, shows
 
 
 def check_options(source: str, place: str) -> list[str]:
     "The `#| key: value` lines of a code cell, read as the YAML that Quarto takes them for."
-    lines = [line.strip()[1:].strip()[1:].strip() for line in source.split("\n") if QUARTO_OPTION.match(line)]
+    lines = [
+        line.strip()[1:].strip()[1:].strip()
+        for line in source.split("\n")
+        if QUARTO_OPTION.match(line)
+    ]
     try:
         options = parse_yaml("\n".join(lines)) or {}
     except yaml.YAMLError as error:
-        return [f"{place}: its `#|` lines are no YAML; put the value in double quotes: {' '.join(str(error).split())}"]
+        return [
+            f"{place}: its `#|` lines are no YAML; put the value in double quotes: {' '.join(str(error).split())}"
+        ]
     words = {key: value.strip() for key, value in (line.split(":", 1) for line in lines)}
-    cut = [key for key, value in options.items() if isinstance(value, str) and value != words[key].strip("\"'") and " #" in words[key]]
-    return [f"{place}: `#| {key}:` is cut at ` #`, which begins a comment in YAML; put the value in double quotes" for key in cut]
+    cut = [
+        key
+        for key, value in options.items()
+        if isinstance(value, str) and value != words[key].strip("\"'") and " #" in words[key]
+    ]
+    return [
+        f"{place}: `#| {key}:` is cut at ` #`, which begins a comment in YAML; put the value in double quotes"
+        for key in cut
+    ]
 
 
 def check_notebook(path: Path, name: str) -> list[str]:
@@ -238,32 +296,55 @@ def check_notebook(path: Path, name: str) -> list[str]:
         return [f"{name}: cannot be read as a notebook ({error})"]
     found = []
     prose = [(i, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "markdown"]
-    titles = [(i, line) for i, text in prose for line in strip_code(text).split("\n") if re.match(r"#\s+\S", line)]
+    titles = [
+        (i, line)
+        for i, text in prose
+        for line in strip_code(text).split("\n")
+        if re.match(r"#\s+\S", line)
+    ]
     if len(titles) != 1:
-        found.append(f"{name}: has {len(titles)} titles (`# ...`), needs one" +
-                     (f"; cells {[i for i, _ in titles]}" if titles else ""))
+        found.append(
+            f"{name}: has {len(titles)} titles (`# ...`), needs one"
+            + (f"; cells {[i for i, _ in titles]}" if titles else "")
+        )
     if titles:
         first = next(text for i, text in prose if i == titles[0][0])
         if titles[0][0] != prose[0][0]:
-            found.append(f"{name}: the title must stand in the first text cell, not in cell {titles[0][0]}")
+            found.append(
+                f"{name}: the title must stand in the first text cell, not in cell {titles[0][0]}"
+            )
         if not re.search(r"^>\s*\S", first, re.M):
             found.append(f"{name}: no blockquote (`> what it is for`) under the title")
-        elif [line for line in first.split("\n") if line.strip() and not line.startswith(("# ", ">"))]:
-            found.append(f"{name} cell {titles[0][0]}: nbdev takes title and blockquote from this cell and drops the rest; put it into a cell of its own")
+        elif [
+            line for line in first.split("\n") if line.strip() and not line.startswith(("# ", ">"))
+        ]:
+            found.append(
+                f"{name} cell {titles[0][0]}: nbdev takes title and blockquote from this cell and drops the rest; put it into a cell of its own"
+            )
     code = [(i, c, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "code"]
     directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
     for i, cell, source in code:
         found += check_options(source, f"{name} cell {i}")
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
-                found.append(f"{name} cell {i}: stored output is an error: {output.get('ename')}: {output.get('evalue', '')[:80]}")
-    runs = [(i, c, s) for i, c, s in code if directives[i].get("eval", "").lower() != "false" and
-            not {"slow", "gpu", "notest"} & directives[i].keys() and not {"hide"} & directives[i].keys()]
+                found.append(
+                    f"{name} cell {i}: stored output is an error: {output.get('ename')}: {output.get('evalue', '')[:80]}"
+                )
+    runs = [
+        (i, c, s)
+        for i, c, s in code
+        if directives[i].get("eval", "").lower() != "false"
+        and not {"slow", "gpu", "notest"} & directives[i].keys()
+        and not {"hide"} & directives[i].keys()
+    ]
     if any(any(printed(s)) for _, _, s in runs) and not any(c.get("outputs") for _, c, _ in runs):
         found.append(f"{name}: no outputs stored (`make notebooks NB={name}`)")
     else:
-        found += [f"{name} cell {i}: prints, but has no stored output" for i, c, s in runs
-                  if printed(s)[0] and not c.get("outputs")]
+        found += [
+            f"{name} cell {i}: prints, but has no stored output"
+            for i, c, s in runs
+            if printed(s)[0] and not c.get("outputs")
+        ]
     return found
 
 
@@ -281,13 +362,30 @@ def check_outputs(path: Path, name: str) -> list[str]:
             continue
         directives = {k for k, _ in DIRECTIVE.findall(source)}
         outputs = cell.get("outputs", [])
-        if any("image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {}) for o in outputs) and not directives & {"fig-alt", "hide"}:
-            found.append(f"{name} cell {i}: draws a picture without alt text (`#| fig-alt: ...` in its first line)")
-        if any("Figure size" in text_of(o.get("data", {}).get("text/plain", "")) and not any(k.startswith("image/") for k in o["data"]) for o in outputs):
-            found.append(f"{name} cell {i}: of a figure only its size in words was kept, not the picture")
+        if any(
+            "image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {})
+            for o in outputs
+        ) and not directives & {"fig-alt", "hide"}:
+            found.append(
+                f"{name} cell {i}: draws a picture without alt text (`#| fig-alt: ...` in its first line)"
+            )
+        if any(
+            "Figure size" in text_of(o.get("data", {}).get("text/plain", ""))
+            and not any(k.startswith("image/") for k in o["data"])
+            for o in outputs
+        ):
+            found.append(
+                f"{name} cell {i}: of a figure only its size in words was kept, not the picture"
+            )
         stderr = "".join(text_of(o.get("text", "")) for o in outputs if o.get("name") == "stderr")
-        if "hide" not in directives and re.search(r"warning|traceback", stderr, re.I) and not re.search(r"\bwarn", before, re.I):
-            found.append(f"{name} cell {i}: a warning in the output that the text above does not speak of: {' '.join(stderr.split())[:100]}")
+        if (
+            "hide" not in directives
+            and re.search(r"warning|traceback", stderr, re.I)
+            and not re.search(r"\bwarn", before, re.I)
+        ):
+            found.append(
+                f"{name} cell {i}: a warning in the output that the text above does not speak of: {' '.join(stderr.split())[:100]}"
+            )
     if (size := path.stat().st_size / 1e6) > HEAVY_MB:
         found.append(f"{name}: weighs {size:.1f} MB with its outputs, the limit is {HEAVY_MB} MB")
     return found
@@ -302,7 +400,11 @@ def check_qmd(path: Path, name: str) -> list[str]:
         fields = parse_yaml(head[1])
     except yaml.YAMLError as error:
         return [f"{name}: head does not parse: {' '.join(str(error).split())}"]
-    return [] if isinstance(fields, dict) and fields.get("title") else [f"{name}: has no title in its head"]
+    return (
+        []
+        if isinstance(fields, dict) and fields.get("title")
+        else [f"{name}: has no title in its head"]
+    )
 
 
 def check_tutorial(root: Path, path: Path, name: str) -> list[str]:
@@ -313,16 +415,30 @@ def check_tutorial(root: Path, path: Path, name: str) -> list[str]:
     colab = f"https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/{name}"
     prose = [text for _, text in markdown_parts(path)]
     opening, last = "\n".join(prose[:2]), prose[-1] if prose else ""
-    found = [f"{name}: its opening lacks {word}" for word in ("**Needs**", "**takes**") if word not in opening]
-    if colab not in opening: found.append(f"{name}: its opening lacks the link {colab}")
-    if f"%pip install git+https://github.com/{user}/{repo}" not in opening: found.append(f"{name}: its opening does not say how to install in Colab")
-    return found + ([] if "## What to read next" in last else [f"{name}: does not close with `## What to read next`"])
+    found = [
+        f"{name}: its opening lacks {word}"
+        for word in ("**Needs**", "**takes**")
+        if word not in opening
+    ]
+    if colab not in opening:
+        found.append(f"{name}: its opening lacks the link {colab}")
+    if f"%pip install git+https://github.com/{user}/{repo}" not in opening:
+        found.append(f"{name}: its opening does not say how to install in Colab")
+    return found + (
+        []
+        if "## What to read next" in last
+        else [f"{name}: does not close with `## What to read next`"]
+    )
 
 
 def check_exports(root: Path) -> list[str]:
     "Export directives without a module: a `default_exp` not yet exported, exports without `default_exp`."
     settings = root / "settings.ini"
-    found_lib = re.search(r"^lib_path\s*=\s*(\S+)", settings.read_text(encoding="utf-8"), re.M) if settings.exists() else None
+    found_lib = (
+        re.search(r"^lib_path\s*=\s*(\S+)", settings.read_text(encoding="utf-8"), re.M)
+        if settings.exists()
+        else None
+    )
     lib = root / (found_lib[1] if found_lib else "scsmd_nb")
     found = []
     for path in pages_of(root):
@@ -330,17 +446,23 @@ def check_exports(root: Path) -> list[str]:
             continue
         name = path.relative_to(root)
         try:
-            sources = [text_of(c["source"]) for c in load(path)["cells"] if c["cell_type"] == "code"]
+            sources = [
+                text_of(c["source"]) for c in load(path)["cells"] if c["cell_type"] == "code"
+            ]
         except (ValueError, KeyError):
             continue  # check_notebook says so
         pairs = [pair for source in sources for pair in DIRECTIVE.findall(source)]
         goals = {value.strip() for key, value in pairs if key == "default_exp"}
-        if not goals and any(key in {"export", "exports", "exporti"} and not value.strip() for key, value in pairs):
+        if not goals and any(
+            key in {"export", "exports", "exporti"} and not value.strip() for key, value in pairs
+        ):
             found.append(f"{name}: exports cells but has no `#| default_exp`")
         for goal in sorted(goals):
             module = lib / (goal.replace(".", "/") + ".py")
             if not module.exists():
-                found.append(f"{name}: default_exp {goal}, but {module.relative_to(root)} does not exist (`make export`)")
+                found.append(
+                    f"{name}: default_exp {goal}, but {module.relative_to(root)} does not exist (`make export`)"
+                )
     return found
 
 
@@ -350,7 +472,11 @@ def check(root: Path = ROOT) -> list[str]:
     found = check_config(root) + check_links(root)
     for path in pages_of(root):
         name = path.relative_to(root).as_posix()
-        found += check_qmd(path, name) if path.suffix == ".qmd" else check_notebook(path, name) + check_outputs(path, name)
+        found += (
+            check_qmd(path, name)
+            if path.suffix == ".qmd"
+            else check_notebook(path, name) + check_outputs(path, name)
+        )
         if path.suffix == ".ipynb" and path.parent.name == "tutorials":
             found += check_tutorial(root, path, name)
     found += check_exports(root)
@@ -363,7 +489,11 @@ def main(arguments: list[str]) -> int:
     for line in found:
         print(f"  {line}")
     pages = len(pages_of(root))
-    print(f"docs-check: {pages} pages, {len(found)} faults" if found else f"docs-check: {pages} pages, no faults")
+    print(
+        f"docs-check: {pages} pages, {len(found)} faults"
+        if found
+        else f"docs-check: {pages} pages, no faults"
+    )
     return bool(found)
 
 

@@ -29,10 +29,17 @@ class exec_for_tables(processors.exec_show_docs):
 
     def __call__(self, cell):
         source = cell.source or ""
-        if (cell.cell_type == "code" and source and not cell.directives_.keys() & EXPORTED
-                and not source.lstrip().startswith("show_doc") and not processors._is_showdoc(cell)):
+        if (
+            cell.cell_type == "code"
+            and source
+            and not cell.directives_.keys() & EXPORTED
+            and not source.lstrip().startswith("show_doc")
+            and not processors._is_showdoc(cell)
+        ):
             tree = cell.parsed_()
-            imports = [node for node in tree or [] if isinstance(node, (ast.Import, ast.ImportFrom))]
+            imports = [
+                node for node in tree or [] if isinstance(node, (ast.Import, ast.ImportFrom))
+            ]
             if imports and self.nb.has_docs_ and hasattr(self, "k"):
                 self.k.run_cell("\n".join(map(ast.unparse, imports)))
                 if self.k.exc:
@@ -62,7 +69,12 @@ def process(into: Path) -> None:
     if into != ROOT:
         for name in ("settings.ini", "_quarto.yml"):
             shutil.copy(ROOT / name, into)
-        shutil.copytree(ROOT / "nbs", into / "nbs", symlinks=True, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        shutil.copytree(
+            ROOT / "nbs",
+            into / "nbs",
+            symlinks=True,
+            ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+        )
         os.chdir(into)
         get_config.cache_clear()
         config = get_config()

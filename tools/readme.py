@@ -74,7 +74,9 @@ def outputs(cell: dict, number: int, images: dict[str, bytes], alt: str = "") ->
     for output in cell.get("outputs", []):
         kind = output["output_type"]
         if kind == "error":
-            raise SystemExit(f"readme: cell {number} of nbs/index.ipynb has stored an error: {output.get('evalue')}")
+            raise SystemExit(
+                f"readme: cell {number} of nbs/index.ipynb has stored an error: {output.get('evalue')}"
+            )
         if kind == "stream":
             if output["name"] == "stdout" and (text := console(text_of(output["text"]))):
                 parts.append(fence(text, "text"))
@@ -83,7 +85,11 @@ def outputs(cell: dict, number: int, images: dict[str, bytes], alt: str = "") ->
         if "image/png" in data or "image/svg+xml" in data:
             png = "image/png" in data
             name = f"readme-{len(images) + 1}.{'png' if png else 'svg'}"
-            raw = base64.b64decode(text_of(data["image/png"])) if png else text_of(data["image/svg+xml"]).encode()
+            raw = (
+                base64.b64decode(text_of(data["image/png"]))
+                if png
+                else text_of(data["image/svg+xml"]).encode()
+            )
             images[name] = raw
             parts.append(f"![{alt or 'Figure drawn by the code above'}](nbs/images/{name})")
         elif "text/markdown" in data:
@@ -106,9 +112,15 @@ def convert(nb: dict) -> tuple[str, dict[str, bytes]]:
                 parts.append(body)
         elif cell["cell_type"] == "code":
             directives, body = split_directives(source)
-            if {"hide", "default_exp"} & directives.keys() or directives.get("include", "").lower() == "false":
+            if {"hide", "default_exp"} & directives.keys() or directives.get(
+                "include", ""
+            ).lower() == "false":
                 continue
-            if body and directives.get("echo", "").lower() != "false" and "hide_input" not in directives:
+            if (
+                body
+                and directives.get("echo", "").lower() != "false"
+                and "hide_input" not in directives
+            ):
                 parts.append(fence(body, "python"))
             if directives.get("output", "").lower() != "false" and "hide_output" not in directives:
                 parts += outputs(cell, number, images, directives.get("fig-alt", "").strip("\"'"))

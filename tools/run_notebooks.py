@@ -13,15 +13,16 @@ from pathlib import Path
 from threading import Lock
 
 import nbformat
+from check_clean import notebooks
 from execnb.nbio import read_nb, write_nb
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbdev.clean import _nbdev_clean
 
-from check_clean import notebooks
-
 ROOT = Path(__file__).resolve().parent.parent
-STAMPS = ROOT / ".venv" / ".scsmd-notebooks.json"  # what each notebook and the library were when it last ran here
+STAMPS = (
+    ROOT / ".venv" / ".scsmd-notebooks.json"
+)  # what each notebook and the library were when it last ran here
 
 
 def fingerprint(path: Path) -> str:
@@ -38,7 +39,9 @@ def execute(path: Path) -> None:
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    client = NotebookClient(nb, timeout=3600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        nb, timeout=3600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
     client.execute()
     part = path.with_suffix(".part")
     nbformat.write(nb, part)
@@ -70,7 +73,9 @@ def main(names: list[str], jobs: int = 1) -> int:
         return True
 
     with ThreadPoolExecutor(jobs) as pool:
-        return int(not all(list(pool.map(run, [Path(name).resolve() for name in names] or notebooks()))))
+        return int(
+            not all(list(pool.map(run, [Path(name).resolve() for name in names] or notebooks())))
+        )
 
 
 if __name__ == "__main__":

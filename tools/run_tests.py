@@ -25,7 +25,10 @@ def step(name: str, command: list[str], env: dict) -> bool:
     print(f"== {name}", flush=True)
     started = time.perf_counter()
     ok = subprocess.run(command, cwd=ROOT, env=env).returncode == 0
-    print(f"== {name}: {'ok' if ok else 'FAILED'} in {time.perf_counter() - started:.1f} s\n", flush=True)
+    print(
+        f"== {name}: {'ok' if ok else 'FAILED'} in {time.perf_counter() - started:.1f} s\n",
+        flush=True,
+    )
     return ok
 
 

@@ -20,12 +20,28 @@ LIMIT_S = 600
 
 def run(path: Path) -> tuple[Path, bool, float, str]:
     "Run one notebook: its path, success, seconds, and what it printed if it failed."
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-           "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "agg", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
+    env = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+        "MPLBACKEND": "agg",
+        "TQDM_DISABLE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     started = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("nbdev_test")), "--path", str(path), "--n_workers", "0"]
+    command = [
+        str(Path(sys.executable).with_name("nbdev_test")),
+        "--path",
+        str(path),
+        "--n_workers",
+        "0",
+    ]
     try:
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S)
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S
+        )
         ok, text = done.returncode == 0 and "Success." in done.stdout, done.stdout + done.stderr
     except subprocess.TimeoutExpired:
         ok, text = False, f"stopped after {LIMIT_S} s"
@@ -49,10 +65,16 @@ def main(names: list[str]) -> int:
                 failed.append(name)
                 print(text, flush=True)
     ignored = {"__pycache__", ".ipynb_checkpoints"}
-    left = [p for p in sorted(set((ROOT / "nbs").rglob("*")) - before)
-            if p.suffix != ".ipynb" and not ignored & set(p.parts)]
+    left = [
+        p
+        for p in sorted(set((ROOT / "nbs").rglob("*")) - before)
+        if p.suffix != ".ipynb" and not ignored & set(p.parts)
+    ]
     if left:
-        print("  note: new under nbs/ since the start: " + ", ".join(str(p.relative_to(ROOT)) for p in left[:8]))
+        print(
+            "  note: new under nbs/ since the start: "
+            + ", ".join(str(p.relative_to(ROOT)) for p in left[:8])
+        )
     if failed:
         print("  failed: " + ", ".join(map(str, failed)))
     return bool(failed)

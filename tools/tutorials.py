@@ -26,7 +26,7 @@ from run_notebooks import main as run_notebooks
 LIMIT_S = 600
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 EXERCISE = re.compile(r"^# exercise (\d\.\d+)\s*$", re.M)
-NO_NETWORK = '''
+NO_NETWORK = """
 import socket
 _connect = socket.socket.connect
 def connect(self, address):
@@ -34,17 +34,24 @@ def connect(self, address):
         raise OSError(f"tutorials run without a network; this one wanted {address[0]}")
     return _connect(self, address)
 socket.socket.connect = connect
-'''
+"""
 
 
 def tutorials() -> list[Path]:
     "Tutorials, then lessons, in the reader's order."
-    return [*sorted((ROOT / "nbs/tutorials").glob("[0-9]*.ipynb")), *sorted((ROOT / "nbs/course").glob("[0-9]*.ipynb"))]
+    return [
+        *sorted((ROOT / "nbs/tutorials").glob("[0-9]*.ipynb")),
+        *sorted((ROOT / "nbs/course").glob("[0-9]*.ipynb")),
+    ]
 
 
 def exercises(nb) -> dict:
     "The exercise cells of a notebook: number -> cell."
-    return {m[1]: cell for cell in nb.cells if cell.cell_type == "code" and (m := EXERCISE.search(cell.source))}
+    return {
+        m[1]: cell
+        for cell in nb.cells
+        if cell.cell_type == "code" and (m := EXERCISE.search(cell.source))
+    }
 
 
 def solved(path: Path):
@@ -53,8 +60,11 @@ def solved(path: Path):
     solutions = exercises(nbformat.read(path.parent / "solutions" / path.name, as_version=4))
     asked = exercises(nb)
     if missing := sorted(asked.keys() ^ solutions.keys()):
-        raise ValueError(f"exercises that stand in the lesson or in the solutions only: {', '.join(missing)}")
-    for number, cell in asked.items(): cell.source = solutions[number].source
+        raise ValueError(
+            f"exercises that stand in the lesson or in the solutions only: {', '.join(missing)}"
+        )
+    for number, cell in asked.items():
+        cell.source = solutions[number].source
     return nb, sorted(asked)
 
 
@@ -72,24 +82,39 @@ def data_of(nb) -> list[str]:
 def execute(nb, folder: Path) -> str:
     "Run a notebook in memory; what went wrong, or nothing."
     for cell in nb.cells:
-        if cell.cell_type == "code": cell.outputs = []
-    try: NotebookClient(nb, timeout=LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
-    except (CellExecutionError, CellTimeoutError) as error: return str(error)[-3000:]
+        if cell.cell_type == "code":
+            cell.outputs = []
+    try:
+        NotebookClient(
+            nb,
+            timeout=LIMIT_S,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()
+    except (CellExecutionError, CellTimeoutError) as error:
+        return str(error)[-3000:]
     return ""
 
 
 def run(job: tuple[Path, bool]) -> tuple[str, str, float, list[str]]:
     "Run one notebook: its name, what went wrong, seconds, its data."
     path, filled = job
-    name, started = path.relative_to(ROOT / "nbs").as_posix() + (" (solved)" if filled else ""), time.perf_counter()
-    try: nb, numbers = solved(path) if filled else (nbformat.read(path, as_version=4), [])
-    except (OSError, ValueError) as error: return name, str(error), 0.0, []
+    name, started = (
+        path.relative_to(ROOT / "nbs").as_posix() + (" (solved)" if filled else ""),
+        time.perf_counter(),
+    )
+    try:
+        nb, numbers = solved(path) if filled else (nbformat.read(path, as_version=4), [])
+    except (OSError, ValueError) as error:
+        return name, str(error), 0.0, []
     wrong = execute(nb, path.parent)
     if not wrong:
         text = printed(nb)
         not_right = [n for n in numbers if not re.search(rf"^✓ {re.escape(n)} ", text, re.M)]
-        if not_right: wrong = f"the solutions of {', '.join(not_right)} are not accepted"
-        elif not data_of(nb): wrong = "prints no line `Data: ...`; end the cell that loads cells with smd.io.banner(adata)"
+        if not_right:
+            wrong = f"the solutions of {', '.join(not_right)} are not accepted"
+        elif not data_of(nb):
+            wrong = "prints no line `Data: ...`; end the cell that loads cells with smd.io.banner(adata)"
     return name, wrong, time.perf_counter() - started, data_of(nb)
 
 
@@ -98,22 +123,39 @@ def report(done: list[tuple[str, str, float, list[str]]], started: float) -> int
     print(f"\nWhat ran on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
     for name, wrong, seconds, data in done:
         print(f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}")
-        for line in data: print(f"                     {line}")
+        for line in data:
+            print(f"                     {line}")
     failed = [name for name, wrong, _, _ in done if wrong]
-    print(f"{len(done) - len(failed)} of {len(done)} ran" + (f"; failed: {', '.join(failed)}" if failed else ""))
+    print(
+        f"{len(done) - len(failed)} of {len(done)} ran"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
     return bool(failed)
 
 
 def fast(paths: list[Path], only_solved: bool) -> int:
     "Run with the fast setting, two at a time, nothing stored."
     started, done, lesson = time.perf_counter(), [], (True,) if only_solved else (False, True)
-    jobs = [(path, filled) for path in paths for filled in (lesson if path.parent.name == "course" else (False,))]
-    with tempfile.TemporaryDirectory() as guard, ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+    jobs = [
+        (path, filled)
+        for path in paths
+        for filled in (lesson if path.parent.name == "course" else (False,))
+    ]
+    with (
+        tempfile.TemporaryDirectory() as guard,
+        ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool,
+    ):
         (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
         os.environ.update(dict.fromkeys((*THREADS, "SCSMD_FAST", "TQDM_DISABLE"), "1"))
-        os.environ["PYTHONPATH"] = os.pathsep.join([guard, *filter(None, [os.environ.get("PYTHONPATH")])])
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [guard, *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
         for name, wrong, seconds, data in pool.map(run, jobs):
-            print(f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}" + (f"\n{wrong}" if wrong else ""), flush=True)
+            print(
+                f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}"
+                + (f"\n{wrong}" if wrong else ""),
+                flush=True,
+            )
             done.append((name, wrong, seconds, data))
     return report(done, started)
 
@@ -124,16 +166,22 @@ def full() -> int:
     from check_clean import notebooks
 
     started, last = time.perf_counter(), [ROOT / "nbs/gallery.ipynb", ROOT / "nbs/index.ipynb"]
-    paths = sorted(set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", path))  # the longest first
+    paths = sorted(
+        set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", path)
+    )  # the longest first
     os.environ.update(dict.fromkeys(THREADS, "1"))
     failed = run_notebooks([str(p) for p in paths], jobs=min(2, os.cpu_count() or 1))
-    for name in THREADS: del os.environ[name]
-    failed |= run_notebooks([str(p) for p in last])  # alone: what they time is timed on a machine at rest
+    for name in THREADS:
+        del os.environ[name]
+    failed |= run_notebooks(
+        [str(p) for p in last]
+    )  # alone: what they time is timed on a machine at rest
     subprocess.run([sys.executable, "tools/readme.py"], cwd=ROOT, check=True)
     print(f"\nWhat stands on what data ({(time.perf_counter() - started) / 60:.1f} minutes)")
     for path in tutorials():
         print(f"  {path.relative_to(ROOT / 'nbs')}")
-        for line in data_of(nbformat.read(path, as_version=4)): print(f"      {line}")
+        for line in data_of(nbformat.read(path, as_version=4)):
+            print(f"      {line}")
     return failed
 
 

@@ -29,15 +29,26 @@ def _pbmc700() -> ad.AnnData:
 # %% ../../nbs/api/bench/01_data.ipynb #d0b835c2
 def _simulated(**settings):
     "A function that simulates five types of unequal size with these settings."
+
     def make():
         from scsmd_nb.io.simulation import simulate
 
-        return simulate(n_cells=600, n_genes=1000, n_clusters=5, proportions=(.4, .25, .2, .1, .05), **settings)
+        return simulate(
+            n_cells=600,
+            n_genes=1000,
+            n_clusters=5,
+            proportions=(0.4, 0.25, 0.2, 0.1, 0.05),
+            **settings,
+        )
+
     return make
 
 # %% ../../nbs/api/bench/01_data.ipynb #35a7476c
-BUILT_IN = {"pbmc700": _pbmc700, "simulated": _simulated(fold_change=4),
-            "simulated-hard": _simulated(fold_change=3, n_markers=20, library_size=800)}
+BUILT_IN = {
+    "pbmc700": _pbmc700,
+    "simulated": _simulated(fold_change=4),
+    "simulated-hard": _simulated(fold_change=3, n_markers=20, library_size=800),
+}
 
 # %% ../../nbs/api/bench/01_data.ipynb #861be739
 def _nearest(
@@ -46,7 +57,9 @@ def _nearest(
 ) -> str:
     "Words that offer the nearest name, and all."
     near = difflib.get_close_matches(str(name), list(names), n=1)
-    return (f"Did you mean {near[0]!r}? " if near else "") + f"There are: {', '.join(names) or 'none'}."
+    return (
+        f"Did you mean {near[0]!r}? " if near else ""
+    ) + f"There are: {', '.join(names) or 'none'}."
 
 # %% ../../nbs/api/bench/01_data.ipynb #0ad91087
 def dataset_names() -> list[str]:
@@ -78,24 +91,31 @@ def load(
     labels: str = "cell_type",  # column of obs with the reference types
 ) -> Labelled:
     "Counts and types of a data set, or an error that says what is missing."
-    from scsmd_nb.counts import get_counts
+    from scsmd_nb.counts import fingerprint, get_counts
     from scsmd_nb.io.downloads import load as load_file
-    from scsmd_nb.counts import fingerprint
 
     name, adata = (data, None) if isinstance(data, str) else data
     if adata is None:
         if name not in (known := dataset_names()):
-            hint = "" if os.environ.get("SCSMD_DATA_DIR") else " SCSMD_DATA_DIR, a folder with .h5ad files, is not set."
+            hint = (
+                ""
+                if os.environ.get("SCSMD_DATA_DIR")
+                else " SCSMD_DATA_DIR, a folder with .h5ad files, is not set."
+            )
             raise ValueError(f"there is no data set {name!r}. {_nearest(name, known)}{hint}")
         adata = BUILT_IN[name]() if name in BUILT_IN else load_file(name)
     if labels not in adata.obs:
-        raise ValueError(f"data set {name!r} has no reference types: obs has no column {labels!r}. "
-                         f"{_nearest(labels, adata.obs.columns)} A benchmark needs labels to compare with.")
+        raise ValueError(
+            f"data set {name!r} has no reference types: obs has no column {labels!r}. "
+            f"{_nearest(labels, adata.obs.columns)} A benchmark needs labels to compare with."
+        )
     counts, types = get_counts(adata), adata.obs[labels].astype(object).to_numpy()
     out = Labelled(name, counts, adata.var_names, types, fingerprint(counts))
     if out.n_types < 2:
-        raise ValueError(f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: "
-                         "at least 2 are needed to score clusters.")
+        raise ValueError(
+            f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: "
+            "at least 2 are needed to score clusters."
+        )
     return out
 
 # %% ../../nbs/api/bench/01_data.ipynb #23a620ef

@@ -45,7 +45,9 @@ def noise(
     profile = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
     genes = rng.choice(counts.shape[1], size=moved.sum(), p=profile / profile.sum())
     cells = np.repeat(np.arange(counts.shape[0]), moved)
-    return (kept + sp.csr_matrix((np.ones(len(genes), np.float32), (cells, genes)), shape=counts.shape)).tocsr()
+    return (
+        kept + sp.csr_matrix((np.ones(len(genes), np.float32), (cells, genes)), shape=counts.shape)
+    ).tocsr()
 
 # %% ../../nbs/api/bench/02_disturbances.ipynb #f94b3624
 # function, and the amount that changes nothing
@@ -59,8 +61,11 @@ def disturb(
 ) -> sp.csr_matrix:
     "Counts after all disturbances, in order; no cell is left empty that was not."
     out = counts
-    for kind, amount in steps: out = DISTURBANCES[kind][0](out, amount, rng)
-    lost = np.flatnonzero((np.asarray(out.sum(1)).ravel() == 0) & (np.asarray(counts.sum(1)).ravel() > 0))
+    for kind, amount in steps:
+        out = DISTURBANCES[kind][0](out, amount, rng)
+    lost = np.flatnonzero(
+        (np.asarray(out.sum(1)).ravel() == 0) & (np.asarray(counts.sum(1)).ravel() > 0)
+    )
     if len(lost):
         best = np.asarray(counts[lost].argmax(1)).ravel()
         out = out + sp.csr_matrix((np.ones(len(lost), np.float32), (lost, best)), shape=out.shape)
@@ -78,10 +83,17 @@ def parse_name(
     for part in parts:
         kind, _, text = part.partition("=")
         if kind not in DISTURBANCES:
-            raise ValueError(f"{part!r} in data set {name!r} is not a disturbance. {_nearest(kind, DISTURBANCES)}")
-        try: amount = float(text)
-        except ValueError: amount = -1.0
+            raise ValueError(
+                f"{part!r} in data set {name!r} is not a disturbance. {_nearest(kind, DISTURBANCES)}"
+            )
+        try:
+            amount = float(text)
+        except ValueError:
+            amount = -1.0
         if not 0 <= amount <= 1 or (kind == "depth" and amount == 0):
-            raise ValueError(f"{part!r} in data set {name!r} needs an amount between 0 and 1, such as {kind}=0.5.")
-        if amount != DISTURBANCES[kind][1]: steps.append((kind, amount))
+            raise ValueError(
+                f"{part!r} in data set {name!r} needs an amount between 0 and 1, such as {kind}=0.5."
+            )
+        if amount != DISTURBANCES[kind][1]:
+            steps.append((kind, amount))
     return "+".join([base, *(f"{kind}={amount:g}" for kind, amount in steps)]), base, steps

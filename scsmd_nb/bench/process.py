@@ -25,17 +25,33 @@ from .data import Labelled, blind
 from .disturbances import disturb
 
 # %% ../../nbs/api/bench/03_process.ipynb #fa03476f
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
-                    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 
 # %% ../../nbs/api/bench/03_process.ipynb #7a4c0266
 def _environment(
     threads: int,  # threads a run may use
 ) -> dict:
     "The environment of a run. Libraries read the number of threads when they are loaded, so it must be there before."
-    path = os.pathsep.join(os.path.abspath(p) for p in sys.path)  # modules of the caller's are found, too
-    return {**os.environ, **{name: str(threads) for name in THREAD_VARIABLES}, "OMP_WAIT_POLICY": "passive",
-            "PYTHONPATH": path, "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "MPLBACKEND": "agg"}
+    path = os.pathsep.join(
+        os.path.abspath(p) for p in sys.path
+    )  # modules of the caller's are found, too
+    return {
+        **os.environ,
+        **{name: str(threads) for name in THREAD_VARIABLES},
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONPATH": path,
+        "PYTHONHASHSEED": "0",
+        "TQDM_DISABLE": "1",
+        "MPLBACKEND": "agg",
+    }
 
 # %% ../../nbs/api/bench/03_process.ipynb #5e59750a
 def _seed_everything(
@@ -46,7 +62,8 @@ def _seed_everything(
 
     random.seed(seed)
     np.random.seed(seed)
-    if "torch" in sys.modules: sys.modules["torch"].manual_seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 # %% ../../nbs/api/bench/03_process.ipynb #ccbb2677
 def _cpu_seconds() -> float:
@@ -63,7 +80,8 @@ def _work(
     method = pickle.loads(job["method"])
     import scanpy  # noqa: F401  (loaded before the clock starts)
 
-    if "torch" in sys.modules: sys.modules["torch"].set_num_threads(job["threads"])
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job["threads"])
     adata = blind(job["counts"], job["genes"], np.arange(job["counts"].shape[0]))
     _seed_everything(job["seed"])
     (folder / "begun").touch()
@@ -72,9 +90,16 @@ def _work(
         cpu, clock = _cpu_seconds(), time.perf_counter()
         labels, embedding = method(adata, job["n_clusters"], job["seed"])
         cpu, seconds = _cpu_seconds() - cpu, time.perf_counter() - clock
-    if embedding is not None: embedding = np.asarray(embedding, np.float32)[:, :50]
-    return {"status": "ok", "labels": labels, "embedding": embedding, "seconds": seconds, "cpu_seconds": cpu,
-            "warnings": _texts(caught)}
+    if embedding is not None:
+        embedding = np.asarray(embedding, np.float32)[:, :50]
+    return {
+        "status": "ok",
+        "labels": labels,
+        "embedding": embedding,
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "warnings": _texts(caught),
+    }
 
 # %% ../../nbs/api/bench/03_process.ipynb #40b5bed9
 def _one_line(
@@ -84,24 +109,40 @@ def _one_line(
     "The text on one line, shortened, folders left out of file names."
     text = " ".join(str(text).split())
     text = re.sub(r"(?<![\w:/.])/(?:[\w.+@-]+/)+", "", text)
-    return text if len(text) <= length else text[:length - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 # %% ../../nbs/api/bench/03_process.ipynb #de53f239
 def _texts(
     caught,  # as warnings.catch_warnings(record=True) collects them
 ) -> str:
     "The different warnings, without those that only speak to programmers."
-    silent = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
-    return " | ".join(dict.fromkeys(_one_line(w.message) for w in caught if not issubclass(w.category, silent)))
+    silent = (
+        DeprecationWarning,
+        PendingDeprecationWarning,
+        FutureWarning,
+        ImportWarning,
+        ResourceWarning,
+    )
+    return " | ".join(
+        dict.fromkeys(_one_line(w.message) for w in caught if not issubclass(w.category, silent))
+    )
 
 # %% ../../nbs/api/bench/03_process.ipynb #b5f761f4
 def _peak_memory() -> float:
     "Largest resident memory of this process so far, in MB."
-    try: return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
-    except (OSError, TypeError): pass
-    try: import resource
-    except ImportError: return float("nan")  # Windows: not measured
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    try:
+        return (
+            int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
+        )
+    except (OSError, TypeError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return float("nan")  # Windows: not measured
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e6 if sys.platform == "darwin" else 1e3
+    )
 
 # %% ../../nbs/api/bench/03_process.ipynb #37df5438
 def _follow_parent(
@@ -111,10 +152,12 @@ def _follow_parent(
     import threading
 
     def watch():
-        while os.getppid() == parent: time.sleep(1)
+        while os.getppid() == parent:
+            time.sleep(1)
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
-    if hasattr(os, "killpg"): threading.Thread(target=watch, daemon=True).start()
+    if hasattr(os, "killpg"):
+        threading.Thread(target=watch, daemon=True).start()
 
 # %% ../../nbs/api/bench/03_process.ipynb #a7258f2e
 def _child(
@@ -126,11 +169,15 @@ def _child(
     folder = Path(folder)
     job = pickle.loads((folder / "job.pkl").read_bytes())
     _follow_parent(job["parent"])
-    try: answer = _work(job, folder)
+    try:
+        answer = _work(job, folder)
     except BaseException as e:  # also SystemExit: a method may call exit()
         traceback.print_exc()
         short = isinstance(e, MemoryError) or "can't allocate memory" in str(e)
-        answer = {"status": "memory" if short else "failed", "message": _one_line(f"{type(e).__name__}: {e}")}
+        answer = {
+            "status": "memory" if short else "failed",
+            "message": _one_line(f"{type(e).__name__}: {e}"),
+        }
     part = folder / "answer.part"
     part.write_bytes(pickle.dumps(answer | {"peak_memory_mb": _peak_memory()}))
     part.rename(folder / "answer.pkl")
@@ -140,12 +187,16 @@ def group_memory(
     group: int,  # process id of the run, which is also the number of its group
 ) -> float:
     "Resident memory of all processes of the group, in MB; NaN where it cannot be seen."
-    if not Path("/proc/self/stat").exists(): return _psutil_memory(group)
+    if not Path("/proc/self/stat").exists():
+        return _psutil_memory(group)
     pages = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try: fields = stat.read_text().rpartition(")")[2].split()
-        except OSError: continue  # ended meanwhile
-        if int(fields[2]) == group: pages += int(fields[21])
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # ended meanwhile
+        if int(fields[2]) == group:
+            pages += int(fields[21])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 # %% ../../nbs/api/bench/03_process.ipynb #bc2637d3
@@ -158,7 +209,8 @@ def _psutil_memory(
 
         top = psutil.Process(process)
         return sum(p.memory_info().rss for p in (top, *top.children(recursive=True))) / 1e6
-    except Exception: return float("nan")
+    except Exception:
+        return float("nan")
 
 # %% ../../nbs/api/bench/03_process.ipynb #1c3fc6c8
 @dataclass
@@ -175,7 +227,8 @@ class _Running:
     begun: float | None = None  # when fit_predict was called
     peak: float = 0.0  # largest memory seen, MB
 
-    def file(self, name): return Path(self.folder.name) / name
+    def file(self, name):
+        return Path(self.folder.name) / name
 
 # %% ../../nbs/api/bench/03_process.ipynb #6ff810ce
 def _start(
@@ -186,15 +239,31 @@ def _start(
     "The run, started in a process group of its own."
     seed = task.row["seed"]
     rng = np.random.default_rng([seed, zlib.crc32(task.data.name.encode())])
-    counts, order = disturb(task.data.counts, task.steps, rng), rng.permutation(len(task.data.types))
-    job = dict(method=task.method, counts=counts[order], genes=task.data.genes, n_clusters=task.data.n_types, seed=seed,
-               threads=threads, parent=os.getpid())
+    counts, order = (
+        disturb(task.data.counts, task.steps, rng),
+        rng.permutation(len(task.data.types)),
+    )
+    job = dict(
+        method=task.method,
+        counts=counts[order],
+        genes=task.data.genes,
+        n_clusters=task.data.n_types,
+        seed=seed,
+        threads=threads,
+        parent=os.getpid(),
+    )
     folder = tempfile.TemporaryDirectory(prefix="scsmd-bench-", ignore_cleanup_errors=True)
     (Path(folder.name) / "job.pkl").write_bytes(pickle.dumps(job))
     code = "import sys; from scsmd_nb.benchmark import _child; _child(sys.argv[1])"
     with open(Path(folder.name) / "log", "wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", code, folder.name], env=_environment(threads), stdout=log,
-                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, folder.name],
+            env=_environment(threads),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     return _Running(task.row | {"threads": threads}, process, folder, claim, order, task.data)
 
 # %% ../../nbs/api/bench/03_process.ipynb #c7ec3779
@@ -203,9 +272,12 @@ def _stop(
 ) -> None:
     "Nothing of the run is left: its whole group is killed."
     try:
-        if hasattr(os, "killpg"): os.killpg(running.process.pid, signal.SIGKILL)
-        else: running.process.kill()
-    except (ProcessLookupError, PermissionError): pass
+        if hasattr(os, "killpg"):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        else:
+            running.process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass
     running.process.wait()
 
 # %% ../../nbs/api/bench/03_process.ipynb #1655def7
@@ -218,21 +290,28 @@ def _look(
     memory_limit: float,  # GB
 ) -> dict | None:
     "How the run ended, or None while it goes on."
-    if running.file("answer.pkl").exists(): return pickle.loads(running.file("answer.pkl").read_bytes())
+    if running.file("answer.pkl").exists():
+        return pickle.loads(running.file("answer.pkl").read_bytes())
     if (code := running.process.poll()) is not None:
-        if running.file("answer.pkl").exists(): return pickle.loads(running.file("answer.pkl").read_bytes())
+        if running.file("answer.pkl").exists():
+            return pickle.loads(running.file("answer.pkl").read_bytes())
         return _died(code)
     now = time.monotonic()
-    if running.begun is None and running.file("begun").exists(): running.begun = now
+    if running.begun is None and running.file("begun").exists():
+        running.begun = now
     if running.begun is None and now - running.started > STARTUP:
-        return {"status": "timeout",
-                "message": f"not ready to begin after {STARTUP} s: the machine is overloaded, or an import hangs"}
+        return {
+            "status": "timeout",
+            "message": f"not ready to begin after {STARTUP} s: the machine is overloaded, or an import hangs",
+        }
     if running.begun is not None and now - running.begun > time_limit:
         return {"status": "timeout", "message": f"stopped after the time limit of {time_limit:g} s"}
     running.peak = max(running.peak, group_memory(running.process.pid))
     if running.peak > memory_limit * 1000:
-        return {"status": "memory",
-                "message": f"stopped at {running.peak / 1000:.1f} GB, above the memory limit of {memory_limit:g} GB"}
+        return {
+            "status": "memory",
+            "message": f"stopped at {running.peak / 1000:.1f} GB, above the memory limit of {memory_limit:g} GB",
+        }
     return None
 
 # %% ../../nbs/api/bench/03_process.ipynb #2bc819a1
@@ -241,10 +320,19 @@ def _died(
 ) -> dict:
     "What to say about a run that ended without an answer."
     if code == -getattr(signal, "SIGKILL", 9):
-        return {"status": "memory",
-                "message": "killed from outside (SIGKILL), most likely by the system because memory ran out"}
-    if code < 0: return {"status": "failed", "message": f"the process crashed ({signal.Signals(-code).name})"}
-    return {"status": "failed", "message": f"the process ended without an answer (exit status {code})"}
+        return {
+            "status": "memory",
+            "message": "killed from outside (SIGKILL), most likely by the system because memory ran out",
+        }
+    if code < 0:
+        return {
+            "status": "failed",
+            "message": f"the process crashed ({signal.Signals(-code).name})",
+        }
+    return {
+        "status": "failed",
+        "message": f"the process ended without an answer (exit status {code})",
+    }
 
 # %% ../../nbs/api/bench/03_process.ipynb #19edbd1b
 @dataclass

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 import warnings
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from .. import __version__
 from .._files import lock
 from .data import _nearest, load
 from .disturbances import parse_name
-from .process import _Running, _Task, _look, _psutil_memory, _start, _stop
+from .process import _look, _psutil_memory, _Running, _start, _stop, _Task
 from .suites import _methods
 from .table import COLUMNS, SCHEMA, _append, _keep_arrays, read, run_id
 from ..tl import metrics
@@ -36,8 +36,13 @@ def _facts() -> dict:
     if (cpus := Path("/proc/cpuinfo")).exists():
         found = re.search(r"model name\s*:\s*(.+)", cpus.read_text())
         processor = " ".join(found[1].split()) if found else processor
-    return {"schema": SCHEMA, "version": __version__, "torch": version("torch"), "python": platform.python_version(),
-            "machine": f"{platform.system()}, {processor}, {os.cpu_count()} cores"}
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "torch": version("torch"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()}, {processor}, {os.cpu_count()} cores",
+    }
 
 # %% ../../nbs/api/bench/05_runner.ipynb #7d1fe648
 def _row(
@@ -48,8 +53,9 @@ def _row(
     told = ("status", "message", "seconds", "cpu_seconds", "warnings")
     row = running.row | {name: answer[name] for name in told if name in answer}
     row["peak_memory_mb"] = max(running.peak, answer.get("peak_memory_mb", 0)) or None
-    row["date"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    if row["status"] != "ok": return row, {}
+    row["date"] = datetime.now(UTC).isoformat(timespec="seconds")
+    if row["status"] != "ok":
+        return row, {}
     arrays = {}
     for name in ("labels", "embedding"):
         if answer[name] is not None:
@@ -71,8 +77,10 @@ def _claim(
     path.parent.mkdir(parents=True, exist_ok=True)
     f = open(path, "a")
     try:
-        if lock(f, wait=False) and os.path.samestat(os.fstat(f.fileno()), path.stat()): return f
-    except FileNotFoundError: pass  # released between opening and locking: the run was just finished
+        if lock(f, wait=False) and os.path.samestat(os.fstat(f.fileno()), path.stat()):
+            return f
+    except FileNotFoundError:
+        pass  # released between opening and locking: the run was just finished
     f.close()
     return None
 
@@ -93,17 +101,33 @@ def _tasks(
     labels: str,  # column of obs with the types
 ) -> list[_Task]:
     "All runs, in the order they will be done: seeds outermost, so that a first look at every method is there soon."
-    pair = isinstance(datasets, tuple) and len(datasets) == 2 and isinstance(datasets[1], ad.AnnData)
-    datasets, loaded, tasks = [datasets] if pair or isinstance(datasets, str) else list(datasets), {}, {}
-    plans = [(*parse_name(entry if isinstance(entry, str) else entry[0]), entry) for entry in datasets]
+    pair = (
+        isinstance(datasets, tuple) and len(datasets) == 2 and isinstance(datasets[1], ad.AnnData)
+    )
+    datasets, loaded, tasks = (
+        [datasets] if pair or isinstance(datasets, str) else list(datasets),
+        {},
+        {},
+    )
+    plans = [
+        (*parse_name(entry if isinstance(entry, str) else entry[0]), entry) for entry in datasets
+    ]
     for _, base, _, entry in plans:
-        if base not in loaded: loaded[base] = load(base if isinstance(entry, str) else (base, entry[1]), labels)
+        if base not in loaded:
+            loaded[base] = load(base if isinstance(entry, str) else (base, entry[1]), labels)
     for seed in seeds:
-        for (full, base, steps, _), (name, options, packed) in ((p, m) for p in plans for m in methods):
+        for (full, base, steps, _), (name, options, packed) in (
+            (p, m) for p in plans for m in methods
+        ):
             data = loaded[base]
             row = dict(dataset=full, method=name, options=options, budget=budget, seed=int(seed))
-            facts = dict(n_clusters_asked=data.n_types, n_cells=data.counts.shape[0], n_genes=data.counts.shape[1],
-                         n_types=data.n_types, data_hash=data.data_hash)
+            facts = dict(
+                n_clusters_asked=data.n_types,
+                n_cells=data.counts.shape[0],
+                n_genes=data.counts.shape[1],
+                n_types=data.n_types,
+                data_hash=data.data_hash,
+            )
             tasks[run_id(row)] = _Task(row | facts, packed, data, steps)
     return list(tasks.values())
 
@@ -112,7 +136,8 @@ def _finished(
     folder: Path,  # where the results are
 ) -> dict[str, dict]:
     "Rows of the table by the hash of their key."
-    if not (folder / "results.csv").exists(): return {}
+    if not (folder / "results.csv").exists():
+        return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # run() says it once
         return {run_id(row): row for row in read(folder).to_dict("records")}
@@ -127,15 +152,23 @@ def _check_same_data(
     for task in tasks:
         row = done.get(run_id(task.row))
         if row is not None and row["data_hash"] != task.data.data_hash:
-            raise ValueError(f"data set {task.data.name!r} has changed since the results in {folder} were made "
-                             f"(hash {row['data_hash']}, now {task.data.data_hash}). Give another folder.")
+            raise ValueError(
+                f"data set {task.data.name!r} has changed since the results in {folder} were made "
+                f"(hash {row['data_hash']}, now {task.data.data_hash}). Give another folder."
+            )
 
 # %% ../../nbs/api/bench/05_runner.ipynb #1f00e4ad
 class _Report:
     "A bar at a terminal (unless TQDM_DISABLE is set), else one line a run on standard error; nothing if not wanted."
 
     def __init__(self, total, wanted):
-        self.total, self.count, self.wanted, self.started, self.bar = total, 0, wanted, time.monotonic(), None
+        self.total, self.count, self.wanted, self.started, self.bar = (
+            total,
+            0,
+            wanted,
+            time.monotonic(),
+            None,
+        )
         if wanted and sys.stderr.isatty() and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
             from tqdm import tqdm
 
@@ -152,10 +185,12 @@ class _Report:
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
             self.bar.update()
-        elif self.wanted: print(f"[{self.count}/{self.total} {clock}] {text}", file=sys.stderr, flush=True)
+        elif self.wanted:
+            print(f"[{self.count}/{self.total} {clock}] {text}", file=sys.stderr, flush=True)
 
     def close(self):
-        if self.bar is not None: self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 # %% ../../nbs/api/bench/05_runner.ipynb #91f5db89
 class Interrupted(KeyboardInterrupt):
@@ -167,17 +202,22 @@ class _Harness:
 
     def __init__(self, folder, limits, threads, done, report):
         self.folder, self.limits, self.threads, self.report = folder, limits, threads, report
-        self.dates = {name: row["date"] for name, row in done.items()}  # of the rows that were there at the start
+        self.dates = {
+            name: row["date"] for name, row in done.items()
+        }  # of the rows that were there at the start
         self.running, self.elsewhere = [], 0
 
     def start(self, task):
         "Start the run, unless another harness does it or has done it."
         name = run_id(task.row)
         claim = _claim(self.folder, name)
-        if claim is None: self.elsewhere += 1
-        elif (row := _finished(self.folder).get(name)) and row["date"] != self.dates.get(name): _release(claim)
+        if claim is None:
+            self.elsewhere += 1
+        elif (row := _finished(self.folder).get(name)) and row["date"] != self.dates.get(name):
+            _release(claim)
         else:
-            try: self.running.append(_start(task, claim, self.threads))
+            try:
+                self.running.append(_start(task, claim, self.threads))
             except BaseException:  # no room for the job, or Ctrl-C just now
                 _release(claim)
                 raise
@@ -186,13 +226,15 @@ class _Harness:
         "Write down the runs that are over."
         for running in list(self.running):
             answer = _look(running, *self.limits)
-            if answer is None: continue
+            if answer is None:
+                continue
             _stop(running)
             try:
                 row, kept = _row(running, answer)
                 _keep_arrays(self.folder, running, kept)
                 _append(self.folder / "results.csv", _facts() | row)
-            finally: self.forget(running)
+            finally:
+                self.forget(running)
             self.report(row)
 
     def drop(self):
@@ -218,7 +260,8 @@ def run(
     budget: str = "laptop",  # "laptop": training stops early by a rule without labels; "published": as specified
     *,
     out,  # folder for results.csv and runs/; what is there already is not done again
-    time_limit: float | None = None,  # seconds a run may take; None: half an hour, for "published" six
+    time_limit: float
+    | None = None,  # seconds a run may take; None: half an hour, for "published" six
     memory_limit: float = 8.0,  # GB a run may take
     jobs: int = 1,  # runs at once
     threads: int = 1,  # threads of each run
@@ -230,17 +273,25 @@ def run(
     folder = Path(out)
     _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds)
     limits = (time_limit or TIME_LIMITS[budget], memory_limit)
-    if (folder / "results.csv").exists(): read(folder)  # says what is wrong with the file, if anything
+    if (folder / "results.csv").exists():
+        read(folder)  # says what is wrong with the file, if anything
     tasks = _tasks(_methods(methods, budget), datasets, seeds, budget, labels)
     _check_same_data(tasks, done := _finished(folder), folder)
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [t for t in tasks if (row := done.get(run_id(t.row))) is None or (retry and row["status"] != "ok")]
+    todo = [
+        t
+        for t in tasks
+        if (row := done.get(run_id(t.row))) is None or (retry and row["status"] != "ok")
+    ]
     report = _Report(len(todo), progress)
     harness = _Harness(folder, limits, threads, done, report)
     _loop(harness, todo, jobs)
     if harness.elsewhere:
-        warnings.warn(f"{harness.elsewhere} runs were being done by another harness in {folder} and may not be in the "
-                      "table yet.", stacklevel=2)
+        warnings.warn(
+            f"{harness.elsewhere} runs were being done by another harness in {folder} and may not be in the "
+            "table yet.",
+            stacklevel=2,
+        )
     return _rows_of(tasks, folder)
 
 # %% ../../nbs/api/bench/05_runner.ipynb #a55b2620
@@ -249,7 +300,8 @@ def _rows_of(
     folder: Path,  # where the results are
 ) -> pd.DataFrame:
     "The rows of these runs, in their order."
-    if not (folder / "results.csv").exists(): return pd.DataFrame(columns=list(COLUMNS))
+    if not (folder / "results.csv").exists():
+        return pd.DataFrame(columns=list(COLUMNS))
     table = read(folder)
     place = {run_id(task.row): i for i, task in enumerate(tasks)}
     names = [run_id(row) for row in table.to_dict("records")]
@@ -266,13 +318,16 @@ def _loop(
     waiting = list(reversed(todo))
     try:
         while waiting or harness.running:
-            while waiting and len(harness.running) < jobs: harness.start(waiting.pop())
+            while waiting and len(harness.running) < jobs:
+                harness.start(waiting.pop())
             harness.collect()
             time.sleep(0.2)
     except KeyboardInterrupt:
         harness.collect()
-        raise Interrupted(f"the {harness.report.count} finished runs are kept in {harness.folder / 'results.csv'}; "
-                          "the same call again goes on with the others.") from None
+        raise Interrupted(
+            f"the {harness.report.count} finished runs are kept in {harness.folder / 'results.csv'}; "
+            "the same call again goes on with the others."
+        ) from None
     finally:
         harness.drop()
         harness.report.close()
@@ -280,14 +335,26 @@ def _loop(
 # %% ../../nbs/api/bench/05_runner.ipynb #fd8dfdb8
 def _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds) -> None:
     "Nothing if the arguments of `run` can be used, else an error."
-    if budget not in TIME_LIMITS: raise ValueError(f"budget={budget!r} is not known. {_nearest(budget, TIME_LIMITS)}")
+    if budget not in TIME_LIMITS:
+        raise ValueError(f"budget={budget!r} is not known. {_nearest(budget, TIME_LIMITS)}")
     for name, value in (("time_limit", time_limit), ("memory_limit", memory_limit)):
-        if value is not None and not value > 0: raise ValueError(f"{name}={value!r} must be a number above 0.")
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}={value!r} must be a number above 0.")
     for name, value in (("jobs", jobs), ("threads", threads)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
-    if not isinstance(seeds, (list, tuple, range)) or not len(seeds) or any(int(s) != s or s < 0 for s in seeds):
-        raise ValueError(f"seeds={seeds!r} must be a list of whole numbers of at least 0, such as (0, 1, 2).")
-    if not Path("/proc/self/stat").exists() and _psutil_memory(os.getpid()) != _psutil_memory(os.getpid()):
-        warnings.warn("memory limits cannot be kept on this system: install psutil for that (pip install psutil).",
-                      stacklevel=3)
+    if (
+        not isinstance(seeds, (list, tuple, range))
+        or not len(seeds)
+        or any(int(s) != s or s < 0 for s in seeds)
+    ):
+        raise ValueError(
+            f"seeds={seeds!r} must be a list of whole numbers of at least 0, such as (0, 1, 2)."
+        )
+    if not Path("/proc/self/stat").exists() and _psutil_memory(os.getpid()) != _psutil_memory(
+        os.getpid()
+    ):
+        warnings.warn(
+            "memory limits cannot be kept on this system: install psutil for that (pip install psutil).",
+            stacklevel=3,
+        )

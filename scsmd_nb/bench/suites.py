@@ -31,23 +31,37 @@ def _methods(
     "For each method its name, its options as JSON text, and the pickled Method."
     import cloudpickle
 
-    if methods == ALL: methods = all_methods()
-    if isinstance(methods, (str, baselines.Method)): methods = [methods]
+    if methods == ALL:
+        methods = all_methods()
+    if isinstance(methods, (str, baselines.Method)):
+        methods = [methods]
     found = []
     for entry in methods:
         name, options = (entry, {}) if isinstance(entry, (str, baselines.Method)) else entry
-        try: text = json.dumps(options, sort_keys=True)
+        try:
+            text = json.dumps(options, sort_keys=True)
         except TypeError as e:
-            raise ValueError(f"options of method {name!r} cannot be written down: {e}. "
-                             "Use numbers, texts and lists.") from None
+            raise ValueError(
+                f"options of method {name!r} cannot be written down: {e}. "
+                "Use numbers, texts and lists."
+            ) from None
         if isinstance(name, baselines.Method) and options:
-            raise ValueError(f"method {name.name!r} is a Method and takes no options here: build them into its "
-                             "function, or register it.")
-        method = name if isinstance(name, baselines.Method) else baselines.get(name, budget, **json.loads(text))
-        try: packed = cloudpickle.dumps(method)
+            raise ValueError(
+                f"method {name.name!r} is a Method and takes no options here: build them into its "
+                "function, or register it."
+            )
+        method = (
+            name
+            if isinstance(name, baselines.Method)
+            else baselines.get(name, budget, **json.loads(text))
+        )
+        try:
+            packed = cloudpickle.dumps(method)
         except Exception as e:
-            raise ValueError(f"method {method.name!r} cannot be sent to a process of its own: {e}. "
-                             "Open files and connections inside the function, not outside.") from None
+            raise ValueError(
+                f"method {method.name!r} cannot be sent to a process of its own: {e}. "
+                "Open files and connections inside the function, not outside."
+            ) from None
         found.append((method.name, text, packed))
     return found
 
@@ -62,35 +76,88 @@ class Suite:
     seeds: tuple  # whole numbers
 
 # %% ../../nbs/api/bench/04_suites.ipynb #08e20d25
-_TWELVE = ("pbmc4k", "zeisel", "baron_human", "mouse_bladder", "zeisel_balanced550", "baron_mouse1", "worm_neuron",
-           "cbmc_cite", "pbmc_facs", "pancreas_endocrinogenesis", "paul15", "cellmix_5lines")
+_TWELVE = (
+    "pbmc4k",
+    "zeisel",
+    "baron_human",
+    "mouse_bladder",
+    "zeisel_balanced550",
+    "baron_mouse1",
+    "worm_neuron",
+    "cbmc_cite",
+    "pbmc_facs",
+    "pancreas_endocrinogenesis",
+    "paul15",
+    "cellmix_5lines",
+)
 _THREE = _TWELVE[:3]
-_DILATIONS = ((2, 4, 6, 8), (1, 3, 5, 7), (4, 6, 8, 10), (6, 8, 10, 12), (10, 8, 6, 4))  # tables 2 and 3 of the paper
-_DAMAGE = ("", "+dropout=0.2", "+dropout=0.4", "+dropout=0.6", "+depth=0.5", "+depth=0.25", "+depth=0.1", "+noise=0.1",
-           "+noise=0.3")
+_DILATIONS = (
+    (2, 4, 6, 8),
+    (1, 3, 5, 7),
+    (4, 6, 8, 10),
+    (6, 8, 10, 12),
+    (10, 8, 6, 4),
+)  # tables 2 and 3 of the paper
+_DAMAGE = (
+    "",
+    "+dropout=0.2",
+    "+dropout=0.4",
+    "+dropout=0.6",
+    "+depth=0.5",
+    "+depth=0.25",
+    "+depth=0.1",
+    "+noise=0.1",
+    "+noise=0.3",
+)
 
 # %% ../../nbs/api/bench/04_suites.ipynb #731aeba7
 _PARTS = (
     {},  # everything on
     {"dilations": None},  # no attention gates: figure 1A of the paper against 1C
-    {"beta": 0.0, "pretrain_beta": 0.0, "reconstruction_weight": 1.0},  # squared error in place of the NB likelihood
+    {
+        "beta": 0.0,
+        "pretrain_beta": 0.0,
+        "reconstruction_weight": 1.0,
+    },  # squared error in place of the NB likelihood
     {"nb_target": "rounded"},  # NB of rounded log values, as in the paper's formula
     {"noise": 0.0},  # no denoising
     {"soft_epochs": 0},  # no soft clustering phase
     {"cellnet": False},  # labels from the memberships
-    {"n_linear": 0},  # clustering reads the latent vector only, without principal components beside it
-    {"layout": "image"}, {"gene_order": "random"}, {"gene_order": "correlation"})
-_ABLATION = (*(("scsmd", part) for part in _PARTS),
-             *((preset, {"dilations": list(d)}) for preset in ("scsmd", "scsmd-paper") for d in _DILATIONS),
-             ("scsmd-paper", {"dilations": None}))
+    {
+        "n_linear": 0
+    },  # clustering reads the latent vector only, without principal components beside it
+    {"layout": "image"},
+    {"gene_order": "random"},
+    {"gene_order": "correlation"},
+)
+_ABLATION = (
+    *(("scsmd", part) for part in _PARTS),
+    *((preset, {"dilations": list(d)}) for preset in ("scsmd", "scsmd-paper") for d in _DILATIONS),
+    ("scsmd-paper", {"dilations": None}),
+)
 SUITES = {
-    "quick": Suite("three small sets and four methods, minutes, no files needed",
-                   ("kmeans", "leiden-k", "scdeepcluster", "scsmd"), ("pbmc700", "simulated", "simulated-hard"), (0,)),
-    "paper": Suite("the paper's data sets as far as they are at hand", ALL, (*_THREE, "baron_mouse1"), (0, 1, 2, 3, 4)),
+    "quick": Suite(
+        "three small sets and four methods, minutes, no files needed",
+        ("kmeans", "leiden-k", "scdeepcluster", "scsmd"),
+        ("pbmc700", "simulated", "simulated-hard"),
+        (0,),
+    ),
+    "paper": Suite(
+        "the paper's data sets as far as they are at hand",
+        ALL,
+        (*_THREE, "baron_mouse1"),
+        (0, 1, 2, 3, 4),
+    ),
     "shared": Suite("twelve labelled sets", ALL, _TWELVE, (0, 1, 2)),
-    "ablation": Suite("scSMD with each part switched off or exchanged", _ABLATION, _THREE, (0, 1, 2)),
-    "noise": Suite("added dropout, lower depth, ambient noise", ("scsmd", "kmeans", "leiden-k", "scdeepcluster"),
-                   tuple(f"{name}{damage}" for damage in _DAMAGE for name in _THREE), (0, 1, 2)),
+    "ablation": Suite(
+        "scSMD with each part switched off or exchanged", _ABLATION, _THREE, (0, 1, 2)
+    ),
+    "noise": Suite(
+        "added dropout, lower depth, ambient noise",
+        ("scsmd", "kmeans", "leiden-k", "scdeepcluster"),
+        tuple(f"{name}{damage}" for damage in _DAMAGE for name in _THREE),
+        (0, 1, 2),
+    ),
 }
 
 # %% ../../nbs/api/bench/04_suites.ipynb #1ce21707
@@ -100,6 +167,7 @@ def suite(
     "The suite of that name, with ALL replaced by the names of the methods."
     from dataclasses import replace
 
-    if name not in SUITES: raise ValueError(f"there is no suite {name!r}. {_nearest(name, SUITES)}")
+    if name not in SUITES:
+        raise ValueError(f"there is no suite {name!r}. {_nearest(name, SUITES)}")
     found = SUITES[name]
     return replace(found, methods=tuple(all_methods())) if found.methods == ALL else found

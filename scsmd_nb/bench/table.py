@@ -24,12 +24,32 @@ from .process import _Running
 # %% ../../nbs/api/bench/00_table.ipynb #6b667c11
 SCHEMA = 1  # version of the table; a change of columns gets a new number
 KEY = ("dataset", "method", "options", "budget", "seed")  # what makes two runs the same run
-COLUMNS = ("schema", *KEY,
-           "status", "message",  # "ok", "failed", "timeout" or "memory", and what happened
-           "seconds", "cpu_seconds", "peak_memory_mb",  # wall clock and processor time of fit_predict; largest memory
-           "ari", "nmi_max", "nmi_mean", "accuracy",  # see smd.metrics
-           "n_clusters_asked", "n_clusters_found", "n_cells", "n_genes", "n_types", "warnings",
-           "data_hash", "version", "torch", "python", "machine", "threads", "date")
+COLUMNS = (
+    "schema",
+    *KEY,
+    "status",
+    "message",  # "ok", "failed", "timeout" or "memory", and what happened
+    "seconds",
+    "cpu_seconds",
+    "peak_memory_mb",  # wall clock and processor time of fit_predict; largest memory
+    "ari",
+    "nmi_max",
+    "nmi_mean",
+    "accuracy",  # see smd.metrics
+    "n_clusters_asked",
+    "n_clusters_found",
+    "n_cells",
+    "n_genes",
+    "n_types",
+    "warnings",
+    "data_hash",
+    "version",
+    "torch",
+    "python",
+    "machine",
+    "threads",
+    "date",
+)
 STATUSES = ("ok", "failed", "timeout", "memory")
 
 # %% ../../nbs/api/bench/00_table.ipynb #452b516c
@@ -48,8 +68,10 @@ def _parse_line(
     line: str,  # of the file, without its line end
 ) -> list[str] | None:
     "The fields of a whole row, or None if the line is cut or damaged; a row ends with its date, so a cut one shows."
-    try: fields = next(csv.reader([line], strict=True))
-    except (csv.Error, StopIteration): return None
+    try:
+        fields = next(csv.reader([line], strict=True))
+    except (csv.Error, StopIteration):
+        return None
     return fields if len(fields) == len(COLUMNS) and _DATE.match(fields[-1]) else None
 
 # %% ../../nbs/api/bench/00_table.ipynb #5d32dd3f
@@ -69,21 +91,35 @@ def _append(
     row: dict,
 ) -> None:
     "The row is on the disk. If the last line was cut, it is completed where only its end is missing, else removed."
-    fields = ["" if (v := row.get(c)) is None or v != v else f"{v:.6g}" if isinstance(v, float) else v for c in COLUMNS]
+    fields = [
+        "" if (v := row.get(c)) is None or v != v else f"{v:.6g}" if isinstance(v, float) else v
+        for c in COLUMNS
+    ]
     with open(path, "a+b") as f:
         lock(f)
         f.seek(0)
         text = f.read()
         end = text.rfind(b"\n") + 1
         line = (b"" if end else _format_line(COLUMNS)) + _format_line(fields)
-        if _parse_line(text[end:].decode(errors="replace")): line = b"\n" + line
-        elif end < len(text): os.truncate(f.fileno(), end)
+        if _parse_line(text[end:].decode(errors="replace")):
+            line = b"\n" + line
+        elif end < len(text):
+            os.truncate(f.fileno(), end)
         if os.write(f.fileno(), line) < len(line):
             raise OSError(28, f"the disk is full: a row of {path} could not be written")
         os.fsync(f.fileno())
 
 # %% ../../nbs/api/bench/00_table.ipynb #e9c1f131
-_WHOLE = ("schema", "seed", "n_clusters_asked", "n_clusters_found", "n_cells", "n_genes", "n_types", "threads")
+_WHOLE = (
+    "schema",
+    "seed",
+    "n_clusters_asked",
+    "n_clusters_found",
+    "n_cells",
+    "n_genes",
+    "n_types",
+    "threads",
+)
 _REAL = ("seconds", "cpu_seconds", "peak_memory_mb", "ari", "nmi_max", "nmi_mean", "accuracy")
 
 # %% ../../nbs/api/bench/00_table.ipynb #612f8f7b
@@ -92,15 +128,20 @@ def _check_header(
     path: Path,  # of the file
 ) -> None:
     "Nothing if the file is a table of this version, else an error."
-    if header == ",".join(COLUMNS): return
+    if header == ",".join(COLUMNS):
+        return
     names = header.split(",")
     if names[0] == "schema" and {"dataset", "method", "seed"} <= set(names):
         differ = sorted(set(COLUMNS) ^ set(names))
-        raise ValueError(f"{path.name} holds results of another version of this table (other columns: "
-                         f"{', '.join(differ) or 'their order'}); this scsmd_nb writes schema {SCHEMA}. "
-                         "Give another folder, or read the file with the version that wrote it.")
-    raise ValueError(f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. "
-                     "Give another folder.")
+        raise ValueError(
+            f"{path.name} holds results of another version of this table (other columns: "
+            f"{', '.join(differ) or 'their order'}); this scsmd_nb writes schema {SCHEMA}. "
+            "Give another folder, or read the file with the version that wrote it."
+        )
+    raise ValueError(
+        f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. "
+        "Give another folder."
+    )
 
 # %% ../../nbs/api/bench/00_table.ipynb #bd0e921b
 def read(
@@ -109,21 +150,30 @@ def read(
     "All results, one row a run, numbers as numbers; cut lines are left out with a warning."
     path = Path(path)
     path = path / "results.csv" if path.is_dir() else path
-    if not path.exists(): raise FileNotFoundError(f"there are no results in {path}.")
+    if not path.exists():
+        raise FileNotFoundError(f"there are no results in {path}.")
     text = path.read_bytes().decode("utf-8", errors="replace")
     header, newline, rest = text.partition("\n")
-    if newline or not ",".join(COLUMNS).startswith(header): _check_header(header.rstrip("\r"), path)
+    if newline or not ",".join(COLUMNS).startswith(header):
+        _check_header(header.rstrip("\r"), path)
     lines = [line.rstrip("\r") for line in rest.split("\n")]
     rows = [(number, _parse_line(line)) for number, line in enumerate(lines, 2) if line]
     if cut := [number for number, row in rows if row is None]:
-        warnings.warn(f"{path.name}: line {', '.join(map(str, cut))} is cut or damaged and left out; "
-                      f"whole rows: {len(rows) - len(cut)}.", stacklevel=2)
+        warnings.warn(
+            f"{path.name}: line {', '.join(map(str, cut))} is cut or damaged and left out; "
+            f"whole rows: {len(rows) - len(cut)}.",
+            stacklevel=2,
+        )
     table = pd.DataFrame([row for _, row in rows if row], columns=list(COLUMNS), dtype=object)
     if wrong := set(table["schema"]) - {str(SCHEMA)}:
-        raise ValueError(f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; "
-                         f"this scsmd_nb reads schema {SCHEMA}.")
-    for name in _WHOLE: table[name] = pd.to_numeric(table[name]).astype("Int64")
-    for name in _REAL: table[name] = pd.to_numeric(table[name]).astype(float)
+        raise ValueError(
+            f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; "
+            f"this scsmd_nb reads schema {SCHEMA}."
+        )
+    for name in _WHOLE:
+        table[name] = pd.to_numeric(table[name]).astype("Int64")
+    for name in _REAL:
+        table[name] = pd.to_numeric(table[name]).astype(float)
     return table.drop_duplicates(list(KEY), keep="last").reset_index(drop=True)
 
 # %% ../../nbs/api/bench/00_table.ipynb #8519d604
@@ -134,8 +184,11 @@ def arrays(
     "Labels [n] and, if the method has one, embedding [n, d] of a run; cells in the order of the data set."
     path = Path(folder) / "runs" / f"{run_id(row)}.npz"
     if not path.exists():
-        raise FileNotFoundError(f"no labels were kept for this run ({path.name}); only runs that are 'ok' have them.")
-    with np.load(path) as kept: return dict(kept)
+        raise FileNotFoundError(
+            f"no labels were kept for this run ({path.name}); only runs that are 'ok' have them."
+        )
+    with np.load(path) as kept:
+        return dict(kept)
 
 # %% ../../nbs/api/bench/00_table.ipynb #6077c70b
 def _keep_arrays(
@@ -147,7 +200,8 @@ def _keep_arrays(
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     path = folder / "runs" / f"{run_id(running.row)}.npz"
     path.with_suffix(".log").unlink(missing_ok=True)
-    if not kept: return shutil.copyfile(running.file("log"), path.with_suffix(".log"))
+    if not kept:
+        return shutil.copyfile(running.file("log"), path.with_suffix(".log"))
     part = path.with_name(f".{path.stem}-{os.getpid()}.npz")
     np.savez_compressed(part, **kept)
     part.replace(path)
@@ -163,6 +217,9 @@ def overview(
         seeds = ok.groupby("seed")[["ari", "nmi_max"]].mean()
         name = method if options == "{}" else f"{method} {options}"
         row = {"method": name, "runs": len(part), "not ok": len(part) - len(ok)}
-        for score in seeds: row |= {f"{score} mean": seeds[score].mean(), f"{score} std": seeds[score].std()}
-        rows.append(row | {"seconds": ok["seconds"].median(), "memory_mb": ok["peak_memory_mb"].max()})
+        for score in seeds:
+            row |= {f"{score} mean": seeds[score].mean(), f"{score} std": seeds[score].std()}
+        rows.append(
+            row | {"seconds": ok["seconds"].median(), "memory_mb": ok["peak_memory_mb"].max()}
+        )
     return pd.DataFrame(rows).sort_values("ari mean", ascending=False, ignore_index=True)

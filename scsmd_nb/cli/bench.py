@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .options import check_writable
-from .terminal import Stopped, app, session, text_table
+from .terminal import Stopped, session, text_table
 
 # %% ../../nbs/api/cli/04_bench.ipynb #43c355bf
 def _comma(
@@ -26,20 +26,42 @@ def _seeds(
     text: str,  # "0,1,2"
 ) -> list[int]:
     "The numbers between the commas."
-    try: return [int(part) for part in _comma(text)]
-    except ValueError: raise ValueError(f"--seeds {text!r} must be whole numbers with commas between, such as 0,1,2.") from None
+    try:
+        return [int(part) for part in _comma(text)]
+    except ValueError:
+        raise ValueError(
+            f"--seeds {text!r} must be whole numbers with commas between, such as 0,1,2."
+        ) from None
 
 # %% ../../nbs/api/cli/04_bench.ipynb #13123e40
 def _bench_list() -> str:
     "Suites, methods and data sets, as text."
     from scsmd_nb.bench import methods as baselines
 
-    suites = [{"suite": name, "methods": len(s.methods), "data sets": len(s.datasets), "seeds": len(s.seeds), "for": s.text}
-              for name in bench.SUITES for s in [bench.suite(name)]]
+    suites = [
+        {
+            "suite": name,
+            "methods": len(s.methods),
+            "data sets": len(s.datasets),
+            "seeds": len(s.seeds),
+            "for": s.text,
+        }
+        for name in bench.SUITES
+        for s in [bench.suite(name)]
+    ]
     ready = bench.all_methods()
-    methods = [{"method": n, "title": baselines.title(n), "ready": "yes" if n in ready else "needs other software"} for n in baselines.names()]
-    return (f"{text_table(suites)}\n\n{text_table(methods)}\n\nData sets: {', '.join(bench.dataset_names())}.\n"
-            "A data set can be disturbed: NAME+dropout=0.2, NAME+depth=0.5, NAME+noise=0.1.")
+    methods = [
+        {
+            "method": n,
+            "title": baselines.title(n),
+            "ready": "yes" if n in ready else "needs other software",
+        }
+        for n in baselines.names()
+    ]
+    return (
+        f"{text_table(suites)}\n\n{text_table(methods)}\n\nData sets: {', '.join(bench.dataset_names())}.\n"
+        "A data set can be disturbed: NAME+dropout=0.2, NAME+depth=0.5, NAME+noise=0.1."
+    )
 
 # %% ../../nbs/api/cli/04_bench.ipynb #d1757429
 def _plus_minus(
@@ -56,38 +78,101 @@ def _bench_table(
     "One line a method."
     pass
 
-    rows = [{"method": r["method"], "runs": r["runs"], "not ok": r["not ok"], "ARI": _plus_minus(r["ari mean"], r["ari std"]),
-             "NMI (max)": _plus_minus(r["nmi_max mean"], r["nmi_max std"]), "seconds": "-" if r["seconds"] != r["seconds"] else f"{r['seconds']:.1f}",
-             "MB": "-" if r["memory_mb"] != r["memory_mb"] else f"{r['memory_mb']:.0f}"} for r in bench.overview(results).to_dict("records")]
+    rows = [
+        {
+            "method": r["method"],
+            "runs": r["runs"],
+            "not ok": r["not ok"],
+            "ARI": _plus_minus(r["ari mean"], r["ari std"]),
+            "NMI (max)": _plus_minus(r["nmi_max mean"], r["nmi_max std"]),
+            "seconds": "-" if r["seconds"] != r["seconds"] else f"{r['seconds']:.1f}",
+            "MB": "-" if r["memory_mb"] != r["memory_mb"] else f"{r['memory_mb']:.0f}",
+        }
+        for r in bench.overview(results).to_dict("records")
+    ]
     return text_table(rows)
 
 # %% ../../nbs/api/cli/04_bench.ipynb #d5087e73
 @session()
 def bench(
-    suite: Annotated[str, typer.Option(help="quick, paper, shared, ablation or noise.", show_default=False)] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results. What is in it already is not done again.", show_default=False)] = None,
-    methods: Annotated[str, typer.Option(help="These methods, with commas between; all: every one. [default: the suite's]", show_default=False)] = None,
-    datasets: Annotated[str, typer.Option(help="These data sets, with commas between. [default: the suite's]", show_default=False)] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas between. [default: the suite's]", show_default=False)] = None,
-    budget: Annotated[str, typer.Option(help="laptop: training stops early; published: as each method's paper says.")] = "laptop",
+    suite: Annotated[
+        str, typer.Option(help="quick, paper, shared, ablation or noise.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for the results. What is in it already is not done again.",
+            show_default=False,
+        ),
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="These methods, with commas between; all: every one. [default: the suite's]",
+            show_default=False,
+        ),
+    ] = None,
+    datasets: Annotated[
+        str,
+        typer.Option(
+            help="These data sets, with commas between. [default: the suite's]", show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[
+        str,
+        typer.Option(help="Seeds, with commas between. [default: the suite's]", show_default=False),
+    ] = None,
+    budget: Annotated[
+        str,
+        typer.Option(help="laptop: training stops early; published: as each method's paper says."),
+    ] = "laptop",
     jobs: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
-    time_limit: Annotated[float, typer.Option(help="Seconds a run may take. [default: 1800, with budget published 21600]", show_default=False)] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            help="Seconds a run may take. [default: 1800, with budget published 21600]",
+            show_default=False,
+        ),
+    ] = None,
     memory_limit: Annotated[float, typer.Option(help="GB a run may take.")] = 8.0,
-    retry: Annotated[bool, typer.Option("--retry", help="Do runs again that failed or passed a limit.")] = False,
-    show: Annotated[bool, typer.Option("--list", help="Show suites, methods and data sets, and end.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Do runs again that failed or passed a limit.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--list", help="Show suites, methods and data sets, and end.")
+    ] = False,
 ) -> None:
     "Compare methods on labelled data sets."
-    if not show and out is None: raise ValueError("--out is missing: the folder for the results, for example --out results.")
-    if not show: check_writable(out)
+    if not show and out is None:
+        raise ValueError("--out is missing: the folder for the results, for example --out results.")
+    if not show:
+        check_writable(out)
     pass
 
-    if show: return typer.echo(_bench_list())
-    plan = _bench_plan(suite, _comma(methods), _comma(datasets), None if seeds is None else _seeds(seeds))
-    try: results = bench.run(*plan, budget, out=out, time_limit=time_limit, memory_limit=memory_limit, jobs=jobs, threads=threads, retry=retry)
-    except bench.Interrupted as e: raise Stopped(str(e)) from None
-    typer.echo(f"\n{_bench_table(results)}\n\nARI and NMI: mean ± standard deviation over seeds of the average over data sets.\n"
-               f"Written to {out / 'results.csv'}: one row a run, those that are not ok included.")
+    if show:
+        return typer.echo(_bench_list())
+    plan = _bench_plan(
+        suite, _comma(methods), _comma(datasets), None if seeds is None else _seeds(seeds)
+    )
+    try:
+        results = bench.run(
+            *plan,
+            budget,
+            out=out,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            jobs=jobs,
+            threads=threads,
+            retry=retry,
+        )
+    except bench.Interrupted as e:
+        raise Stopped(str(e)) from None
+    typer.echo(
+        f"\n{_bench_table(results)}\n\nARI and NMI: mean ± standard deviation over seeds of the average over data sets.\n"
+        f"Written to {out / 'results.csv'}: one row a run, those that are not ok included."
+    )
 
 # %% ../../nbs/api/cli/04_bench.ipynb #e0d5ca20
 def _bench_plan(
@@ -100,7 +185,10 @@ def _bench_plan(
     pass
 
     if suite is None and (methods is None or datasets is None):
-        raise ValueError(f"nothing to compare: give --suite ({', '.join(bench.SUITES)}), or --methods and --datasets. --list shows all names.")
+        raise ValueError(
+            f"nothing to compare: give --suite ({', '.join(bench.SUITES)}), or --methods and --datasets. --list shows all names."
+        )
     s = bench.suite(suite or "quick")
-    if methods == [bench.ALL]: methods = bench.ALL
+    if methods == [bench.ALL]:
+        methods = bench.ALL
     return methods or s.methods, datasets or s.datasets, seeds or s.seeds

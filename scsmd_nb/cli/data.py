@@ -15,42 +15,73 @@ import typer
 from .. import io
 from .._files import write_whole
 from .options import check_unused, check_writable
-from .terminal import Say, _bars, _program, app, session, text_table
+from .terminal import Say, _bars, _program, session, text_table
 
 # %% ../../nbs/api/cli/03_data.ipynb #4fceb699
-data_app = typer.Typer(help="Public data sets: list them, read about them, fetch them.", no_args_is_help=True, rich_markup_mode=None,
-                       epilog="\b\nExamples:\n  scsmd data list\n  scsmd data info zeisel\n  scsmd data get zeisel --out zeisel.h5ad")
+data_app = typer.Typer(
+    help="Public data sets: list them, read about them, fetch them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="\b\nExamples:\n  scsmd data list\n  scsmd data info zeisel\n  scsmd data get zeisel --out zeisel.h5ad",
+)
 
 # %% ../../nbs/api/cli/03_data.ipynb #33642c6d
-@data_app.command("list", epilog="\b\nExamples:\n  scsmd data list\n  scsmd data list > datasets.txt")
+@data_app.command(
+    "list", epilog="\b\nExamples:\n  scsmd data list\n  scsmd data list > datasets.txt"
+)
 @session()
 def data_list() -> None:
     "Show all public data sets, and where each would come from."
-    rows = [{"name": d.name, "cells": d.cells or "?", "types": d.types or "-", "here": io.whereabouts(d), "title": d.title}
-            for d in io.DATASETS.values()]
-    typer.echo(f"{text_table(rows)}\n\nCells and types as published. More about one: {_program()} data info NAME")
+    rows = [
+        {
+            "name": d.name,
+            "cells": d.cells or "?",
+            "types": d.types or "-",
+            "here": io.whereabouts(d),
+            "title": d.title,
+        }
+        for d in io.DATASETS.values()
+    ]
+    typer.echo(
+        f"{text_table(rows)}\n\nCells and types as published. More about one: {_program()} data info NAME"
+    )
 
 # %% ../../nbs/api/cli/03_data.ipynb #25a8ae44
 @data_app.command("info", epilog="\b\nExamples:\n  scsmd data info osteosarcoma")
 @session()
 def data_info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of scsmd data list.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of scsmd data list.", show_default=False)
+    ],
 ) -> None:
     "Show what is known about a data set: source, citation, protocol, labels, terms, markers."
     typer.echo(str(io.info(name)))
 
 # %% ../../nbs/api/cli/03_data.ipynb #5a0a07a5
-@data_app.command("get", epilog="\b\nExamples:\n  scsmd data get zeisel --out zeisel.h5ad\n  scsmd data get baron_human1")
+@data_app.command(
+    "get",
+    epilog="\b\nExamples:\n  scsmd data get zeisel --out zeisel.h5ad\n  scsmd data get baron_human1",
+)
 @session()
 def data_get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of scsmd data list.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="File to write, .h5ad. [default: none, it stays in the cache]", show_default=False)] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of scsmd data list.", show_default=False)
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="File to write, .h5ad. [default: none, it stays in the cache]",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     "Fetch a data set: download, check, read, keep in the cache."
     say = Say()
     if out is not None:
-        if out.is_dir(): raise IsADirectoryError(f"--out {out} is a folder. Give the name of an .h5ad file.")
+        if out.is_dir():
+            raise IsADirectoryError(f"--out {out} is a folder. Give the name of an .h5ad file.")
         check_unused([out], force)
         check_writable(out.parent, 1)
     say(f"fetching {name}")
@@ -59,5 +90,7 @@ def data_get(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda to: shutil.copyfile(where, to))
-    typer.echo(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes; columns of obs: {', '.join(adata.obs.columns) or 'none'}\n"
-               f"Written to {out or where}\n\nNext:\n  {_program()} fit {out or where} --n-clusters 8 --out results")
+    typer.echo(
+        f"{adata.n_obs:,} cells x {adata.n_vars:,} genes; columns of obs: {', '.join(adata.obs.columns) or 'none'}\n"
+        f"Written to {out or where}\n\nNext:\n  {_program()} fit {out or where} --n-clusters 8 --out results"
+    )

@@ -14,10 +14,25 @@ import typer
 
 from .. import __version__, io, pp
 from ..bench.methods.simple import leiden_clusters
-from .options import check_columns, check_unused, check_writable, parse_options, split_thresholds
-from .results import _notes, list_results, result_files, score_row, size_rows, verdict, write_labels, write_results
 from .bench import bench
 from .data import data_app
+from scsmd_nb.cli.options import (
+    check_columns,
+    check_unused,
+    check_writable,
+    parse_options,
+    split_thresholds,
+)
+from scsmd_nb.cli.results import (
+    _notes,
+    list_results,
+    result_files,
+    score_row,
+    size_rows,
+    verdict,
+    write_labels,
+    write_results,
+)
 from .terminal import Say, Stopped, _bars, _program, app, session, text_table
 
 # %% ../../nbs/api/cli/05_main.ipynb #2d1a02f1
@@ -30,17 +45,26 @@ def _train(
     "The fitted model and the seconds it took; Ctrl-C says how to go on."
     from scsmd_nb.tl.model import cluster
 
-    if checkpoint.exists(): say(f"going on from {checkpoint} (--no-resume would start anew)")
+    if checkpoint.exists():
+        say(f"going on from {checkpoint} (--no-resume would start anew)")
     clock = time.perf_counter()
     try:
-        _, model = cluster(adata, checkpoint=checkpoint, progress=_bars(), return_model=True, **options)
+        _, model = cluster(
+            adata, checkpoint=checkpoint, progress=_bars(), return_model=True, **options
+        )
     except KeyboardInterrupt as e:
         how = str(e).partition(". ")[0] or "stopped by Ctrl-C"
-        raise Stopped(f"{how.removeprefix('stopped ')}. " + (
-            f"The last whole epoch is kept in {checkpoint}. The same command again goes on from there."
-            if checkpoint.exists() else "No epoch was finished, so there is nothing to keep.")) from None
+        raise Stopped(
+            f"{how.removeprefix('stopped ')}. "
+            + (
+                f"The last whole epoch is kept in {checkpoint}. The same command again goes on from there."
+                if checkpoint.exists()
+                else "No epoch was finished, so there is nothing to keep."
+            )
+        ) from None
     except ValueError as e:
-        if str(checkpoint) in str(e): raise ValueError(f"{e} Or add --no-resume.") from None
+        if str(checkpoint) in str(e):
+            raise ValueError(f"{e} Or add --no-resume.") from None
         raise
     return model, time.perf_counter() - clock
 
@@ -66,7 +90,11 @@ def _read(
         return adata
     adata = pp.filter(adata, layer=layer, **thresholds)
     say(f"quality control: {adata.n_obs:,} cells x {adata.n_vars:,} genes are left")
-    rows = pp.filter_table(adata).reset_index()[["filter", "threshold", "removed", "left", "axis"]].to_dict("records")
+    rows = (
+        pp.filter_table(adata)
+        .reset_index()[["filter", "threshold", "removed", "left", "axis"]]
+        .to_dict("records")
+    )
     typer.echo(text_table(rows) + "\n")
     return adata
 
@@ -75,72 +103,178 @@ def _k(
     text: str,  # what stands behind --n-clusters
 ):
     "K as a number, or 'auto'."
-    if text == "auto": return text
-    try: return int(text)
+    if text == "auto":
+        return text
+    try:
+        return int(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is neither a whole number nor 'auto'.") from None
 
 # %% ../../nbs/api/cli/05_main.ipynb #8ab458a5
-@app.command(epilog="\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
-                    "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000")
+@app.command(
+    epilog="\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
+    "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000"
+)
 @session()
 def fit(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Cells x genes with raw counts: .h5ad, table, 10x, loom, zarr, tar.", show_default=False)],
-    n_clusters: Annotated[str, typer.Option("--n-clusters", "-k", help="Number of clusters, at least 2, or auto.", parser=_k, show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Cells x genes with raw counts: .h5ad, table, 10x, loom, zarr, tar.",
+            show_default=False,
+        ),
+    ],
+    n_clusters: Annotated[
+        str,
+        typer.Option(
+            "--n-clusters",
+            "-k",
+            help="Number of clusters, at least 2, or auto.",
+            parser=_k,
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.", show_default=False)],
-    layer: Annotated[str, typer.Option(help="Layer with the counts. [default: 'counts' if there is one, else X]", show_default=False)] = None,
-    reference: Annotated[str, typer.Option(help="Column of obs with known types: adds scores and confusion.png.", show_default=False)] = None,
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="Layer with the counts. [default: 'counts' if there is one, else X]",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            help="Column of obs with known types: adds scores and confusion.png.",
+            show_default=False,
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option(help="default, paper or authors.")] = "default",
-    option: Annotated[list[str], typer.Option("--option", "-o", help="Any parameter, as name=value; may be repeated.", show_default=False)] = [],
-    max_epochs: Annotated[int, typer.Option(help="Most epochs of any phase, for quick trials.", show_default=False)] = None,
+    option: Annotated[
+        list[str],
+        typer.Option(
+            "--option",
+            "-o",
+            help="Any parameter, as name=value; may be repeated.",
+            show_default=False,
+        ),
+    ] = [],
+    max_epochs: Annotated[
+        int, typer.Option(help="Most epochs of any phase, for quick trials.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     key: Annotated[str, typer.Option(help="Name of the results in the AnnData.")] = "scsmd",
-    qc: Annotated[bool, typer.Option("--qc/--no-qc", help="Remove damaged cells and rare genes first.")] = False,
+    qc: Annotated[
+        bool, typer.Option("--qc/--no-qc", help="Remove damaged cells and rare genes first.")
+    ] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
-    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint of a run that was stopped.")] = True,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume", help="Go on from the checkpoint of a run that was stopped."
+        ),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace results that exist.")] = False,
 ) -> None:
     "Cluster the cells of a file."
     say = Say()
     options, thresholds = split_thresholds(parse_options(option), qc)
-    files, checkpoint = result_files(out, file.stem, reference, figures), out / "checkpoint.safetensors"
+    files, checkpoint = (
+        result_files(out, file.stem, reference, figures),
+        out / "checkpoint.safetensors",
+    )
     check_writable(out, 50 + (2e-6 * file.stat().st_size if file.is_file() else 0))
-    check_unused(list(result_files(out, file.stem, "any")), force or (resume and checkpoint.exists()), file)
+    check_unused(
+        list(result_files(out, file.stem, "any")), force or (resume and checkpoint.exists()), file
+    )
     say("loading packages")
     adata = _read(say, file, key, reference, layer, qc, thresholds)
-    if not resume: checkpoint.unlink(missing_ok=True)
-    if max_epochs is not None: options["max_epochs"] = max_epochs
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    if max_epochs is not None:
+        options["max_epochs"] = max_epochs
     say(f"training, preset {preset}, {n_clusters} clusters, seed {seed}")
-    model, seconds = _train(say, adata, checkpoint, n_clusters=n_clusters, layer=layer, key_added=key, random_state=seed, preset=preset,
-                            accelerator=accelerator, **options)
+    model, seconds = _train(
+        say,
+        adata,
+        checkpoint,
+        n_clusters=n_clusters,
+        layer=layer,
+        key_added=key,
+        random_state=seed,
+        preset=preset,
+        accelerator=accelerator,
+        **options,
+    )
     say(f"trained on {len(model.genes_):,} genes in {seconds:.0f} s")
-    row = score_row("scSMD", adata.obs[key], seconds, None if reference is None else adata.obs[reference])
-    why = [] if model.k_choice_ is None else [f"How {model.k_choice_.k} clusters were chosen:\n{model.k_choice_}"]
-    tables = "\n\n".join([text_table([row]), text_table(size_rows(adata, key, reference)), *why, *_notes(model)])
-    head = (f"{file}: {adata.n_obs:,} cells, {len(model.genes_):,} genes read, {n_clusters} clusters asked for\n"
-            f"scsmd_nb {__version__}, preset {preset}, seed {seed}{''.join(f', {k}={v}' for k, v in options.items())}")
+    row = score_row(
+        "scSMD", adata.obs[key], seconds, None if reference is None else adata.obs[reference]
+    )
+    why = (
+        []
+        if model.k_choice_ is None
+        else [f"How {model.k_choice_.k} clusters were chosen:\n{model.k_choice_}"]
+    )
+    tables = "\n\n".join(
+        [text_table([row]), text_table(size_rows(adata, key, reference)), *why, *_notes(model)]
+    )
+    head = (
+        f"{file}: {adata.n_obs:,} cells, {len(model.genes_):,} genes read, {n_clusters} clusters asked for\n"
+        f"scsmd_nb {__version__}, preset {preset}, seed {seed}{''.join(f', {k}={v}' for k, v in options.items())}"
+    )
     write_results(say, out, file.stem, adata, model, f"{head}\n\n{tables}", key, reference, figures)
     checkpoint.unlink(missing_ok=True)
     say("done")
-    typer.echo(f"\n{tables}\n\n{list_results(files)}\n\n"
-               f"Next, the same clusters for new cells:\n  {_program()} predict {out / 'model'} NEW.h5ad")
+    typer.echo(
+        f"\n{tables}\n\n{list_results(files)}\n\n"
+        f"Next, the same clusters for new cells:\n  {_program()} predict {out / 'model'} NEW.h5ad"
+    )
 
 # %% ../../nbs/api/cli/05_main.ipynb #9b1af730
-@app.command(epilog="\b\nExamples:\n  scsmd predict results/model new.h5ad\n"
-                    "  scsmd predict results/model new.h5ad --layer counts --out new.csv")
+@app.command(
+    epilog="\b\nExamples:\n  scsmd predict results/model new.h5ad\n"
+    "  scsmd predict results/model new.h5ad --layer counts --out new.csv"
+)
 @session()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, as scsmd fit writes it.", show_default=False)],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="New cells with raw counts, in any of the same formats.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="Table to write. [default: FILE's name with .labels.csv]", show_default=False)] = None,
-    layer: Annotated[str, typer.Option(help="Layer with the counts. [default: 'counts' if there is one, else X]", show_default=False)] = None,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Folder of a model, as scsmd fit writes it.", show_default=False
+        ),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="New cells with raw counts, in any of the same formats.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Table to write. [default: FILE's name with .labels.csv]",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="Layer with the counts. [default: 'counts' if there is one, else X]",
+            show_default=False,
+        ),
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace the table if it exists.")] = False,
 ) -> None:
     "Give new cells the clusters of a model."
     say, out = Say(), out or Path(f"{file.stem}.labels.csv")
-    if out.is_dir(): raise IsADirectoryError(f"--out {out} is a folder. Give the name of a .csv file.")
+    if out.is_dir():
+        raise IsADirectoryError(f"--out {out} is a folder. Give the name of a .csv file.")
     check_writable(out.parent, 1)
     check_unused([out], force, file)
     say("loading packages")
@@ -156,10 +290,19 @@ def predict(
     cells = ad.AnnData(get_counts(cells, layer), obs=cells.obs[[]], var=cells.var[[]])
     found = int(cells.var_names.isin(fitted.genes_).sum())
     rest = "" if found == len(fitted.genes_) else "; the others are taken as zero"
-    say(f"{cells.n_obs:,} cells; {found:,} of the model's {len(fitted.genes_):,} genes found ({found / len(fitted.genes_):.1%}){rest}")
+    say(
+        f"{cells.n_obs:,} cells; {found:,} of the model's {len(fitted.genes_):,} genes found ({found / len(fitted.genes_):.1%}){rest}"
+    )
     p = fitted.predict_proba(cells)
     write_labels(out, cells.obs_names, p.argmax(1), p.max(1))
-    rows = [{"cluster": str(k), "cells": int((p.argmax(1) == k).sum()), "share": f"{(p.argmax(1) == k).mean():.1%}"} for k in range(p.shape[1])]
+    rows = [
+        {
+            "cluster": str(k),
+            "cells": int((p.argmax(1) == k).sum()),
+            "share": f"{(p.argmax(1) == k).mean():.1%}",
+        }
+        for k in range(p.shape[1])
+    ]
     typer.echo(f"{text_table(rows)}\n\nWritten to {out} (cell, cluster, confidence).")
 
 # %% ../../nbs/api/cli/05_main.ipynb #ae3a7950
@@ -167,7 +310,7 @@ def _warm_up() -> None:
     "Load and compile what both methods need."
     import numpy as np
 
-    import scsmd_nb.pl.clusters, scsmd_nb.tl.model  # noqa: E401, F401
+    import scsmd_nb.pl.clusters  # noqa: E401, F401
     from scsmd_nb.nn.partition import neighbor_graph, over_cluster
 
     over_cluster(neighbor_graph(np.random.default_rng(0).normal(size=(60, 4))))
@@ -175,8 +318,10 @@ def _warm_up() -> None:
 # %% ../../nbs/api/cli/05_main.ipynb #ce43819e
 def _closing(out: Path) -> str:
     "What to do after the demonstration."
-    return (f"Next, your own cells, an .h5ad file with raw counts:\n  {_program()} fit CELLS.h5ad --n-clusters 8 --out results\n"
-            f"What each step does is told in nbs/index.ipynb and nbs/api/ (make lab opens them).")
+    return (
+        f"Next, your own cells, an .h5ad file with raw counts:\n  {_program()} fit CELLS.h5ad --n-clusters 8 --out results\n"
+        f"What each step does is told in nbs/index.ipynb and nbs/api/ (make lab opens them)."
+    )
 
 # %% ../../nbs/api/cli/05_main.ipynb #624f2662
 @app.command(epilog="\b\nExamples:\n  scsmd demo\n  scsmd demo --out somewhere --seed 1")
@@ -184,9 +329,13 @@ def _closing(out: Path) -> str:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    max_epochs: Annotated[int, typer.Option(help="Most epochs of any phase, for quick trials.", show_default=False)] = None,
+    max_epochs: Annotated[
+        int, typer.Option(help="Most epochs of any phase, for quick trials.", show_default=False)
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace results of other commands.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace results of other commands.")
+    ] = False,
 ) -> None:
     "Cluster 700 real cells, and compare with Leiden."
     say, reference = Say(), "bulk_labels"
@@ -200,21 +349,40 @@ def demo(
 
     adata = io.pbmc700()
     types, options = adata.obs[reference], {} if max_epochs is None else {"max_epochs": max_epochs}
-    say(f"{adata.n_obs} blood cells x {adata.n_vars} genes, {types.nunique()} reference types; training scSMD")
+    say(
+        f"{adata.n_obs} blood cells x {adata.n_vars} genes, {types.nunique()} reference types; training scSMD"
+    )
     clock = time.perf_counter()
-    _, model = cluster(adata, types.nunique(), random_state=seed, accelerator=accelerator, progress=_bars(), return_model=True, **options)
+    _, model = cluster(
+        adata,
+        types.nunique(),
+        random_state=seed,
+        accelerator=accelerator,
+        progress=_bars(),
+        return_model=True,
+        **options,
+    )
     rows = [score_row("scSMD", adata.obs["scsmd"], time.perf_counter() - clock, types)]
     say("clustering with Leiden, for comparison")
     clock = time.perf_counter()
     adata.obs["leiden"] = leiden_clusters(adata, types.nunique(), seed)
     rows.append(score_row("Leiden", adata.obs["leiden"], time.perf_counter() - clock, types))
     ours, other = (metrics.ari(types, adata.obs[k]) for k in ("scsmd", "leiden"))
-    tables = "\n\n".join([text_table(rows), verdict(ours, other), text_table(size_rows(adata, "scsmd", reference)), *_notes(model)])
+    tables = "\n\n".join(
+        [
+            text_table(rows),
+            verdict(ours, other),
+            text_table(size_rows(adata, "scsmd", reference)),
+            *_notes(model),
+        ]
+    )
     write_results(say, out, "pbmc700", adata, model, tables, reference=reference)
     say("done")
     typer.echo(f"\n{tables}\n\n{list_results(files)}\n\n{_closing(out)}")
 
 # %% ../../nbs/api/cli/05_main.ipynb #c11ba7e0
-app.command(epilog="\b\nExamples:\n  scsmd bench --list\n  scsmd bench --suite quick --out results\n"
-                    "  scsmd bench --methods kmeans,scsmd --datasets zeisel,pbmc4k+dropout=0.2 --seeds 0,1,2 --out results")(bench)
+app.command(
+    epilog="\b\nExamples:\n  scsmd bench --list\n  scsmd bench --suite quick --out results\n"
+    "  scsmd bench --methods kmeans,scsmd --datasets zeisel,pbmc4k+dropout=0.2 --seeds 0,1,2 --out results"
+)(bench)
 app.add_typer(data_app, name="data")

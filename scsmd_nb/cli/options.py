@@ -12,9 +12,19 @@ import tempfile
 from pathlib import Path
 
 # %% ../../nbs/api/cli/01_options.ipynb #e6a67df5
-OWN = {"n_clusters": "--n-clusters", "layer": "--layer", "key_added": "--key", "random_state": "--seed", "preset": "--preset",
-       "accelerator": "--accelerator", "max_epochs": "--max-epochs", "checkpoint": "--out (the checkpoint is kept there)",
-       "copy": "--out", "progress": "a terminal", "return_model": "--out"}
+OWN = {
+    "n_clusters": "--n-clusters",
+    "layer": "--layer",
+    "key_added": "--key",
+    "random_state": "--seed",
+    "preset": "--preset",
+    "accelerator": "--accelerator",
+    "max_epochs": "--max-epochs",
+    "checkpoint": "--out (the checkpoint is kept there)",
+    "copy": "--out",
+    "progress": "a terminal",
+    "return_model": "--out",
+}
 
 # %% ../../nbs/api/cli/01_options.ipynb #a42da514
 def parse_options(
@@ -26,12 +36,19 @@ def parse_options(
         name, equals, text = (part.strip() for part in pair.partition("="))
         name = name.replace("-", "_")
         if not (name and equals and text):
-            raise ValueError(f"-o {pair!r} must be name=value without spaces, for example -o n_top_genes=1000.")
+            raise ValueError(
+                f"-o {pair!r} must be name=value without spaces, for example -o n_top_genes=1000."
+            )
         if name in OWN:
-            raise ValueError(f"-o {name}={text}: this one has an option of its own, use {OWN[name]}.")
+            raise ValueError(
+                f"-o {name}={text}: this one has an option of its own, use {OWN[name]}."
+            )
         if name in options:
-            raise ValueError(f"-o {name} is given twice, as {options[name]!r} and as {text}. Keep one.")
-        try: options[name] = ast.literal_eval(text)
+            raise ValueError(
+                f"-o {name} is given twice, as {options[name]!r} and as {text}. Keep one."
+            )
+        try:
+            options[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             options[name] = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     return options
@@ -47,7 +64,9 @@ def split_thresholds(
     "Parameters of cluster, and thresholds of smd.pp.filter."
     thresholds = {name: value for name, value in options.items() if name in THRESHOLDS}
     if thresholds and not filter_cells:
-        raise ValueError(f"-o {next(iter(thresholds))} is a threshold of quality control, which is off. Add --qc.")
+        raise ValueError(
+            f"-o {next(iter(thresholds))} is a threshold of quality control, which is off. Add --qc."
+        )
     return {name: value for name, value in options.items() if name not in thresholds}, thresholds
 
 # %% ../../nbs/api/cli/01_options.ipynb #92642b1c
@@ -57,17 +76,25 @@ def check_writable(
 ) -> None:
     "Nothing if files can be written there, else an error."
     place = folder.absolute()
-    while not place.exists(): place = place.parent
+    while not place.exists():
+        place = place.parent
     if not place.is_dir():
-        raise NotADirectoryError(f"cannot write to {folder}: {place} is a file, not a folder. Give another name with --out.")
+        raise NotADirectoryError(
+            f"cannot write to {folder}: {place} is a file, not a folder. Give another name with --out."
+        )
     try:
-        with tempfile.TemporaryFile(dir=place): pass
+        with tempfile.TemporaryFile(dir=place):
+            pass
     except OSError as e:
-        raise PermissionError(f"cannot write to {folder}: {e.strerror or e} (in {place}). "
-                              "Choose another folder with --out, or change its rights.") from None
+        raise PermissionError(
+            f"cannot write to {folder}: {e.strerror or e} (in {place}). "
+            "Choose another folder with --out, or change its rights."
+        ) from None
     if (free := shutil.disk_usage(place).free / 1e6) < megabytes:
-        raise OSError(f"cannot write to {folder}: {free:.0f} MB are free there, about {megabytes:.0f} MB are needed. "
-                      "Free some space, or choose another disk with --out.")
+        raise OSError(
+            f"cannot write to {folder}: {free:.0f} MB are free there, about {megabytes:.0f} MB are needed. "
+            "Free some space, or choose another disk with --out."
+        )
 
 # %% ../../nbs/api/cli/01_options.ipynb #28218564
 def check_unused(
@@ -78,10 +105,14 @@ def check_unused(
     "Nothing if none of them exists or they may be replaced, else an error."
     for path in paths:
         if source is not None and path.exists() and source.exists() and path.samefile(source):
-            raise FileExistsError(f"{path} is the input, and would be overwritten. Choose another --out.")
+            raise FileExistsError(
+                f"{path} is the input, and would be overwritten. Choose another --out."
+            )
     if (there := [str(path) for path in paths if path.exists()]) and not force:
-        raise FileExistsError(f"results exist already: {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}. "
-                              "Choose another --out, or add --force to replace them.")
+        raise FileExistsError(
+            f"results exist already: {', '.join(there[:3])}{', ...' if len(there) > 3 else ''}. "
+            "Choose another --out, or add --force to replace them."
+        )
 
 # %% ../../nbs/api/cli/01_options.ipynb #959792a4
 def check_columns(
@@ -93,12 +124,21 @@ def check_columns(
     import difflib
 
     if not key or "/" in key:
-        raise ValueError(f"--key {key!r} cannot be the name of a column in an .h5ad file: it must not be empty or contain '/'.")
-    if reference is None: return
+        raise ValueError(
+            f"--key {key!r} cannot be the name of a column in an .h5ad file: it must not be empty or contain '/'."
+        )
+    if reference is None:
+        return
     if reference == key:
-        raise ValueError(f"--reference {reference} would be overwritten by the clusters. Give them another name with --key.")
+        raise ValueError(
+            f"--reference {reference} would be overwritten by the clusters. Give them another name with --key."
+        )
     if reference not in adata.obs:
         columns = [str(c) for c in adata.obs.columns]
         near = difflib.get_close_matches(reference, columns, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(columns[:12]) or 'none'}."
+        hint = (
+            f"Did you mean {near[0]!r}?"
+            if near
+            else f"There are: {', '.join(columns[:12]) or 'none'}."
+        )
         raise ValueError(f"--reference {reference!r} is not a column of obs. {hint}")

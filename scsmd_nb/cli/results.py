@@ -21,11 +21,20 @@ def score_row(
     from scsmd_nb.tl import metrics
 
     sizes = metrics.cluster_sizes(labels)
-    row = {"method": method, "clusters": len(sizes), "smallest": int(sizes.min()), "largest": int(sizes.max())}
+    row = {
+        "method": method,
+        "clusters": len(sizes),
+        "smallest": int(sizes.min()),
+        "largest": int(sizes.max()),
+    }
     if types is not None:
         s = metrics.scores(types, labels)
-        row |= {"ARI": f"{s['ari']:.3f}", "NMI (max)": f"{s['nmi_max']:.3f}", "NMI (mean)": f"{s['nmi_mean']:.3f}",
-                "accuracy": f"{s['accuracy']:.3f}"}
+        row |= {
+            "ARI": f"{s['ari']:.3f}",
+            "NMI (max)": f"{s['nmi_max']:.3f}",
+            "NMI (mean)": f"{s['nmi_mean']:.3f}",
+            "accuracy": f"{s['accuracy']:.3f}",
+        }
     return row | {"seconds": f"{seconds:.1f}"}
 
 # %% ../../nbs/api/cli/02_results.ipynb #90105201
@@ -38,11 +47,17 @@ def size_rows(
     rows = []
     for name in adata.obs[key].cat.categories:
         here = adata.obs[adata.obs[key] == name]
-        row = {"cluster": str(name), "cells": len(here), "share": f"{len(here) / adata.n_obs:.1%}",
-               "confidence": f"{here[f'{key}_confidence'].mean():.2f}"}
+        row = {
+            "cluster": str(name),
+            "cells": len(here),
+            "share": f"{len(here) / adata.n_obs:.1%}",
+            "confidence": f"{here[f'{key}_confidence'].mean():.2f}",
+        }
         if reference is not None:
             types = here[reference].value_counts()
-            row["mostly"] = f"{types.index[0]} ({types.iloc[0] / len(here):.0%})" if types.sum() else "no label"
+            row["mostly"] = (
+                f"{types.index[0]} ({types.iloc[0] / len(here):.0%})" if types.sum() else "no label"
+            )
         rows.append(row)
     return rows
 
@@ -52,11 +67,15 @@ def verdict(
     other: float,  # ARI of Leiden
 ) -> str:
     "One sentence on which clustering agrees better with the reference types."
-    if abs(round(ours, 2) - round(other, 2)) < 0.025:  # as printed; 0.02 is less than seeds differ by
+    if (
+        abs(round(ours, 2) - round(other, 2)) < 0.025
+    ):  # as printed; 0.02 is less than seeds differ by
         return f"On these cells scSMD and Leiden agree equally well with the reference types (ARI {ours:.2f} and {other:.2f})."
     first, second = ("scSMD", "Leiden") if ours > other else ("Leiden", "scSMD")
-    return (f"On these cells {first} agrees better with the reference types than {second} does "
-            f"(ARI {max(ours, other):.2f} against {min(ours, other):.2f}).")
+    return (
+        f"On these cells {first} agrees better with the reference types than {second} does "
+        f"(ARI {max(ours, other):.2f} against {min(ours, other):.2f})."
+    )
 
 # %% ../../nbs/api/cli/02_results.ipynb #ce5e728b
 def write_labels(
@@ -70,8 +89,11 @@ def write_labels(
 
     from scsmd_nb._files import atomic
 
-    table = pd.DataFrame({"cell": list(names), "cluster": list(clusters), "confidence": list(confidence)})
-    with atomic(path) as part: table.to_csv(part, index=False, float_format="%.4f")
+    table = pd.DataFrame(
+        {"cell": list(names), "cluster": list(clusters), "confidence": list(confidence)}
+    )
+    with atomic(path) as part:
+        table.to_csv(part, index=False, float_format="%.4f")
 
 # %% ../../nbs/api/cli/02_results.ipynb #f804ecc4
 def write_figures(
@@ -81,16 +103,20 @@ def write_figures(
     reference: str | None,  # column of reference types, or None
 ) -> None:
     "umap.png, history.png, and confusion.png if there are reference types; the map goes to obsm['X_umap'] if that is free."
-    from scsmd_nb.pl import clusters as plot
     from scsmd_nb._files import atomic
+    from scsmd_nb.pl import clusters as plot
 
     color = [key] + ([reference] if reference is not None else [])
     title = ["Clusters found by scSMD"] + [f"Reference types ({name})" for name in color[1:]]
-    figures = {"umap.png": plot.umap(adata, color, key=key, title=title, store="X_umap" not in adata.obsm),
-               "history.png": plot.history(adata, key)}
-    if reference is not None: figures["confusion.png"] = plot.confusion(adata, reference, key)
+    figures = {
+        "umap.png": plot.umap(adata, color, key=key, title=title, store="X_umap" not in adata.obsm),
+        "history.png": plot.history(adata, key),
+    }
+    if reference is not None:
+        figures["confusion.png"] = plot.confusion(adata, reference, key)
     for name, figure in figures.items():
-        with atomic(out / name) as part: figure.savefig(part, dpi=150)
+        with atomic(out / name) as part:
+            figure.savefig(part, dpi=150)
 
 # %% ../../nbs/api/cli/02_results.ipynb #81efd87c
 def result_files(
@@ -100,11 +126,19 @@ def result_files(
     figures: bool = True,  # are figures drawn?
 ) -> dict[Path, str]:
     "What is written, and what it is good for, in the order in which to look at it."
-    pictures = {"umap.png": "the cells, coloured by cluster" + (" and by reference type" if reference else "")}
-    if reference: pictures["confusion.png"] = "which reference types each cluster holds"
+    pictures = {
+        "umap.png": "the cells, coloured by cluster"
+        + (" and by reference type" if reference else "")
+    }
+    if reference:
+        pictures["confusion.png"] = "which reference types each cluster holds"
     pictures["history.png"] = "how training went, epoch by epoch"
-    rest = {f"{stem}.h5ad": 'the cells, with their clusters in obs and the latent vectors in obsm',
-            "labels.csv": "one line a cell: cell, cluster, confidence", "model": "for scsmd predict", "summary.txt": "the tables above"}
+    rest = {
+        f"{stem}.h5ad": "the cells, with their clusters in obs and the latent vectors in obsm",
+        "labels.csv": "one line a cell: cell, cluster, confidence",
+        "model": "for scsmd predict",
+        "summary.txt": "the tables above",
+    }
     return {out / name: text for name, text in ((pictures if figures else {}) | rest).items()}
 
 # %% ../../nbs/api/cli/02_results.ipynb #347f955f
@@ -124,11 +158,18 @@ def write_results(
 
     say("writing" + (" and drawing" if figures else ""))
     model.save(out / "model")
-    write_labels(out / "labels.csv", adata.obs_names, adata.obs[key], adata.obs[f"{key}_confidence"])
-    if figures: write_figures(out, adata, key, reference)
-    with atomic(out / f"{stem}.h5ad") as part: adata.write_h5ad(part)
-    with atomic(out / "summary.txt") as part: part.write_text(summary + "\n", encoding="utf-8")
-    for old in result_files(out, stem, "any").keys() - result_files(out, stem, reference, figures).keys():
+    write_labels(
+        out / "labels.csv", adata.obs_names, adata.obs[key], adata.obs[f"{key}_confidence"]
+    )
+    if figures:
+        write_figures(out, adata, key, reference)
+    with atomic(out / f"{stem}.h5ad") as part:
+        adata.write_h5ad(part)
+    with atomic(out / "summary.txt") as part:
+        part.write_text(summary + "\n", encoding="utf-8")
+    for old in (
+        result_files(out, stem, "any").keys() - result_files(out, stem, reference, figures).keys()
+    ):
         old.unlink(missing_ok=True)  # a picture of an earlier run
 
 # %% ../../nbs/api/cli/02_results.ipynb #016697e1

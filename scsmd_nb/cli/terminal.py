@@ -23,9 +23,13 @@ from .. import __version__
 app = typer.Typer(
     help="Cluster single cells with scSMD: raw counts in, clusters out.",
     epilog="\b\nExamples:\n  scsmd demo\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
-           "  scsmd predict results/model new.h5ad --out new.csv\n  scsmd data get zeisel --out zeisel.h5ad",
-    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+    "  scsmd predict results/model new.h5ad --out new.csv\n  scsmd data get zeisel --out zeisel.h5ad",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 
 # %% ../../nbs/api/cli/00_terminal.ipynb #56d2be27
 def _show_version(
@@ -39,8 +43,12 @@ def _show_version(
 # %% ../../nbs/api/cli/00_terminal.ipynb #7c2dee60
 @app.callback()
 def _scsmd(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True,
-                                          help="Show the version and end.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
 ) -> None: ...
 
 # %% ../../nbs/api/cli/00_terminal.ipynb #ad08efe8
@@ -108,19 +116,26 @@ def session():
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MPLBACKEND", "agg")
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    if threads.isdigit() and "numba" not in sys.modules: os.environ.setdefault("NUMBA_NUM_THREADS", threads)
+    if threads.isdigit() and "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_NUM_THREADS", threads)
     debug = bool(os.environ.get("SCSMD_DEBUG"))
     try:
         with warnings.catch_warnings():
-            if not debug: _show_our_warnings()
+            if not debug:
+                _show_our_warnings()
             yield
     except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt as e:
-        typer.secho(f"stopped: {e}" if isinstance(e, Stopped) else "stopped by Ctrl-C", fg="yellow", err=True)
+        typer.secho(
+            f"stopped: {e}" if isinstance(e, Stopped) else "stopped by Ctrl-C",
+            fg="yellow",
+            err=True,
+        )
         raise typer.Exit(130) from None
     except Exception as e:
-        if debug: raise
+        if debug:
+            raise
         typer.secho(error_line(e), fg="red", err=True)
         raise typer.Exit(1) from None
 
@@ -132,12 +147,19 @@ def text_table(
     names = list(rows[0])
     cells = [names] + [[str(row[name]) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    left = [all(isinstance(row[name], str) and not row[name][:1].isdigit() for row in rows) for name in names]
-    return "\n".join("  ".join(c.ljust(w) if l else c.rjust(w) for c, w, l in zip(line, widths, left)).rstrip() for line in cells)
+    left = [
+        all(isinstance(row[name], str) and not row[name][:1].isdigit() for row in rows)
+        for name in names
+    ]
+    return "\n".join(
+        "  ".join(c.ljust(w) if l else c.rjust(w) for c, w, l in zip(line, widths, left)).rstrip()
+        for line in cells
+    )
 
 # %% ../../nbs/api/cli/00_terminal.ipynb #d43e6f4e
 def _program() -> str:
     "How to call this command from here."
     beside = Path(sys.executable).with_name("scsmd")
-    if shutil.which("scsmd") or not beside.exists(): return "scsmd"
+    if shutil.which("scsmd") or not beside.exists():
+        return "scsmd"
     return os.path.relpath(beside)

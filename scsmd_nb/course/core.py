@@ -9,9 +9,9 @@ __all__ = ['EXERCISES', 'Hint', 'hint_if', 'Exercise', 'exercise', 'seal', 'same
 # %% ../../nbs/api/course/00_core.ipynb #8aa6bbf1
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Callable
 
 # %% ../../nbs/api/course/00_core.ipynb #8277abba
 class Hint(Exception):
@@ -23,7 +23,8 @@ def hint_if(
     text: str,  # what the student reads
 ) -> None:
     "Raise a `Hint` if the mistake is there."
-    if wrong: raise Hint(text)
+    if wrong:
+        raise Hint(text)
 
 # %% ../../nbs/api/course/00_core.ipynb #12d55934
 EXERCISES: dict[str, "Exercise"] = {}
@@ -32,6 +33,7 @@ EXERCISES: dict[str, "Exercise"] = {}
 @dataclass(frozen=True)
 class Exercise:
     "A registered exercise."
+
     number: str  # lesson and exercise: "2.3"
     title: str  # what is asked, in a line
     judge: Callable  # function of the answer; raises Hint if it is wrong
@@ -42,9 +44,11 @@ def exercise(
     title: str,  # what is asked, in a line
 ) -> Callable:
     "Decorator: register a function of the answer as the check of an exercise."
+
     def register(judge):
         EXERCISES[number] = Exercise(number, title, judge)
         return judge
+
     return register
 
 # %% ../../nbs/api/course/00_core.ipynb #2d3fdea1
@@ -53,7 +57,9 @@ def seal(
     answer,  # text, whole number, or text of a rounded number
 ) -> str:
     "Twelve hexadecimal digits that stand for this answer to this exercise."
-    return hashlib.sha256(f"scsmd course {number} {str(answer).strip().lower()}".encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        f"scsmd course {number} {str(answer).strip().lower()}".encode()
+    ).hexdigest()[:12]
 
 # %% ../../nbs/api/course/00_core.ipynb #b7e34fb9
 def same_number(
@@ -73,9 +79,14 @@ def as_number(
 ) -> float:
     "The answer as a finite number, or a `Hint`."
     hint_if(isinstance(answer, (str, bool)), f"The answer should be {what}, not {answer!r}.")
-    try: value = float(answer)
-    except (TypeError, ValueError, RuntimeError): raise Hint(f"The answer should be {what}, not {type(answer).__name__}.") from None
-    hint_if(not math.isfinite(value), f"The answer is {value}; somewhere a 0 was divided by, or its logarithm taken.")
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        raise Hint(f"The answer should be {what}, not {type(answer).__name__}.") from None
+    hint_if(
+        not math.isfinite(value),
+        f"The answer is {value}; somewhere a 0 was divided by, or its logarithm taken.",
+    )
     return value
 
 # %% ../../nbs/api/course/00_core.ipynb #5f3693f4
@@ -85,7 +96,10 @@ def as_choice(
 ) -> str:
     "The answer as one of the letters, or a `Hint`."
     letter = str(answer).strip().lower()
-    hint_if(len(letter) != 1 or letter not in letters, f"Give one of the letters {', '.join(letters)} as text, for example {letters[0]!r}.")
+    hint_if(
+        len(letter) != 1 or letter not in letters,
+        f"Give one of the letters {', '.join(letters)} as text, for example {letters[0]!r}.",
+    )
     return letter
 
 # %% ../../nbs/api/course/00_core.ipynb #8c329944
@@ -95,10 +109,16 @@ def try_call(
     name: str = "Your function",  # its name, for the hint
 ):
     "What the function returns, or a `Hint` that holds its error."
-    hint_if(not callable(function), f"The answer should be a function, not {type(function).__name__}. Give its name without brackets.")
-    try: value = function(*args)
-    except NotImplementedError: raise Hint(f"{name} is not written yet.") from None
-    except Exception as e: raise Hint(f"{name} stopped with {type(e).__name__}: {e}") from None
+    hint_if(
+        not callable(function),
+        f"The answer should be a function, not {type(function).__name__}. Give its name without brackets.",
+    )
+    try:
+        value = function(*args)
+    except NotImplementedError:
+        raise Hint(f"{name} is not written yet.") from None
+    except Exception as e:
+        raise Hint(f"{name} stopped with {type(e).__name__}: {e}") from None
     hint_if(value is None, f"{name} returns nothing. Does its last line say `return`?")
     return value
 
@@ -106,21 +126,27 @@ def try_call(
 @dataclass(frozen=True)
 class Verdict:
     "What is said about an answer; true if it is right."
+
     number: str  # lesson and exercise
     right: bool | None  # None: not answered yet
     text: str  # what the student reads
 
-    def __bool__(self): return self.right is True
-    def __str__(self): return f"{'✓' if self.right else '…' if self.right is None else '✗'} {self.number}  {self.text}"
+    def __bool__(self):
+        return self.right is True
+
+    def __str__(self):
+        return f"{'✓' if self.right else '…' if self.right is None else '✗'} {self.number}  {self.text}"
 
 # %% ../../nbs/api/course/00_core.ipynb #072a7213
 def _find(
     number: str,  # lesson and exercise
 ) -> Exercise:
     "The exercise of that number, or an error that lists those of its lesson."
-    if not isinstance(number, str): raise ValueError(f"write the number of the exercise as text: \"{number}\".")
+    if not isinstance(number, str):
+        raise ValueError(f'write the number of the exercise as text: "{number}".')
     lesson = number.partition(".")[0]
-    if lesson in set("12345678"): import_module(f"scsmd_nb.course.lesson{lesson}")
+    if lesson in set("12345678"):
+        import_module(f"scsmd_nb.course.lesson{lesson}")
     if number not in EXERCISES:
         near = sorted(n for n in EXERCISES if n.startswith(f"{lesson}."))
         hint = f"Lesson {lesson} has {', '.join(near)}." if near else "The lessons are 1 to 8."
@@ -134,9 +160,12 @@ def verdict(
 ) -> Verdict:
     "Judge an answer: right, wrong with a hint, or not answered yet."
     found = _find(number)
-    if answer is ... or answer is None: return Verdict(number, None, f"not answered yet: {found.title}")
-    try: found.judge(answer)
-    except Hint as hint: return Verdict(number, False, str(hint))
+    if answer is ... or answer is None:
+        return Verdict(number, None, f"not answered yet: {found.title}")
+    try:
+        found.judge(answer)
+    except Hint as hint:
+        return Verdict(number, False, str(hint))
     return Verdict(number, True, "right")
 
 # %% ../../nbs/api/course/00_core.ipynb #6f317c10

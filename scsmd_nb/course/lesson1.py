@@ -22,15 +22,31 @@ def leaky_sample(
     from scsmd_nb.io.simulation import simulate
 
     rng = np.random.default_rng(random_state)
-    out = simulate(n_cells=400, n_genes=4000, library_size=4000, library_sd=.25, dispersion=4, random_state=random_state)
+    out = simulate(
+        n_cells=400,
+        n_genes=4000,
+        library_size=4000,
+        library_sd=0.25,
+        dispersion=4,
+        random_state=random_state,
+    )
     X = out.X.toarray()
-    X[:, :13] += rng.poisson(.03 * X.sum(1, keepdims=True) / 13, (400, 13))  # about 3 % of mitochondrial genes
-    fate = rng.permutation(np.repeat(["good", "empty droplet", "doublet", "dying"], [353, 20, 12, 15]))
-    X[fate == "empty droplet"] = rng.binomial(X[fate == "empty droplet"].astype(int), .06)
+    X[:, :13] += rng.poisson(
+        0.03 * X.sum(1, keepdims=True) / 13, (400, 13)
+    )  # about 3 % of mitochondrial genes
+    fate = rng.permutation(
+        np.repeat(["good", "empty droplet", "doublet", "dying"], [353, 20, 12, 15])
+    )
+    X[fate == "empty droplet"] = rng.binomial(X[fate == "empty droplet"].astype(int), 0.06)
     X[fate == "doublet"] += X[rng.choice(np.flatnonzero(fate == "good"), 12, replace=False)]
-    X[fate == "dying"] = rng.binomial(X[fate == "dying"].astype(int), .5)
-    X[fate == "dying", :13] += rng.poisson(.2 * X[fate == "dying"].sum(1, keepdims=True) / 13, (15, 13))
-    out.X, out.var_names = sp.csr_matrix(X.astype(np.float32)), [f"MT-{j}" for j in range(13)] + list(out.var_names[13:])
+    X[fate == "dying"] = rng.binomial(X[fate == "dying"].astype(int), 0.5)
+    X[fate == "dying", :13] += rng.poisson(
+        0.2 * X[fate == "dying"].sum(1, keepdims=True) / 13, (15, 13)
+    )
+    out.X, out.var_names = (
+        sp.csr_matrix(X.astype(np.float32)),
+        [f"MT-{j}" for j in range(13)] + list(out.var_names[13:]),
+    )
     out.obs = out.obs[[]] if not truth else out.obs[["cell_type"]].assign(fate=pd.Categorical(fate))
     return out
 
@@ -46,14 +62,28 @@ def check_1_1(
     entries = adata.n_obs * adata.n_vars
     right = 1 - adata.X.nnz / entries
     value = as_number(answer)
-    hint_if(abs(value - (1 - right)) < 2e-3, "That is the share of the entries that are stored. Which entries are not stored?")
-    hint_if(abs(value - 100 * right) < 0.2, "That looks like percent. A share lies between 0 and 1.")
-    hint_if(value > 1, "That is more than 1, so it is not a share. Divide by the number of entries, cells times genes.")
+    hint_if(
+        abs(value - (1 - right)) < 2e-3,
+        "That is the share of the entries that are stored. Which entries are not stored?",
+    )
+    hint_if(
+        abs(value - 100 * right) < 0.2, "That looks like percent. A share lies between 0 and 1."
+    )
+    hint_if(
+        value > 1,
+        "That is more than 1, so it is not a share. Divide by the number of entries, cells times genes.",
+    )
     hint_if(value < 0, "A share is not negative.")
-    hint_if(abs(value - right) >= 2e-3, "Not quite. How many entries has the matrix, and how many of them does `adata.X.nnz` count?")
+    hint_if(
+        abs(value - right) >= 2e-3,
+        "Not quite. How many entries has the matrix, and how many of them does `adata.X.nnz` count?",
+    )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
-@exercise("1.2", "a function (X, mito) that returns the mitochondrial share of each cell, 0 for an empty cell")
+@exercise(
+    "1.2",
+    "a function (X, mito) that returns the mitochondrial share of each cell, 0 for an empty cell",
+)
 def check_1_2(
     answer,  # function of X [cells, genes] and mito [genes] bool
 ) -> None:
@@ -66,15 +96,34 @@ def check_1_2(
     right = X[:, mito].sum(1) / X.sum(1)
     value = _vector(try_call(answer, X.copy(), mito, name="my_mito_share"), 30)
     hint_if(np.allclose(value, 100 * right), "That is percent. A share lies between 0 and 1.")
-    hint_if(np.allclose(value, X[:, mito].sum(1)), "These are the mitochondrial counts themselves. Which share of the cell's total are they?")
-    hint_if(np.allclose(value, X[:, mito].sum(1) / X[:, ~mito].sum(1)), "Divide by all counts of the cell, the mitochondrial ones included.")
-    hint_if(np.allclose(value, (X[:, mito] > 0).sum(1) / (X > 0).sum(1)), "That is a share of genes. Asked is the share of counts.")
-    hint_if(not np.allclose(value, right), "The shares differ from the definition: counts of the genes in `mito` over all counts, cell by cell.")
+    hint_if(
+        np.allclose(value, X[:, mito].sum(1)),
+        "These are the mitochondrial counts themselves. Which share of the cell's total are they?",
+    )
+    hint_if(
+        np.allclose(value, X[:, mito].sum(1) / X[:, ~mito].sum(1)),
+        "Divide by all counts of the cell, the mitochondrial ones included.",
+    )
+    hint_if(
+        np.allclose(value, (X[:, mito] > 0).sum(1) / (X > 0).sum(1)),
+        "That is a share of genes. Asked is the share of counts.",
+    )
+    hint_if(
+        not np.allclose(value, right),
+        "The shares differ from the definition: counts of the genes in `mito` over all counts, cell by cell.",
+    )
     X[4] = 0
-    with np.errstate(all="ignore"): value = _vector(try_call(answer, X.copy(), mito, name="my_mito_share"), 30)
-    hint_if(not np.isfinite(value[4]), "Right for ordinary cells. But a cell without counts gives 0 / 0: what does your function return there?")
+    with np.errstate(all="ignore"):
+        value = _vector(try_call(answer, X.copy(), mito, name="my_mito_share"), 30)
+    hint_if(
+        not np.isfinite(value[4]),
+        "Right for ordinary cells. But a cell without counts gives 0 / 0: what does your function return there?",
+    )
     hint_if(value[4] != 0, "A cell without counts should get the share 0.")
-    hint_if(not np.allclose(np.delete(value, 4), np.delete(right, 4)), "With an empty cell in the matrix, the other cells come out differently.")
+    hint_if(
+        not np.allclose(np.delete(value, 4), np.delete(right, 4)),
+        "With an empty cell in the matrix, the other cells come out differently.",
+    )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #616cfafb
 def _vector(
@@ -82,9 +131,14 @@ def _vector(
     n: int,  # numbers expected
 ) -> np.ndarray:  # [n] float64
     "The returned value as a vector of n numbers, or a Hint."
-    try: value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError): raise Hint(f"The function should return {n} numbers, not {type(value).__name__}.") from None
-    hint_if(value.shape != (n,), f"The function should return one number for each, shape ({n},), not shape {value.shape}. Which axis do you sum over?")
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise Hint(f"The function should return {n} numbers, not {type(value).__name__}.") from None
+    hint_if(
+        value.shape != (n,),
+        f"The function should return one number for each, shape ({n},), not shape {value.shape}. Which axis do you sum over?",
+    )
     return value
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #4c820e7a
@@ -95,23 +149,49 @@ def check_1_3(
     "Apply the thresholds to the sample, whose truth is known, and count what goes."
     from scsmd_nb.pp.filtering import cell_metrics
 
-    hint_if(not isinstance(answer, dict), "Give a dictionary: dict(min_genes=..., max_genes=..., max_mito=...).")
+    hint_if(
+        not isinstance(answer, dict),
+        "Give a dictionary: dict(min_genes=..., max_genes=..., max_mito=...).",
+    )
     missing = [k for k in ("min_genes", "max_genes", "max_mito") if k not in answer]
     hint_if(bool(missing), f"The dictionary lacks {' and '.join(missing)}.")
-    low, high, mito = (as_number(answer[k], f"one number for {k}") for k in ("min_genes", "max_genes", "max_mito"))
+    low, high, mito = (
+        as_number(answer[k], f"one number for {k}") for k in ("min_genes", "max_genes", "max_mito")
+    )
     hint_if(mito > 1, "max_mito is a share between 0 and 1, not percent.")
     hint_if(low >= high, "min_genes must be below max_genes, or no cell can pass.")
     known = leaky_sample(truth=True)
     m, fate = cell_metrics(known), known.obs["fate"].to_numpy()
     good = fate == "good"
-    hint_if((m["n_genes"][good] < low).sum() > 3, "min_genes takes good cells. Look for the gap between the small hill on the left and the large one.")
-    hint_if((m["n_genes"][good] > high).sum() > 3, "max_genes takes good cells: it cuts into the large hill. The doublets are its thin tail on the right.")
-    hint_if((m["mito_share"][good] > mito).sum() > 3, "max_mito takes good cells: it cuts into the large hill on the left.")
+    hint_if(
+        (m["n_genes"][good] < low).sum() > 3,
+        "min_genes takes good cells. Look for the gap between the small hill on the left and the large one.",
+    )
+    hint_if(
+        (m["n_genes"][good] > high).sum() > 3,
+        "max_genes takes good cells: it cuts into the large hill. The doublets are its thin tail on the right.",
+    )
+    hint_if(
+        (m["mito_share"][good] > mito).sum() > 3,
+        "max_mito takes good cells: it cuts into the large hill on the left.",
+    )
     stays = (m["n_genes"] >= low) & (m["n_genes"] <= high) & (m["mito_share"] <= mito)
-    hint_if((stays & (fate == "empty droplet")).any(), "Empty droplets are left. They have few genes: can min_genes go up without losing cells?")
-    hint_if((stays & (fate == "dying")).any(), "Dying cells are left. Look at the gap in the mitochondrial share.")
-    hint_if((stays & (fate == "doublet")).sum() > 6, "Most doublets are left. Where does the large hill of detected genes end?")
-    hint_if((~stays & good).sum() > 3, "Each threshold alone is fine, but together they lose more than three good cells.")
+    hint_if(
+        (stays & (fate == "empty droplet")).any(),
+        "Empty droplets are left. They have few genes: can min_genes go up without losing cells?",
+    )
+    hint_if(
+        (stays & (fate == "dying")).any(),
+        "Dying cells are left. Look at the gap in the mitochondrial share.",
+    )
+    hint_if(
+        (stays & (fate == "doublet")).sum() > 6,
+        "Most doublets are left. Where does the large hill of detected genes end?",
+    )
+    hint_if(
+        (~stays & good).sum() > 3,
+        "Each threshold alone is fine, but together they lose more than three good cells.",
+    )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #19084fd9
 @exercise("1.4", "a function (logged, total) that returns the raw counts")
@@ -125,15 +205,35 @@ def check_1_4(
     total = counts.sum(1)
     scaled = counts / total[:, None] * 1e4
     value = try_call(answer, np.log1p(scaled), total.copy(), name="my_undo")
-    try: value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError): raise Hint("The function should return a matrix of numbers.") from None
-    hint_if(value.shape != counts.shape, f"The function should return a matrix of shape {counts.shape}, not {value.shape}.")
-    hint_if(np.allclose(value, scaled, atol=.51, rtol=0), "The logarithm is undone, the scaling is not: each cell still has a total of 10,000.")
-    hint_if(np.allclose(value, scaled * total / 1e4, atol=.51, rtol=0), "The scaling was undone along the wrong axis: each row has its own total, so the totals must stand as a column.")
-    hint_if(np.allclose(value, counts + total[:, None] / 1e4, atol=.51) and not np.allclose(value, counts, atol=.002),
-            "Close, but zeros do not come back as zeros. What was added before the logarithm was taken?")
-    hint_if(not np.allclose(value, counts, atol=.002), "These are not the counts. Write down the two steps forwards, then undo the last one first.")
-    hint_if(not (value == counts).all(), "Right up to the last digits. Counts are whole numbers: round them.")
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise Hint("The function should return a matrix of numbers.") from None
+    hint_if(
+        value.shape != counts.shape,
+        f"The function should return a matrix of shape {counts.shape}, not {value.shape}.",
+    )
+    hint_if(
+        np.allclose(value, scaled, atol=0.51, rtol=0),
+        "The logarithm is undone, the scaling is not: each cell still has a total of 10,000.",
+    )
+    hint_if(
+        np.allclose(value, scaled * total / 1e4, atol=0.51, rtol=0),
+        "The scaling was undone along the wrong axis: each row has its own total, so the totals must stand as a column.",
+    )
+    hint_if(
+        np.allclose(value, counts + total[:, None] / 1e4, atol=0.51)
+        and not np.allclose(value, counts, atol=0.002),
+        "Close, but zeros do not come back as zeros. What was added before the logarithm was taken?",
+    )
+    hint_if(
+        not np.allclose(value, counts, atol=0.002),
+        "These are not the counts. Write down the two steps forwards, then undo the last one first.",
+    )
+    hint_if(
+        not (value == counts).all(),
+        "Right up to the last digits. Counts are whole numbers: round them.",
+    )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #63fd1021
 def found_markers(
@@ -147,8 +247,11 @@ def found_markers(
         adata = simulate(n_cells=500, n_genes=1000, fold_change=3, random_state=seed)
         X, marker = adata.X.toarray().astype(float), adata.var["marker_of"].notna().to_numpy()
         value = _vector(try_call(score, X.copy(), name="my_score"), 1000)
-        hint_if(np.isnan(value).any(), "Some genes get NaN. A gene that no cell has: what is divided by what?")
-        best = lambda v: marker[np.argsort(-v, kind="stable")[:marker.sum()]].mean()
+        hint_if(
+            np.isnan(value).any(),
+            "Some genes get NaN. A gene that no cell has: what is divided by what?",
+        )
+        best = lambda v: marker[np.argsort(-v, kind="stable")[: marker.sum()]].mean()
         shares.append((best(value), best(X.var(0))))
     return tuple(np.mean(shares, axis=0))
 
@@ -159,7 +262,16 @@ def check_1_5(
 ) -> None:
     "Its best genes must hold more markers than those of largest variance."
     by_score, by_variance = found_markers(answer)
-    hint_if(found_markers(lambda X: -answer(X))[0] > by_variance + .05, "Upside down: the higher the score, the better the gene should be.")
-    hint_if(abs(by_score - by_variance) < 1e-9, "These are the genes of largest variance. A strong gene varies more than a weak one for no other reason than its strength.")
-    hint_if(by_score < by_variance + .05, f"Among its best genes are {by_score:.0%} of the markers, against {by_variance:.0%} by the variance alone. "
-            "Does the score depend on how strong a gene is? What should the variance be compared with?")
+    hint_if(
+        found_markers(lambda X: -answer(X))[0] > by_variance + 0.05,
+        "Upside down: the higher the score, the better the gene should be.",
+    )
+    hint_if(
+        abs(by_score - by_variance) < 1e-9,
+        "These are the genes of largest variance. A strong gene varies more than a weak one for no other reason than its strength.",
+    )
+    hint_if(
+        by_score < by_variance + 0.05,
+        f"Among its best genes are {by_score:.0%} of the markers, against {by_variance:.0%} by the variance alone. "
+        "Does the score depend on how strong a gene is? What should the variance be compared with?",
+    )

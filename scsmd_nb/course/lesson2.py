@@ -16,11 +16,17 @@ def _numbers(
     shape: tuple,  # shape expected
 ) -> np.ndarray:  # float64
     "The returned value as an array of that shape, or a Hint."
-    if hasattr(value, "detach"): value = value.detach().numpy()
-    try: value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError): raise Hint(f"The function should return numbers, not {type(value).__name__}.") from None
+    if hasattr(value, "detach"):
+        value = value.detach().numpy()
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise Hint(f"The function should return numbers, not {type(value).__name__}.") from None
     what = f"one number for each count, shape {shape}" if shape else "one number"
-    hint_if(value.shape != shape, f"The function should return {what}, not shape {value.shape}. Is a sum or a mean too many in it, or missing?")
+    hint_if(
+        value.shape != shape,
+        f"The function should return {what}, not shape {value.shape}. Is a sum or a mean too many in it, or missing?",
+    )
     return value
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #e86eda2b
@@ -34,14 +40,27 @@ def check_2_1(
     x = pbmc700()[:, "NKG7"].X.toarray().ravel().astype(float)
     right, value = np.exp(-x.mean()), as_number(answer)
     near = lambda other: abs(value - other) < 2e-3
-    hint_if(near((x == 0).mean()), "That is the share of zeros that was seen. Asked is the one that Poisson foresees from the mean alone.")
-    hint_if(near(1 - right), "That is the share of cells with at least one count. Asked is the share without.")
+    hint_if(
+        near((x == 0).mean()),
+        "That is the share of zeros that was seen. Asked is the one that Poisson foresees from the mean alone.",
+    )
+    hint_if(
+        near(1 - right),
+        "That is the share of cells with at least one count. Asked is the share without.",
+    )
     hint_if(near(x.mean()), "That is the mean. Put it into the Poisson formula as mu, with x = 0.")
-    hint_if(abs(value - 100 * right) < .2, "That looks like percent. A share lies between 0 and 1.")
+    hint_if(
+        abs(value - 100 * right) < 0.2, "That looks like percent. A share lies between 0 and 1."
+    )
     hint_if(abs(value + x.mean()) < 2e-3, "That is the logarithm of the probability.")
-    hint_if(near(np.exp(-x[x > 0].mean())), "The mean was taken over the cells that have the gene. Cells without a count belong to it, too.")
+    hint_if(
+        near(np.exp(-x[x > 0].mean())),
+        "The mean was taken over the cells that have the gene. Cells without a count belong to it, too.",
+    )
     hint_if(not 0 <= value <= 1, "A share lies between 0 and 1. Check the sign in the exponent.")
-    hint_if(not near(right), "Not quite. Write down the Poisson formula for x = 0: what is left of it?")
+    hint_if(
+        not near(right), "Not quite. Write down the Poisson formula for x = 0: what is left of it?"
+    )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #a7fa2dbc
 @exercise("2.2", "a function (x, mu, phi) that returns the logarithm of formula (3)")
@@ -50,32 +69,58 @@ def check_2_2(
 ) -> None:
     "Compare with the library on random numbers, then on large counts."
     import torch
-
-    from scsmd_nb.nn.likelihood import nb_log_prob
     from scipy.special import gammaln
 
+    from scsmd_nb.nn.likelihood import nb_log_prob
+
     rng = np.random.default_rng()
-    library = lambda x, mu, phi: nb_log_prob(*(torch.as_tensor(v, dtype=torch.float64) for v in (x, mu, phi))).numpy()
-    phi, mu = rng.uniform(.4, 6, 60), rng.uniform(.2, 9, 60)
+    library = lambda x, mu, phi: nb_log_prob(
+        *(torch.as_tensor(v, dtype=torch.float64) for v in (x, mu, phi))
+    ).numpy()
+    phi, mu = rng.uniform(0.4, 6, 60), rng.uniform(0.2, 9, 60)
     x = rng.poisson(rng.gamma(phi, mu / phi)).astype(float)
-    x[:3], mu[:3] = (0, 3, 7), (2.5, 3.1, .7)
+    x[:3], mu[:3] = (0, 3, 7), (2.5, 3.1, 0.7)
     value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_log_prob"), (60,))
     right = library(x, mu, phi)
     same = lambda other: np.allclose(value, other, atol=1e-6)
-    hint_if(same(-right), "The sign is turned: that is the loss of formula (6). Asked is the log probability, which is at most 0.")
+    hint_if(
+        same(-right),
+        "The sign is turned: that is the loss of formula (6). Asked is the log probability, which is at most 0.",
+    )
     hint_if(same(np.exp(right)), "That is the probability. Asked is its logarithm.")
     hint_if(same(right + gammaln(x + 1)), "Something of the first factor is missing: where is x! ?")
-    hint_if(same(library(x, mu, 1 / phi)), "Your phi is 1 / phi here. In formula (3) a small phi means a wide spread.")
+    hint_if(
+        same(library(x, mu, 1 / phi)),
+        "Your phi is 1 / phi here. In formula (3) a small phi means a wide spread.",
+    )
     hint_if(same(library(x, phi, mu)), "mu and phi have changed places.")
-    hint_if(same(right + gammaln(x + 1) - gammaln(np.maximum(x, 1))), "x! is the gamma function at x + 1, not at x.")
+    hint_if(
+        same(right + gammaln(x + 1) - gammaln(np.maximum(x, 1))),
+        "x! is the gamma function at x + 1, not at x.",
+    )
     rest = right - gammaln(x + phi) + gammaln(x + 1) + gammaln(phi)
     hint_if(same(rest), "The first factor is missing: the fraction with the gamma functions.")
     hint_if(same(right - rest), "Only the first factor is there. Two powers follow.")
-    hint_if(not np.isfinite(value).all(), "Some values are infinite or not a number. Take `gammaln`, not the logarithm of `gamma`.")
-    hint_if(not same(right), "Not the values of formula (3). Compare factor by factor, at x = 0 first: there log P = phi log(phi / (phi + mu)).")
-    value = _numbers(try_call(answer, np.array([400.0]), np.array([300.0]), np.array([2.0]), name="my_log_prob"), (1,))
-    hint_if(not np.isfinite(value).all(), "Right for small counts, but for a count of 400 it is not finite. Take `gammaln`, not the logarithm of `gamma`.")
-    hint_if(not np.allclose(value, library(400.0, 300.0, 2.0), atol=1e-5), "Right for small counts, but not for a count of 400.")
+    hint_if(
+        not np.isfinite(value).all(),
+        "Some values are infinite or not a number. Take `gammaln`, not the logarithm of `gamma`.",
+    )
+    hint_if(
+        not same(right),
+        "Not the values of formula (3). Compare factor by factor, at x = 0 first: there log P = phi log(phi / (phi + mu)).",
+    )
+    value = _numbers(
+        try_call(answer, np.array([400.0]), np.array([300.0]), np.array([2.0]), name="my_log_prob"),
+        (1,),
+    )
+    hint_if(
+        not np.isfinite(value).all(),
+        "Right for small counts, but for a count of 400 it is not finite. Take `gammaln`, not the logarithm of `gamma`.",
+    )
+    hint_if(
+        not np.allclose(value, library(400.0, 300.0, 2.0), atol=1e-5),
+        "Right for small counts, but not for a count of 400.",
+    )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #2299090b
 @exercise("2.3", "a function (x) that returns the dispersion phi of one gene by moments")
@@ -84,23 +129,51 @@ def check_2_3(
 ) -> None:
     "Compare on random genes, then on one that varies less than Poisson."
     rng = np.random.default_rng()
-    for mu, phi in ((6.0, 3.0), (20.0, 8.0)):  # the usual mistakes give other numbers there, whatever is drawn
+    for mu, phi in (
+        (6.0, 3.0),
+        (20.0, 8.0),
+    ):  # the usual mistakes give other numbers there, whatever is drawn
         x = rng.poisson(rng.gamma(phi, mu / phi, 500)).astype(float)
         value = float(_numbers(try_call(answer, x.copy(), name="my_phi"), ()))
         mean, extra = x.mean(), x.var() - x.mean()
-        near = lambda other: abs(value - other) < .02 * abs(other)
-        if near(mean**2 / extra): continue
-        hint_if(near(extra / mean**2), "That is 1 / phi. In formula (3) a small phi means a wide spread.")
-        hint_if(near(mean**2 / x.var()), "The Poisson part of the variance is not taken off: which part of it is there even without phi?")
-        hint_if(near(mean / extra), "The units do not fit: the extra variance is mu squared over phi.")
-        hint_if(near(mean**2 / (x.std() - mean)), "That uses the standard deviation. The formula is about the variance.")
-        hint_if(near(-mean**2 / extra), "The sign is turned: what is larger, variance or mean?")
-        raise Hint("Not the value at which mu + mu^2 / phi equals the variance. Solve this equation for phi on paper first.")
-    with np.errstate(all="ignore"): value = float(_numbers(try_call(answer, np.array([2.0, 3.0] * 50), name="my_phi"), ()))
-    hint_if(value < 0, f"Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, and phi = {value:.2f} is no dispersion.")
-    hint_if(np.isnan(value) or value < 1e4, "Right for spread genes. For a gene that varies no more than Poisson, which phi makes NB a Poisson distribution?")
-    with np.errstate(all="ignore"): value = float(_numbers(try_call(answer, np.zeros(50), name="my_phi"), ()))
-    hint_if(np.isnan(value), "Right for genes with counts. A gene without any gives 0 / 0; let it count as Poisson, too.")
+        near = lambda other: abs(value - other) < 0.02 * abs(other)
+        if near(mean**2 / extra):
+            continue
+        hint_if(
+            near(extra / mean**2),
+            "That is 1 / phi. In formula (3) a small phi means a wide spread.",
+        )
+        hint_if(
+            near(mean**2 / x.var()),
+            "The Poisson part of the variance is not taken off: which part of it is there even without phi?",
+        )
+        hint_if(
+            near(mean / extra), "The units do not fit: the extra variance is mu squared over phi."
+        )
+        hint_if(
+            near(mean**2 / (x.std() - mean)),
+            "That uses the standard deviation. The formula is about the variance.",
+        )
+        hint_if(near(-(mean**2) / extra), "The sign is turned: what is larger, variance or mean?")
+        raise Hint(
+            "Not the value at which mu + mu^2 / phi equals the variance. Solve this equation for phi on paper first."
+        )
+    with np.errstate(all="ignore"):
+        value = float(_numbers(try_call(answer, np.array([2.0, 3.0] * 50), name="my_phi"), ()))
+    hint_if(
+        value < 0,
+        f"Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, and phi = {value:.2f} is no dispersion.",
+    )
+    hint_if(
+        np.isnan(value) or value < 1e4,
+        "Right for spread genes. For a gene that varies no more than Poisson, which phi makes NB a Poisson distribution?",
+    )
+    with np.errstate(all="ignore"):
+        value = float(_numbers(try_call(answer, np.zeros(50), name="my_phi"), ()))
+    hint_if(
+        np.isnan(value),
+        "Right for genes with counts. A gene without any gives 0 / 0; let it count as Poisson, too.",
+    )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #f3d004f9
 @exercise("2.4", "a function (x, mu, phi) that returns the derivative of the loss by log mu")
@@ -113,18 +186,35 @@ def check_2_4(
     from scsmd_nb.nn.likelihood import nb_loss
 
     rng = np.random.default_rng()
-    x, mu, phi = rng.poisson(4.0, 40).astype(float), rng.uniform(.3, 9, 40), rng.uniform(.3, 6, 40)
+    x, mu, phi = (
+        rng.poisson(4.0, 40).astype(float),
+        rng.uniform(0.3, 9, 40),
+        rng.uniform(0.3, 6, 40),
+    )
     log_mu = torch.tensor(np.log(mu), requires_grad=True)
     nb_loss(torch.tensor(x), log_mu.exp(), torch.tensor(phi)).backward()
     right = log_mu.grad.numpy()
     value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_gradient"), (40,))
     same = lambda other: np.allclose(value, other, atol=1e-6)
-    hint_if(same(-right), "The sign is turned: that is the slope of log P. The loss is minus log P.")
-    hint_if(same(right / mu) or same(-right / mu), "That is the derivative by mu. By the chain rule, what does the derivative by log mu have in addition?")
+    hint_if(
+        same(-right), "The sign is turned: that is the slope of log P. The loss is minus log P."
+    )
+    hint_if(
+        same(right / mu) or same(-right / mu),
+        "That is the derivative by mu. By the chain rule, what does the derivative by log mu have in addition?",
+    )
     hint_if(same(mu - x), "That is the slope of the Poisson loss. Where is phi?")
-    hint_if(same(2 * (mu - x)) or same(2 * (mu - x) * mu), "That is the slope of the squared error.")
-    hint_if(same((mu - x) * mu / (phi + mu)), "Nearly: which of the two, mu or phi, stands on top of the second factor? Try phi going to infinity, where Poisson must come out.")
-    hint_if(not same(right), "Not the slope. Which two terms of log P contain mu? Take their derivatives by mu, then multiply by mu.")
+    hint_if(
+        same(2 * (mu - x)) or same(2 * (mu - x) * mu), "That is the slope of the squared error."
+    )
+    hint_if(
+        same((mu - x) * mu / (phi + mu)),
+        "Nearly: which of the two, mu or phi, stands on top of the second factor? Try phi going to infinity, where Poisson must come out.",
+    )
+    hint_if(
+        not same(right),
+        "Not the slope. Which two terms of log P contain mu? Take their derivatives by mu, then multiply by mu.",
+    )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #050d8a73
 def zero_shares(
@@ -135,23 +225,52 @@ def zero_shares(
     from scipy import optimize, stats
 
     mu = size_factor * x.sum() / size_factor.sum()
-    loss = lambda log_phi: -stats.nbinom.logpmf(x, np.exp(log_phi), 1 / (1 + mu * np.exp(-log_phi))).sum()
-    phi = np.exp(optimize.minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e4)), method="bounded").x)
-    return float((x == 0).mean()), float(np.exp(-mu).mean()), float(((phi / (phi + mu)) ** phi).mean())
+    loss = lambda log_phi: (
+        -stats.nbinom.logpmf(x, np.exp(log_phi), 1 / (1 + mu * np.exp(-log_phi))).sum()
+    )
+    phi = np.exp(
+        optimize.minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e4)), method="bounded").x
+    )
+    return (
+        float((x == 0).mean()),
+        float(np.exp(-mu).mean()),
+        float(((phi / (phi + mu)) ** phi).mean()),
+    )
 
 
-@exercise("2.5", "a gene with more zeros than Poisson foresees, but not more than NB, and the reason: dict(gene=..., why=...)")
+@exercise(
+    "2.5",
+    "a gene with more zeros than Poisson foresees, but not more than NB, and the reason: dict(gene=..., why=...)",
+)
 def check_2_5(
     answer,  # {"gene": name, "why": a sentence}
 ) -> None:
     "Check what can be checked: the gene, its zeros, that there is a sentence."
     from scsmd_nb.io.examples import pbmc700
 
-    hint_if(not isinstance(answer, dict) or not {"gene", "why"} <= set(answer), 'Give a dictionary: dict(gene="...", why="...").')
+    hint_if(
+        not isinstance(answer, dict) or not {"gene", "why"} <= set(answer),
+        'Give a dictionary: dict(gene="...", why="...").',
+    )
     adata, gene = pbmc700(), answer["gene"]
-    hint_if(not isinstance(gene, str) or gene not in adata.var_names, f"{gene!r} is not one of the gene names in adata.var_names.")
-    x, total = adata[:, gene].X.toarray().ravel().astype(float), adata.obs["full_n_counts"].to_numpy()
+    hint_if(
+        not isinstance(gene, str) or gene not in adata.var_names,
+        f"{gene!r} is not one of the gene names in adata.var_names.",
+    )
+    x, total = (
+        adata[:, gene].X.toarray().ravel().astype(float),
+        adata.obs["full_n_counts"].to_numpy(),
+    )
     seen, poisson, nb = zero_shares(x, total / np.median(total))
-    hint_if(seen - poisson < .10, f"{gene} has {seen:.0%} zeros and Poisson foresees {poisson:.0%}: no ten points between them.")
-    hint_if(abs(seen - nb) > .03, f"{gene} has {seen:.0%} zeros and NB foresees {nb:.0%}: not within three points.")
-    hint_if(not isinstance(answer["why"], str) or len(answer["why"].split()) < 8, "The gene fits. Now the reason, in a sentence: which cells have this gene, and which do not?")
+    hint_if(
+        seen - poisson < 0.10,
+        f"{gene} has {seen:.0%} zeros and Poisson foresees {poisson:.0%}: no ten points between them.",
+    )
+    hint_if(
+        abs(seen - nb) > 0.03,
+        f"{gene} has {seen:.0%} zeros and NB foresees {nb:.0%}: not within three points.",
+    )
+    hint_if(
+        not isinstance(answer["why"], str) or len(answer["why"].split()) < 8,
+        "The gene fits. Now the reason, in a sentence: which cells have this gene, and which do not?",
+    )

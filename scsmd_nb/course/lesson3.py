@@ -21,9 +21,18 @@ def check_parameter_count(
     found = seal("3.1", round(value))
     hint_if(found == "98b6ca793a79", "Those are the weights. Each linear layer has constants too.")
     hint_if(found == "a4b7afed3ce4", "That is the encoder. And the way back?")
-    hint_if(found == "aaa506603306", "That is twice the encoder. How many constants has the last layer? Count its outputs.")
-    hint_if(found == "0100dc31afa0", "One number too many for each gene: the dispersions are no part of these four layers.")
-    hint_if(found != "73ec4ce8d405", "A linear layer from a to b numbers has a x b weights and as many constants as it has outputs. Add up four layers.")
+    hint_if(
+        found == "aaa506603306",
+        "That is twice the encoder. How many constants has the last layer? Count its outputs.",
+    )
+    hint_if(
+        found == "0100dc31afa0",
+        "One number too many for each gene: the dispersions are no part of these four layers.",
+    )
+    hint_if(
+        found != "73ec4ce8d405",
+        "A linear layer from a to b numbers has a x b weights and as many constants as it has outputs. Add up four layers.",
+    )
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #2b94d9d6
 @exercise("3.2", "copies of new cells from the principal components of the training cells")
@@ -36,23 +45,52 @@ def check_pca_copy(
     rng = np.random.default_rng(0)
     for d in (2, 1, 3):
         mix = rng.normal(size=(6, 6)) * np.array([4, 3, 2, 1, 0.5, 0.2])[:, None]
-        x_train, x_new = rng.normal(size=(60, 6)) @ mix + rng.normal(0, 5, 6), rng.normal(size=(25, 6)) @ mix + rng.normal(0, 5, 6)
+        x_train, x_new = (
+            rng.normal(size=(60, 6)) @ mix + rng.normal(0, 5, 6),
+            rng.normal(size=(25, 6)) @ mix + rng.normal(0, 5, 6),
+        )
         value = try_call(answer, x_train.copy(), x_new.copy(), d, name="pca_copy")
-        try: value = np.asarray(value, dtype=float)
-        except (TypeError, ValueError): raise Hint("pca_copy should return an array of numbers.") from None
+        try:
+            value = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise Hint("pca_copy should return an array of numbers.") from None
         same = lambda other: value.shape == other.shape and np.allclose(value, other, atol=1e-6)
         pca, own = PCA(d, svd_solver="full").fit(x_train), PCA(d, svd_solver="full").fit(x_new)
-        hint_if(value.shape == (len(x_new), d), "Those are the latent numbers. The way back to the genes is missing.")
-        hint_if(value.shape == x_train.shape, "The copies asked for are those of x_new, with as many rows as x_new has.")
-        hint_if(value.shape != x_new.shape, f"pca_copy returned the shape {value.shape} for {x_new.shape[0]} new cells of {x_new.shape[1]} genes.")
-        hint_if(same(own.inverse_transform(own.transform(x_new))), "Those components were found from x_new. Held-out cells must not teach the encoder.")
+        hint_if(
+            value.shape == (len(x_new), d),
+            "Those are the latent numbers. The way back to the genes is missing.",
+        )
+        hint_if(
+            value.shape == x_train.shape,
+            "The copies asked for are those of x_new, with as many rows as x_new has.",
+        )
+        hint_if(
+            value.shape != x_new.shape,
+            f"pca_copy returned the shape {value.shape} for {x_new.shape[0]} new cells of {x_new.shape[1]} genes.",
+        )
+        hint_if(
+            same(own.inverse_transform(own.transform(x_new))),
+            "Those components were found from x_new. Held-out cells must not teach the encoder.",
+        )
         right = pca.inverse_transform(pca.transform(x_new))
-        hint_if(same(right - x_train.mean(0)), "The copies are centred. What must the decoder add at the end?")
+        hint_if(
+            same(right - x_train.mean(0)),
+            "The copies are centred. What must the decoder add at the end?",
+        )
         axes = pca.components_
-        hint_if(same(x_new.mean(0) + (x_new - x_new.mean(0)) @ axes.T @ axes), "The mean of the new cells has been used. Which mean would you have for one single new cell?")
+        hint_if(
+            same(x_new.mean(0) + (x_new - x_new.mean(0)) @ axes.T @ axes),
+            "The mean of the new cells has been used. Which mean would you have for one single new cell?",
+        )
         uncentred = np.linalg.svd(x_train, full_matrices=False)[2][:d]
-        hint_if(same(x_new @ axes.T @ axes) or same(x_new @ uncentred.T @ uncentred), "PCA begins by taking a mean away. Which one?")
-        hint_if(not same(right), f"With d={d} the copies differ from those of scikit-learn's PCA, fitted to x_train, by up to {np.abs(value - right).max():.2g}.")
+        hint_if(
+            same(x_new @ axes.T @ axes) or same(x_new @ uncentred.T @ uncentred),
+            "PCA begins by taking a mean away. Which one?",
+        )
+        hint_if(
+            not same(right),
+            f"With d={d} the copies differ from those of scikit-learn's PCA, fitted to x_train, by up to {np.abs(value - right).max():.2g}.",
+        )
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #98cbec4f
 @exercise("3.3", "the epoch at which early stopping with patience ends up")
@@ -61,24 +99,56 @@ def check_early_stopping(
 ) -> None:
     "Compared with a walk through random lists, some with ties, some too short for the patience."
     rng = np.random.default_rng(0)
-    cases = [([5.0, 4.0, 3.0, 2.0], 2), ([5.0, 4.0, 4.5, 4.6, 4.7, 4.8, 1.0], 2), ([5.0, 4.0, 4.5, 4.6, 3.9, 4.0, 4.1, 4.2, 1.0], 2),
-             ([5.0, 4.0, 4.5, 3.0, 4.0], 2), ([3.0, 2.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2)]
-    cases += [(list(np.round(rng.normal(size=n).cumsum() * 2) / 2), int(rng.integers(1, 5))) for n in rng.integers(3, 25, 60)]
+    cases = [
+        ([5.0, 4.0, 3.0, 2.0], 2),
+        ([5.0, 4.0, 4.5, 4.6, 4.7, 4.8, 1.0], 2),
+        ([5.0, 4.0, 4.5, 4.6, 3.9, 4.0, 4.1, 4.2, 1.0], 2),
+        ([5.0, 4.0, 4.5, 3.0, 4.0], 2),
+        ([3.0, 2.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2),
+    ]
+    cases += [
+        (list(np.round(rng.normal(size=n).cumsum() * 2) / 2), int(rng.integers(1, 5)))
+        for n in rng.integers(3, 25, 60)
+    ]
     for losses, patience in cases:
-        value = as_number(try_call(answer, list(losses), patience, name="stop_at"), "the number of an epoch")
+        value = as_number(
+            try_call(answer, list(losses), patience, name="stop_at"), "the number of an epoch"
+        )
         low = np.minimum.accumulate(losses)
         first = [losses.index(v) for v in low]  # the best epoch known after each epoch
         over = [e for e in range(len(losses)) if e - first[e] >= patience]
-        right, short = first[over[0] if over else -1], f"With losses {losses[:8]} and a patience of {patience}:"
+        right, short = (
+            first[over[0] if over else -1],
+            f"With losses {losses[:8]} and a patience of {patience}:",
+        )
         end = over[0] if over else len(losses) - 1
         late = [e for e in range(len(losses)) if e - first[e] > patience]
-        if value == right: continue
-        hint_if(value == right + 1 == end + 1 or (losses, patience) == cases[0] and value == 4, f"{short} epochs are counted from 0.")
-        hint_if(value == end, f"{short} that is where training ends. Which epoch does one go back to?")
-        hint_if(value == int(np.argmin(losses)), f"{short} that epoch has the lowest loss of the whole list. Had training not ended before it?")
-        hint_if(value == first[late[0] if late else -1], f"{short} you waited one epoch longer than the patience allows.")
-        hint_if(0 <= value < len(losses) and value == round(value) and losses[int(value)] == losses[right], f"{short} that loss is the lowest, but an earlier epoch had it already.")
-        raise Hint(f"{short} you returned {value:g}. Walk through the list with a pencil: the best so far, and the epochs since.")
+        if value == right:
+            continue
+        hint_if(
+            value == right + 1 == end + 1 or (losses, patience) == cases[0] and value == 4,
+            f"{short} epochs are counted from 0.",
+        )
+        hint_if(
+            value == end, f"{short} that is where training ends. Which epoch does one go back to?"
+        )
+        hint_if(
+            value == int(np.argmin(losses)),
+            f"{short} that epoch has the lowest loss of the whole list. Had training not ended before it?",
+        )
+        hint_if(
+            value == first[late[0] if late else -1],
+            f"{short} you waited one epoch longer than the patience allows.",
+        )
+        hint_if(
+            0 <= value < len(losses)
+            and value == round(value)
+            and losses[int(value)] == losses[right],
+            f"{short} that loss is the lowest, but an earlier epoch had it already.",
+        )
+        raise Hint(
+            f"{short} you returned {value:g}. Walk through the list with a pencil: the best so far, and the epochs since."
+        )
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #ffb11474
 @exercise("3.4", "a copy of a matrix with random entries set to 0")
@@ -89,51 +159,122 @@ def check_hiding(
     import torch
 
     x = torch.randn(300, 200, generator=torch.Generator().manual_seed(1)).abs() + 0.1
+
     def call(share, seed):
         given = x.clone()
-        return try_call(answer, given, share, torch.Generator().manual_seed(seed), name="hide"), given
+        return try_call(
+            answer, given, share, torch.Generator().manual_seed(seed), name="hide"
+        ), given
 
     (value, given), again, other = call(0.2, 0), call(0.2, 0)[0], call(0.2, 1)[0]
-    hint_if(not isinstance(value, torch.Tensor), f"hide should return a tensor, not {type(value).__name__}.")
+    hint_if(
+        not isinstance(value, torch.Tensor),
+        f"hide should return a tensor, not {type(value).__name__}.",
+    )
     hint_if(not torch.equal(given, x), "After the call x itself has changed. Return a copy.")
-    hint_if(value.shape != x.shape, f"hide returned the shape {tuple(value.shape)} for a matrix of shape {tuple(x.shape)}.")
-    hint_if(value.dtype == torch.bool or set(value.unique().tolist()) == {0.0, 1.0}, "That is the mask. Where are the values?")
+    hint_if(
+        value.shape != x.shape,
+        f"hide returned the shape {tuple(value.shape)} for a matrix of shape {tuple(x.shape)}.",
+    )
+    hint_if(
+        value.dtype == torch.bool or set(value.unique().tolist()) == {0.0, 1.0},
+        "That is the mask. Where are the values?",
+    )
     gone = value == 0
-    hint_if(bool((gone.all(0) | ~gone.any(0)).all()), "Whole genes are hidden or shown in all cells. Each entry has its own chance.")
-    hint_if(bool((gone.all(1) | ~gone.any(1)).all()), "Whole cells are hidden or shown. Each entry has its own chance.")
-    hint_if(abs(gone.float().mean().item() - 0.8) < 0.02, "With share=0.2, four fifths of the entries are hidden. Which part should be kept?")
-    hint_if(not torch.allclose(value[~gone], x[~gone]), "Entries that are shown have changed. (dropout multiplies them.) They should be as in x.")
-    hint_if(not torch.equal(value, again), "Two calls with generators of the same seed hide different entries. Use the generator that is passed.")
-    hint_if(torch.equal(value, other), "Two generators with different seeds hide the same entries. Use the generator that is passed.")
+    hint_if(
+        bool((gone.all(0) | ~gone.any(0)).all()),
+        "Whole genes are hidden or shown in all cells. Each entry has its own chance.",
+    )
+    hint_if(
+        bool((gone.all(1) | ~gone.any(1)).all()),
+        "Whole cells are hidden or shown. Each entry has its own chance.",
+    )
+    hint_if(
+        abs(gone.float().mean().item() - 0.8) < 0.02,
+        "With share=0.2, four fifths of the entries are hidden. Which part should be kept?",
+    )
+    hint_if(
+        not torch.allclose(value[~gone], x[~gone]),
+        "Entries that are shown have changed. (dropout multiplies them.) They should be as in x.",
+    )
+    hint_if(
+        not torch.equal(value, again),
+        "Two calls with generators of the same seed hide different entries. Use the generator that is passed.",
+    )
+    hint_if(
+        torch.equal(value, other),
+        "Two generators with different seeds hide the same entries. Use the generator that is passed.",
+    )
     for share in (0.2, 0.5, 0.05):
         hidden = [(call(share, seed)[0] == 0).float().mean().item() for seed in range(6)]
-        hint_if(abs(np.mean(hidden) - share) > 0.01, f"With share={share} the share of hidden entries is {np.mean(hidden):.2f}.")
-        hint_if(np.std(hidden) == 0, "Every call hides exactly the same number of entries. Independent entries would not agree on a number.")
+        hint_if(
+            abs(np.mean(hidden) - share) > 0.01,
+            f"With share={share} the share of hidden entries is {np.mean(hidden):.2f}.",
+        )
+        hint_if(
+            np.std(hidden) == 0,
+            "Every call hides exactly the same number of entries. Independent entries would not agree on a number.",
+        )
     hint_if(not torch.equal(call(0.0, 0)[0], x), "With share=0 nothing should be hidden.")
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #be5c5fa0
-@exercise("3.5", "one change to the network, losses from three or more seeds, and the claim they carry")
+@exercise(
+    "3.5", "one change to the network, losses from three or more seeds, and the claim they carry"
+)
 def check_one_change(
     answer,  # dict with change, usual, changed and claim
 ) -> None:
     "Form of the report, and whether the claim follows from the losses by the rule of the exercise."
-    hint_if(not isinstance(answer, dict), f"Give a dictionary with change, usual, changed and claim, not {type(answer).__name__}.")
+    hint_if(
+        not isinstance(answer, dict),
+        f"Give a dictionary with change, usual, changed and claim, not {type(answer).__name__}.",
+    )
     lacking = [k for k in ("change", "usual", "changed", "claim") if k not in answer]
     hint_if(bool(lacking), f"The dictionary lacks {', '.join(lacking)}.")
-    hint_if(len(str(answer["change"]).split()) < 2, "Say in a few words what you changed, so that another can repeat it.")
+    hint_if(
+        len(str(answer["change"]).split()) < 2,
+        "Say in a few words what you changed, so that another can repeat it.",
+    )
     lists = []
     for name in ("usual", "changed"):
-        hint_if(isinstance(answer[name], str) or not hasattr(answer[name], "__len__"), f"{name} should be a list of losses, one for each seed.")
+        hint_if(
+            isinstance(answer[name], str) or not hasattr(answer[name], "__len__"),
+            f"{name} should be a list of losses, one for each seed.",
+        )
         lists.append(np.array([as_number(v, f"a list of numbers in {name}") for v in answer[name]]))
-        hint_if(len(lists[-1]) < 3, f"{name} holds {len(lists[-1])} losses. One or two seeds say nothing about their spread: run at least three.")
-        hint_if(len(set(lists[-1])) < len(lists[-1]), f"Two losses in {name} are equal to the last digit. Has the seed been changed?")
-        hint_if((lists[-1] <= 0).any(), f"A loss in {name} is not positive. The negative log probability of a count is.")
+        hint_if(
+            len(lists[-1]) < 3,
+            f"{name} holds {len(lists[-1])} losses. One or two seeds say nothing about their spread: run at least three.",
+        )
+        hint_if(
+            len(set(lists[-1])) < len(lists[-1]),
+            f"Two losses in {name} are equal to the last digit. Has the seed been changed?",
+        )
+        hint_if(
+            (lists[-1] <= 0).any(),
+            f"A loss in {name} is not positive. The negative log probability of a count is.",
+        )
     hint_if(len(lists[0]) != len(lists[1]), "usual and changed need equally many seeds.")
-    hint_if(bool((lists[0] == lists[1]).all()), "usual and changed are the same numbers. Has the change reached the network?")
-    hint_if(answer["claim"] not in ("better", "worse", "cannot tell"), "The claim is one of 'better', 'worse' and 'cannot tell'.")
+    hint_if(
+        bool((lists[0] == lists[1]).all()),
+        "usual and changed are the same numbers. Has the change reached the network?",
+    )
+    hint_if(
+        answer["claim"] not in ("better", "worse", "cannot tell"),
+        "The claim is one of 'better', 'worse' and 'cannot tell'.",
+    )
     difference = lists[1] - lists[0]
     m, e = difference.mean(), difference.std(ddof=1) / len(difference) ** 0.5
     carried = "better" if m + 2 * e < 0 else "worse" if m - 2 * e > 0 else "cannot tell"
-    hint_if({answer["claim"], carried} == {"better", "worse"}, "The sign is turned round. These are losses: is a lower one better or worse?")
-    hint_if(answer["claim"] != carried and carried == "cannot tell", f"The mean difference is {m:+.3g}, its standard error {e:.2g}. Does the rule let you claim that much?")
-    hint_if(answer["claim"] != carried, f"The mean difference is {m:+.3g}, its standard error {e:.2g}. You claim less than the rule allows.")
+    hint_if(
+        {answer["claim"], carried} == {"better", "worse"},
+        "The sign is turned round. These are losses: is a lower one better or worse?",
+    )
+    hint_if(
+        answer["claim"] != carried and carried == "cannot tell",
+        f"The mean difference is {m:+.3g}, its standard error {e:.2g}. Does the rule let you claim that much?",
+    )
+    hint_if(
+        answer["claim"] != carried,
+        f"The mean difference is {m:+.3g}, its standard error {e:.2g}. You claim less than the rule allows.",
+    )

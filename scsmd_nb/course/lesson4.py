@@ -11,7 +11,12 @@ import numpy as np
 from .core import Hint, as_choice, as_number, exercise, hint_if, seal, try_call
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #db3bd1ae
-SEALS = {"right": "304388799b23", "seen": "0f1fb7742a86", "centre": "fc5871b75cc3", "gate": "aebb35c6c481"}  # of right answers and of usual slips
+SEALS = {
+    "right": "304388799b23",
+    "seen": "0f1fb7742a86",
+    "centre": "fc5871b75cc3",
+    "gate": "aebb35c6c481",
+}  # of right answers and of usual slips
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #4e34e7e7
 @exercise("4.1", "the length of a convolution's output as a function of L, k, s, p and d")
@@ -21,13 +26,31 @@ def check_output_length(
     "Compared with a sequence that PyTorch has convolved."
     import torch
 
-    for L, k, s, p, d in ((10, 3, 1, 0, 1), (10, 3, 1, 1, 1), (2000, 5, 4, 2, 1), (41, 3, 1, 4, 4), (50, 3, 3, 0, 6), (33, 7, 2, 5, 2)):
+    for L, k, s, p, d in (
+        (10, 3, 1, 0, 1),
+        (10, 3, 1, 1, 1),
+        (2000, 5, 4, 2, 1),
+        (41, 3, 1, 4, 4),
+        (50, 3, 3, 0, 6),
+        (33, 7, 2, 5, 2),
+    ):
         value = as_number(try_call(answer, L, k, s, p, d, name="output_length"))
-        right = torch.nn.functional.conv1d(torch.zeros(1, 1, L), torch.zeros(1, 1, k), stride=s, padding=p, dilation=d).shape[2]
+        right = torch.nn.functional.conv1d(
+            torch.zeros(1, 1, L), torch.zeros(1, 1, k), stride=s, padding=p, dilation=d
+        ).shape[2]
         where = f"L={L}, k={k}, s={s}, p={p}, d={d}"
-        hint_if(value != int(value), f"For {where} you give {value:g}. A window that does not fit is left out: round down.")
-        hint_if(d > 1 and value != right, f"For {where} the length is not {value:g}. How many places does a window with gaps span?")
-        hint_if(value != right, f"For {where} the length is not {value:g}. Count the places that the first tap of the window can stand on.")
+        hint_if(
+            value != int(value),
+            f"For {where} you give {value:g}. A window that does not fit is left out: round down.",
+        )
+        hint_if(
+            d > 1 and value != right,
+            f"For {where} the length is not {value:g}. How many places does a window with gaps span?",
+        )
+        hint_if(
+            value != right,
+            f"For {where} the length is not {value:g}. Count the places that the first tap of the window can stand on.",
+        )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #a76adccb
 @exercise("4.2", "the number of places, of 21, that one output does not depend on")
@@ -38,7 +61,10 @@ def check_unseen_places(
     found = seal("4.2", f"{as_number(answer, 'one whole number'):g}")
     hint_if(found == SEALS["seen"], "That is how many it does see.")
     hint_if(found == SEALS["centre"], "The four kernels share one place. Which? Count it once.")
-    hint_if(found != SEALS["right"], "Write down the places that each of the four kernels reads, from -10 to 10, and strike out those that occur twice.")
+    hint_if(
+        found != SEALS["right"],
+        "Write down the places that each of the four kernels reads, from -10 to 10, and strike out those that occur twice.",
+    )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #56f28f39
 @exercise("4.3", "the range of the factor in x + x * g")
@@ -47,47 +73,105 @@ def check_gate_range(
 ) -> None:
     "The letter, with a hint for each wrong one."
     letter = as_choice(answer, "abcd")
-    if seal("4.3", letter) == SEALS["gate"]: return
-    hints = {"a": "That is what G * H does. Here the input is added as well.", "b": "Which value of g would make it 0? Can a sigmoid take it?",
-             "d": "g comes from a sigmoid, which is bounded."}
-    raise Hint(hints.get(letter, "Write x + x * g as x times something, and put in the two ends of a sigmoid."))
+    if seal("4.3", letter) == SEALS["gate"]:
+        return
+    hints = {
+        "a": "That is what G * H does. Here the input is added as well.",
+        "b": "Which value of g would make it 0? Can a sigmoid take it?",
+        "d": "g comes from a sigmoid, which is bounded.",
+    }
+    raise Hint(
+        hints.get(
+            letter, "Write x + x * g as x times something, and put in the two ends of a sigmoid."
+        )
+    )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #f7eb5763
-@exercise("4.4", "the weight of the 1 x 1 convolution that a dilated kernel is equal to on a map of 3 x 3, or None")
+@exercise(
+    "4.4",
+    "the weight of the 1 x 1 convolution that a dilated kernel is equal to on a map of 3 x 3, or None",
+)
 def check_one_by_one(
     answer,  # function of a kernel [3, 3] and a dilation
 ) -> None:
     "Compared for dilations 1 to 10 on random kernels."
-    hint_if(not callable(answer), f"The answer should be a function, not {type(answer).__name__}. Give its name without brackets.")
+    hint_if(
+        not callable(answer),
+        f"The answer should be a function, not {type(answer).__name__}. Give its name without brackets.",
+    )
     rng = np.random.default_rng(0)
     for d in (1, 2, 3, 4, 6, 10):
         w = rng.normal(size=(3, 3)) + 5
-        try: value = answer(w.copy(), d)
-        except Exception as e: raise Hint(f"Your function stopped with {type(e).__name__}: {e}") from None
-        hint_if(d < 3 and value is not None, f"With dilation {d} some tap beside the middle still reaches the map. Try the kernel in a corner.")
-        hint_if(d >= 3 and value is None, f"With dilation {d} every tap but one lies on padding, wherever the kernel stands. Which one is left?")
-        if d < 3: continue
-        hint_if(isinstance(value, (bool, np.bool_)), "Return the weight itself, not whether there is one.")
+        try:
+            value = answer(w.copy(), d)
+        except Exception as e:
+            raise Hint(f"Your function stopped with {type(e).__name__}: {e}") from None
+        hint_if(
+            d < 3 and value is not None,
+            f"With dilation {d} some tap beside the middle still reaches the map. Try the kernel in a corner.",
+        )
+        hint_if(
+            d >= 3 and value is None,
+            f"With dilation {d} every tap but one lies on padding, wherever the kernel stands. Which one is left?",
+        )
+        if d < 3:
+            continue
+        hint_if(
+            isinstance(value, (bool, np.bool_)),
+            "Return the weight itself, not whether there is one.",
+        )
         hint_if(np.ndim(value) > 0, "Return one number, the weight that is left.")
-        hint_if(abs(as_number(value) - w[1, 1]) > 1e-6, "That is not the weight that stays on the map when all the others fall on padding.")
+        hint_if(
+            abs(as_number(value) - w[1, 1]) > 1e-6,
+            "That is not the weight that stays on the map when all the others fall on padding.",
+        )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #1be98c65
-@exercise("4.5", "two settings compared from three seeds or more, with the standard error of the difference")
+@exercise(
+    "4.5",
+    "two settings compared from three seeds or more, with the standard error of the difference",
+)
 def check_own_question(
     answer,  # dict with change, usual, changed, error
 ) -> None:
     "The form, and the error recomputed from the lists."
-    hint_if(not isinstance(answer, dict), f"The answer should be a dictionary, not {type(answer).__name__}.")
+    hint_if(
+        not isinstance(answer, dict),
+        f"The answer should be a dictionary, not {type(answer).__name__}.",
+    )
     missing = [k for k in ("change", "usual", "changed", "error") if k not in answer]
     hint_if(missing, f"The dictionary lacks {', '.join(missing)}.")
-    hint_if(not isinstance(answer["change"], str) or len(answer["change"].split()) < 2, "Say in two words or more what you changed.")
-    try: usual, changed = (np.asarray(answer[k], float) for k in ("usual", "changed"))
-    except (TypeError, ValueError): raise Hint("usual and changed should be lists of numbers.") from None
-    hint_if(usual.ndim != 1 or usual.shape != changed.shape, "usual and changed should be lists of the same length, one number for each seed.")
+    hint_if(
+        not isinstance(answer["change"], str) or len(answer["change"].split()) < 2,
+        "Say in two words or more what you changed.",
+    )
+    try:
+        usual, changed = (np.asarray(answer[k], float) for k in ("usual", "changed"))
+    except (TypeError, ValueError):
+        raise Hint("usual and changed should be lists of numbers.") from None
+    hint_if(
+        usual.ndim != 1 or usual.shape != changed.shape,
+        "usual and changed should be lists of the same length, one number for each seed.",
+    )
     hint_if(len(usual) < 3, "Two seeds or fewer cannot show a spread. Take three at least.")
-    hint_if(not (np.isfinite(usual).all() and np.isfinite(changed).all()), "Some score is not a finite number.")
-    hint_if(max(usual.max(), changed.max()) > 1 or min(usual.min(), changed.min()) < -0.5, "An ARI lies between -0.5 and 1.")
+    hint_if(
+        not (np.isfinite(usual).all() and np.isfinite(changed).all()),
+        "Some score is not a finite number.",
+    )
+    hint_if(
+        max(usual.max(), changed.max()) > 1 or min(usual.min(), changed.min()) < -0.5,
+        "An ARI lies between -0.5 and 1.",
+    )
     gap = changed - usual
-    error, given = gap.std(ddof=1) / np.sqrt(len(gap)), as_number(answer["error"], "the standard error, one number")
-    hint_if(abs(given - gap.std(ddof=1)) < 1e-9 < abs(given - error), "That is the standard deviation of the differences. The error of their mean is smaller.")
-    hint_if(abs(given - error) > 0.002, "The error does not fit the lists. Take the differences seed by seed, their standard deviation with n - 1, and divide by the root of n.")
+    error, given = (
+        gap.std(ddof=1) / np.sqrt(len(gap)),
+        as_number(answer["error"], "the standard error, one number"),
+    )
+    hint_if(
+        abs(given - gap.std(ddof=1)) < 1e-9 < abs(given - error),
+        "That is the standard deviation of the differences. The error of their mean is smaller.",
+    )
+    hint_if(
+        abs(given - error) > 0.002,
+        "The error does not fit the lists. Take the differences seed by seed, their standard deviation with n - 1, and divide by the root of n.",
+    )

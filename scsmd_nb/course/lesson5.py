@@ -19,21 +19,44 @@ def check_two_starts(
     answer,  # two numbers: from 1 and 12, from 1 and 2
 ) -> None:
     "Two sums of squares, each with two digits."
-    hint_if(isinstance(answer, str) or not hasattr(answer, "__len__") or len(answer) != 2, "Give two numbers in brackets, for example (1.25, 3.5).")
+    hint_if(
+        isinstance(answer, str) or not hasattr(answer, "__len__") or len(answer) != 2,
+        "Give two numbers in brackets, for example (1.25, 3.5).",
+    )
     a, b = (as_number(v, "a pair of numbers") for v in answer)
     right = lambda x, sealed: same_number("5.1", x, sealed)
-    hint_if(right(b, _SEALED_5_1[0]) and right(a, _SEALED_5_1[1]), "Both numbers are there, in the other order: first the start at 1 and 12.")
-    hint_if(right(5 * a, _SEALED_5_1[0]), "That looks like a mean over the five cells. Their sum is asked for.")
-    hint_if(min(abs(a - 11), abs(b - 25 / 3)) < 0.01, "Those are sums of distances. k-means adds up their squares.")
-    hint_if(abs(b - 50.75) < 0.01, "The second run is not at rest after one round: are all cells still nearest to their own mean?")
-    hint_if(not right(a, _SEALED_5_1[0]), "From 1 and 12: which cells lie left of the point half-way between the two centroids? Take the means, and look again.")
-    hint_if(not right(b, _SEALED_5_1[1]), "From 1 and 2: the first round leaves one cell alone. Go on until no cell changes its group.")
+    hint_if(
+        right(b, _SEALED_5_1[0]) and right(a, _SEALED_5_1[1]),
+        "Both numbers are there, in the other order: first the start at 1 and 12.",
+    )
+    hint_if(
+        right(5 * a, _SEALED_5_1[0]),
+        "That looks like a mean over the five cells. Their sum is asked for.",
+    )
+    hint_if(
+        min(abs(a - 11), abs(b - 25 / 3)) < 0.01,
+        "Those are sums of distances. k-means adds up their squares.",
+    )
+    hint_if(
+        abs(b - 50.75) < 0.01,
+        "The second run is not at rest after one round: are all cells still nearest to their own mean?",
+    )
+    hint_if(
+        not right(a, _SEALED_5_1[0]),
+        "From 1 and 12: which cells lie left of the point half-way between the two centroids? Take the means, and look again.",
+    )
+    hint_if(
+        not right(b, _SEALED_5_1[1]),
+        "From 1 and 2: the first round leaves one cell alone. Go on until no cell changes its group.",
+    )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #6c5bdb44
 _SEALED_5_2 = "16f7b144564b"
-_SLIPS_5_2 = {178: "The two halves of the line are not free: each has a variance of its own.",
-              200: "The distance of each joined cell to the mean counts squared.",
-              133: "Close. Write down both sums for this m: which one is smaller?"}
+_SLIPS_5_2 = {
+    178: "The two halves of the line are not free: each has a variance of its own.",
+    200: "The distance of each joined cell to the mean counts squared.",
+    133: "Close. Write down both sums for this m: which one is smaller?",
+}
 
 
 @exercise("5.2", "the smallest group size from which on k-means keeps both small groups")
@@ -42,11 +65,20 @@ def check_small_groups(
 ) -> None:
     "The smallest m for which keeping three groups is cheaper."
     m = as_number(answer, "a whole number")
-    hint_if(m != round(m), "The number of cells is a whole number: the smallest one for which A is strictly cheaper.")
-    if seal("5.2", int(m)) == _SEALED_5_2: return
+    hint_if(
+        m != round(m),
+        "The number of cells is a whole number: the smallest one for which A is strictly cheaper.",
+    )
+    if seal("5.2", int(m)) == _SEALED_5_2:
+        return
     hint_if(int(m) in _SLIPS_5_2, _SLIPS_5_2.get(int(m), ""))
-    hint_if(m in (33, 34, 66, 67, 266, 267), "Look at the joined pair again: where is its mean, how far from it is each cell, and how many cells are there in all?")
-    raise Hint("Write the sum of squares of A and of B as functions of m. A: only the line has a spread. B: two half lines and the joined pair.")
+    hint_if(
+        m in (33, 34, 66, 67, 266, 267),
+        "Look at the joined pair again: where is its mean, how far from it is each cell, and how many cells are there in all?",
+    )
+    raise Hint(
+        "Write the sum of squares of A and of B as functions of m. A: only the line has a spread. B: two half lines and the joined pair."
+    )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #76d1627e
 def _compare_memberships(
@@ -60,22 +92,51 @@ def _compare_memberships(
 
     from scsmd_nb.nn.soft_clustering import memberships, squared_distances
 
-    try: got = torch.as_tensor(got, dtype=u.dtype)
-    except (TypeError, ValueError, RuntimeError): raise Hint("Return a tensor or an array of numbers.") from None
+    try:
+        got = torch.as_tensor(got, dtype=u.dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise Hint("Return a tensor or an array of numbers.") from None
     n, K = len(u), len(centroids)
-    hint_if(tuple(got.shape) == (K, n), "The table is lying on its side: one row per cell, one column per centroid.")
-    hint_if(tuple(got.shape) != (n, K), f"For {n} cells and {K} centroids the result should have shape ({n}, {K}), yours has {tuple(got.shape)}.")
+    hint_if(
+        tuple(got.shape) == (K, n),
+        "The table is lying on its side: one row per cell, one column per centroid.",
+    )
+    hint_if(
+        tuple(got.shape) != (n, K),
+        f"For {n} cells and {K} centroids the result should have shape ({n}, {K}), yours has {tuple(got.shape)}.",
+    )
     right, d2 = memberships(u, centroids, fuzzifier), squared_distances(u, centroids)
     near = lambda other: bool((got - other).abs().max() < 1e-3)
-    hint_if(not got.isfinite().all(), "There are numbers that are not finite, with ordinary vectors. Look at signs and brackets of the exponent.")
-    if near(right): return
-    hint_if(near((1 - right) / max(K - 1, 1)) or near(_memberships_power(d2, -1 / (fuzzifier - 1))), "The nearest centroid should have the largest membership. Look at the sign of the exponent.")
-    hint_if(near(_memberships_power(d2, 2 / (fuzzifier - 1))) or near(_memberships_power(d2, 0.5 / (fuzzifier - 1))),
-            "The formula has the distance to the power -2/(fuzzifier - 1). Is it the distance that you raise, or its square?")
-    hint_if(near(torch.softmax(-d2, 1)) or near(torch.softmax(-d2.sqrt(), 1)), "An exponential of the distance is another model. The formula has a power of it.")
-    hint_if(fuzzifier != 1.5 and near(memberships(u, centroids, 1.5)), "With fuzzifier 3 the result is that of 1.5: is the argument used?")
-    hint_if(bool(((got.sum(1) - 1).abs() > 1e-3).any()), "The memberships of a cell, a row, should add up to 1.")
-    raise Hint("Shape and sums are right, the numbers are not. Work out a cell at distances 0.5 and 1.5 from two centroids by hand.")
+    hint_if(
+        not got.isfinite().all(),
+        "There are numbers that are not finite, with ordinary vectors. Look at signs and brackets of the exponent.",
+    )
+    if near(right):
+        return
+    hint_if(
+        near((1 - right) / max(K - 1, 1)) or near(_memberships_power(d2, -1 / (fuzzifier - 1))),
+        "The nearest centroid should have the largest membership. Look at the sign of the exponent.",
+    )
+    hint_if(
+        near(_memberships_power(d2, 2 / (fuzzifier - 1)))
+        or near(_memberships_power(d2, 0.5 / (fuzzifier - 1))),
+        "The formula has the distance to the power -2/(fuzzifier - 1). Is it the distance that you raise, or its square?",
+    )
+    hint_if(
+        near(torch.softmax(-d2, 1)) or near(torch.softmax(-d2.sqrt(), 1)),
+        "An exponential of the distance is another model. The formula has a power of it.",
+    )
+    hint_if(
+        fuzzifier != 1.5 and near(memberships(u, centroids, 1.5)),
+        "With fuzzifier 3 the result is that of 1.5: is the argument used?",
+    )
+    hint_if(
+        bool(((got.sum(1) - 1).abs() > 1e-3).any()),
+        "The memberships of a cell, a row, should add up to 1.",
+    )
+    raise Hint(
+        "Shape and sums are right, the numbers are not. Work out a cell at distances 0.5 and 1.5 from two centroids by hand."
+    )
 
 
 def _memberships_power(
@@ -88,7 +149,9 @@ def _memberships_power(
     return torch.softmax(-exponent * d2.log(), 1)
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #3f22cc56
-@exercise("5.3", "a function of u [n, d], centroids [K, d] and fuzzifier that returns memberships [n, K]")
+@exercise(
+    "5.3", "a function of u [n, d], centroids [K, d] and fuzzifier that returns memberships [n, K]"
+)
 def check_memberships(
     answer,  # function of u, centroids, fuzzifier
 ) -> None:
@@ -97,15 +160,36 @@ def check_memberships(
 
     g = torch.Generator().manual_seed(5)
     u, c = (torch.randn(n, 3, generator=g, dtype=torch.float64) for n in (30, 4))
-    for fuzzifier in (1.5, 3.0): _compare_memberships(try_call(answer, u.clone(), c.clone(), fuzzifier, name="my_memberships"), u, c, fuzzifier)
+    for fuzzifier in (1.5, 3.0):
+        _compare_memberships(
+            try_call(answer, u.clone(), c.clone(), fuzzifier, name="my_memberships"),
+            u,
+            c,
+            fuzzifier,
+        )
     on = torch.as_tensor(try_call(answer, c[:2].clone(), c.clone(), 1.5, name="my_memberships"))
-    hint_if(not on.isfinite().all(), "A cell that sits on a centroid gets a result that is not a number. What is 0 to a negative power?")
-    hint_if(bool((on.diagonal() < 0.999).any()), "A cell that sits on a centroid should belong to it alone.")
-    far, ends = torch.tensor([[1e-3], [0.6], [100.0]], dtype=torch.float64), torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    hint_if(
+        not on.isfinite().all(),
+        "A cell that sits on a centroid gets a result that is not a number. What is 0 to a negative power?",
+    )
+    hint_if(
+        bool((on.diagonal() < 0.999).any()),
+        "A cell that sits on a centroid should belong to it alone.",
+    )
+    far, ends = (
+        torch.tensor([[1e-3], [0.6], [100.0]], dtype=torch.float64),
+        torch.tensor([[0.0], [1.0]], dtype=torch.float64),
+    )
     hard = torch.as_tensor(try_call(answer, far, ends, 1.01, name="my_memberships"))
-    hint_if(not hard.isfinite().all(), "With a fuzzifier of 1.01 powers overflow. Take logarithms first, exponentials last.")
+    hint_if(
+        not hard.isfinite().all(),
+        "With a fuzzifier of 1.01 powers overflow. Take logarithms first, exponentials last.",
+    )
     wrong = bool((hard[:2] - torch.eye(2)).abs().max() > 1e-3)
-    hint_if(wrong, "With a fuzzifier of 1.01 a cell should belong to the nearest centroid almost alone. Is a constant added to the distances, or is the smallest distance too large?")
+    hint_if(
+        wrong,
+        "With a fuzzifier of 1.01 a cell should belong to the nearest centroid almost alone. Is a constant added to the distances, or is the smallest distance too large?",
+    )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #32579690
 @exercise("5.4", "a function of n_clusters and fuzzifier: the smallest possible weight of a cell")
@@ -114,15 +198,35 @@ def check_least_weight(
 ) -> None:
     "Equal to the weight of the least decided cell, for several numbers of clusters and fuzzifiers."
     for K, fuzzifier in ((2, 1.5), (8, 1.5), (5, 2.5), (16, 1.1)):
-        got = as_number(try_call(answer, K, fuzzifier, name="least_weight"), "a function that returns one number")
+        got = as_number(
+            try_call(answer, K, fuzzifier, name="least_weight"),
+            "a function that returns one number",
+        )
         p = np.full(K, 1 / K)
-        if abs(got - (p**fuzzifier).sum()) < 1e-6: continue
-        hint_if(abs(got - 1) < 1e-9, "The memberships add up to 1, but their powers do not, unless one of them is 1.")
-        hint_if(got > 1, "No weight is above 1: a power above 1 makes numbers between 0 and 1 smaller. Look at the sign of your exponent.")
-        hint_if(abs(got - p[0] ** fuzzifier) < 1e-6, "That is one term of the sum. How many are there?")
-        hint_if(abs(got - p[0]) < 1e-6, "That is the membership itself. It stands in the sum with an exponent, once for every cluster.")
-        hint_if(abs(got - 2 * 0.5**fuzzifier) < 1e-6, "That is a cell between two clusters. Can a cell be less decided than that if there are more clusters?")
-        raise Hint(f"Not for {K} clusters and fuzzifier {fuzzifier}. Which memberships does the least decided cell have? Put them into the sum.")
+        if abs(got - (p**fuzzifier).sum()) < 1e-6:
+            continue
+        hint_if(
+            abs(got - 1) < 1e-9,
+            "The memberships add up to 1, but their powers do not, unless one of them is 1.",
+        )
+        hint_if(
+            got > 1,
+            "No weight is above 1: a power above 1 makes numbers between 0 and 1 smaller. Look at the sign of your exponent.",
+        )
+        hint_if(
+            abs(got - p[0] ** fuzzifier) < 1e-6, "That is one term of the sum. How many are there?"
+        )
+        hint_if(
+            abs(got - p[0]) < 1e-6,
+            "That is the membership itself. It stands in the sum with an exponent, once for every cluster.",
+        )
+        hint_if(
+            abs(got - 2 * 0.5**fuzzifier) < 1e-6,
+            "That is a cell between two clusters. Can a cell be less decided than that if there are more clusters?",
+        )
+        raise Hint(
+            f"Not for {K} clusters and fuzzifier {fuzzifier}. Which memberships does the least decided cell have? Put them into the sum."
+        )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #3885cc5f
 def _drawn(
@@ -131,33 +235,59 @@ def _drawn(
 ) -> tuple[np.ndarray, np.ndarray]:  # z [n, d], truth [n] from 0
     "Points and groups of a seed, or a Hint that says what is missing."
     got = try_call(answer, seed, name="my_trap")
-    hint_if(not isinstance(got, (tuple, list)) or len(got) != 2, "Return two things: the points z and their groups truth.")
-    try: z, truth = np.asarray(got[0], dtype=float), np.unique(np.asarray(got[1]), return_inverse=True)[1].ravel()
-    except (TypeError, ValueError): raise Hint("z should be an array of numbers [n, d], truth one label per point.") from None
-    hint_if(z.ndim != 2 or len(truth) != len(z), f"z should be a matrix with one row per point and truth should have as many labels; they have shapes {z.shape} and {truth.shape}.")
+    hint_if(
+        not isinstance(got, (tuple, list)) or len(got) != 2,
+        "Return two things: the points z and their groups truth.",
+    )
+    try:
+        z, truth = (
+            np.asarray(got[0], dtype=float),
+            np.unique(np.asarray(got[1]), return_inverse=True)[1].ravel(),
+        )
+    except (TypeError, ValueError):
+        raise Hint("z should be an array of numbers [n, d], truth one label per point.") from None
+    hint_if(
+        z.ndim != 2 or len(truth) != len(z),
+        f"z should be a matrix with one row per point and truth should have as many labels; they have shapes {z.shape} and {truth.shape}.",
+    )
     hint_if(not np.isfinite(z).all(), "Some coordinates are not finite.")
     hint_if(not 100 <= len(z) <= 2000, f"Between 100 and 2,000 points, please; these are {len(z)}.")
     sizes = np.bincount(truth)
     hint_if(len(sizes) < 2, "At least two groups are needed for something to be joined or cut.")
-    hint_if(sizes.min() < 20, f"The smallest group has {sizes.min()} points; it should have at least 20.")
+    hint_if(
+        sizes.min() < 20,
+        f"The smallest group has {sizes.min()} points; it should have at least 20.",
+    )
     return z, truth
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #7c97ab8d
-@exercise("5.5", "a function of the seed that draws (z, truth) on which k-means fails and the vote does not")
+@exercise(
+    "5.5",
+    "a function of the seed that draws (z, truth) on which k-means fails and the vote does not",
+)
 def check_trap(
     answer,  # function of seed
 ) -> None:
     "k-means below 0.6, the vote above 0.9, on two draws."
     from sklearn.cluster import KMeans
 
-    from scsmd_nb.tl.metrics import ari
     from scsmd_nb.nn.partition import start_partition
+    from scsmd_nb.tl.metrics import ari
 
     draws = [_drawn(answer, seed) for seed in (0, 1)]
-    hint_if(draws[0][0].shape == draws[1][0].shape and np.allclose(draws[0][0], draws[1][0]), "Two seeds give the same points. Draw them with np.random.default_rng(seed).")
+    hint_if(
+        draws[0][0].shape == draws[1][0].shape and np.allclose(draws[0][0], draws[1][0]),
+        "Two seeds give the same points. Draw them with np.random.default_rng(seed).",
+    )
     for z, truth in draws:
         K = truth.max() + 1
         found = ari(truth, KMeans(K, n_init=10, random_state=0).fit_predict(z))
-        hint_if(found >= 0.6, f"k-means does not fall into it: its ARI is {found:.2f}. What does it like: round or long groups, equal or unequal sizes?")
+        hint_if(
+            found >= 0.6,
+            f"k-means does not fall into it: its ARI is {found:.2f}. What does it like: round or long groups, equal or unequal sizes?",
+        )
         found = ari(truth, start_partition(z, K, random_state=0))
-        hint_if(found <= 0.9, f"k-means falls into it, but so does the vote: its ARI is {found:.2f}. Is there a gap between your groups, wider than the distance between neighbours within one?")
+        hint_if(
+            found <= 0.9,
+            f"k-means falls into it, but so does the vote: its ARI is {found:.2f}. Is there a gap between your groups, wider than the distance between neighbours within one?",
+        )

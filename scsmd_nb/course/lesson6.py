@@ -14,7 +14,9 @@ from .core import Hint, as_choice, as_number, exercise, hint_if, seal, try_call
 SEAL = "deaaa381d17e"  # of the letter of exercise 6.2
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #35acc8bf
-@exercise("6.1", "the numbers of positive and negative ordered pairs of memberships at a threshold delta")
+@exercise(
+    "6.1", "the numbers of positive and negative ordered pairs of memberships at a threshold delta"
+)
 def check_pair_counts(
     answer,  # function of p [n, K] and delta that gives two whole numbers
 ) -> None:
@@ -28,14 +30,22 @@ def check_pair_counts(
         p = rng.dirichlet(np.full(4, 0.15), 30)
         p[:3] = np.eye(4)[[0, 0, 1]]
         value = try_call(answer, p.copy(), delta, name="count_pairs")
-        try: positive, negative = (as_number(v) for v in value)
-        except (TypeError, ValueError): raise Hint("Return two numbers: positive pairs, negative pairs.") from None
+        try:
+            positive, negative = (as_number(v) for v in value)
+        except (TypeError, ValueError):
+            raise Hint("Return two numbers: positive pairs, negative pairs.") from None
         right = pair_counts(torch.tensor(p), delta)
         own = int(((p**2).sum(1) >= delta).sum())
         hint_if((positive, negative) == right[::-1], "The two numbers are the wrong way round.")
         hint_if(positive == right[0] - own, "Each cell with itself is a pair, too.")
-        hint_if(positive == (right[0] - own) / 2 or negative == right[1] / 2, "Ordered pairs: cells 3 and 5, and cells 5 and 3, are two.")
-        hint_if((positive, negative) != right, f"For delta = {delta} these are not the numbers of pairs with p_i . p_j at or above delta, and at or below 1 - delta.")
+        hint_if(
+            positive == (right[0] - own) / 2 or negative == right[1] / 2,
+            "Ordered pairs: cells 3 and 5, and cells 5 and 3, are two.",
+        )
+        hint_if(
+            (positive, negative) != right,
+            f"For delta = {delta} these are not the numbers of pairs with p_i . p_j at or above delta, and at or below 1 - delta.",
+        )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #1ecc9cf6
 @exercise("6.2", "the laziest network without loss if there are only positive pairs")
@@ -44,9 +54,13 @@ def check_lazy(
 ) -> None:
     "The letter, with a hint for each wrong one."
     letter = as_choice(answer, "abcd")
-    if seal("6.2", letter) == SEAL: return
-    hints = {"a": "What is the product of two rows of 1/K? Is 1 minus it zero?", "c": "Two cells on different outputs have a product of 0. Is that what a positive pair wants?",
-             "d": "A positive pair is content when the product of its two rows is 1. Can all pairs have that at once?"}
+    if seal("6.2", letter) == SEAL:
+        return
+    hints = {
+        "a": "What is the product of two rows of 1/K? Is 1 minus it zero?",
+        "c": "Two cells on different outputs have a product of 0. Is that what a positive pair wants?",
+        "d": "A positive pair is content when the product of its two rows is 1. Can all pairs have that at once?",
+    }
     raise Hint(hints.get(letter, "Work out 1 - q_i . q_j for each of the four networks."))
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #1915e27f
@@ -60,14 +74,26 @@ def check_dead(
     for labels, K in (([0, 2, 2, 5], 8), ([3, 1, 0, 2], 4), ([1, 1], 3)):
         value = try_call(answer, np.array(labels), K, name="dead")
         right = dead_clusters(labels, K)
-        hint_if(isinstance(value, (int, np.integer)), "Return which clusters are dead, not how many.")
-        try: found = [int(v) for v in value]
-        except (TypeError, ValueError): raise Hint("Return a list of whole numbers.") from None
-        hint_if(sorted(found) == sorted(set(labels)) and found != right, "Those are the living ones.")
-        hint_if(found == [k for k in right if k < max(labels)] and found != right, f"With K = {K} there are clusters above the largest label, too.")
+        hint_if(
+            isinstance(value, (int, np.integer)), "Return which clusters are dead, not how many."
+        )
+        try:
+            found = [int(v) for v in value]
+        except (TypeError, ValueError):
+            raise Hint("Return a list of whole numbers.") from None
+        hint_if(
+            sorted(found) == sorted(set(labels)) and found != right, "Those are the living ones."
+        )
+        hint_if(
+            found == [k for k in right if k < max(labels)] and found != right,
+            f"With K = {K} there are clusters above the largest label, too.",
+        )
         hint_if(found == [k + 1 for k in right] and found != right, "Clusters are numbered from 0.")
         hint_if(sorted(found) == right and found != right, "The list should be sorted.")
-        hint_if(found != right, f"For labels {labels} and K = {K} the list is not {found}. Which numbers from 0 to K - 1 do not occur?")
+        hint_if(
+            found != right,
+            f"For labels {labels} and K = {K} the list is not {found}. Which numbers from 0 to K - 1 do not occur?",
+        )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #f63d17d7
 @exercise("6.4", "the expected calibration error from confidence, right and a number of bins")
@@ -78,17 +104,34 @@ def check_calibration(
     rng = np.random.default_rng(1)
     for n_bins in (5, 10):
         confidence = rng.uniform(0.35, 1, 200)
-        right = rng.random(200) < np.where(confidence < 0.7, confidence + 0.3, confidence - 0.3)  # too modest below, too sure above
-        value = as_number(try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error"))
+        right = rng.random(200) < np.where(
+            confidence < 0.7, confidence + 0.3, confidence - 0.3
+        )  # too modest below, too sure above
+        value = as_number(
+            try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
+        )
         bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
         gaps = {b: confidence[bins == b].mean() - right[bins == b].mean() for b in np.unique(bins)}
         share = {b: (bins == b).mean() for b in gaps}
         same = lambda number: abs(value - number) < 1e-6
-        if same(sum(share[b] * abs(gaps[b]) for b in gaps)): continue
-        hint_if(same(np.mean([abs(g) for g in gaps.values()])), "Every bin has the same weight in yours. A bin of three cells should not count like one of a hundred.")
-        hint_if(same(abs(confidence.mean() - right.mean())), "That is the distance over all cells at once. Distances up and down cancel; take them bin by bin.")
-        hint_if(same(abs(sum(share[b] * gaps[b] for b in gaps))) or same(sum(share[b] * gaps[b] for b in gaps)), "Distances have no sign. Take the absolute value in each bin.")
-        raise Hint(f"With {n_bins} bins the error is not {value:.3f}. In each bin: mean confidence, share right, their distance, times the bin's share of the cells; then the sum.")
+        if same(sum(share[b] * abs(gaps[b]) for b in gaps)):
+            continue
+        hint_if(
+            same(np.mean([abs(g) for g in gaps.values()])),
+            "Every bin has the same weight in yours. A bin of three cells should not count like one of a hundred.",
+        )
+        hint_if(
+            same(abs(confidence.mean() - right.mean())),
+            "That is the distance over all cells at once. Distances up and down cancel; take them bin by bin.",
+        )
+        hint_if(
+            same(abs(sum(share[b] * gaps[b] for b in gaps)))
+            or same(sum(share[b] * gaps[b] for b in gaps)),
+            "Distances have no sign. Take the absolute value in each bin.",
+        )
+        raise Hint(
+            f"With {n_bins} bins the error is not {value:.3f}. In each bin: mean confidence, share right, their distance, times the bin's share of the cells; then the sum."
+        )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #5be46e66
 def _groups(
@@ -115,23 +158,42 @@ def _clusters_alive(
 
     from scsmd_nb.nn.cellnet import clusters_in_use, pair_loss
 
-    (z, p), g, h = _groups(seed), torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    (z, p), g, h = (
+        _groups(seed),
+        torch.Generator().manual_seed(seed),
+        torch.Generator().manual_seed(seed),
+    )
     z = (z - z.mean(0)) / z.std()
-    W = [torch.randn(10, 32, generator=g) * 0.2**0.5, torch.zeros(32), torch.randn(32, 8, generator=g) * 0.3 * 0.0625**0.5, torch.zeros(8)]
+    W = [
+        torch.randn(10, 32, generator=g) * 0.2**0.5,
+        torch.zeros(32),
+        torch.randn(32, 8, generator=g) * 0.3 * 0.0625**0.5,
+        torch.zeros(8),
+    ]
     W = [w.requires_grad_() for w in W]
     logits_of = lambda x: (x @ W[0] + W[1]).relu() @ W[2] + W[3]
     for epoch in range(60):
         for rows in torch.randperm(len(z), generator=h).split(128):
             a = logits_of(z[rows])
             q = a.softmax(1)
-            loss = pair_loss(p[rows] if epoch < 30 else q, q, reduction="mean") + (1.0 if epoch < 30 else 0.01) * guard(a, p[rows])
-            if not loss.isfinite(): raise Hint("In training your guard becomes infinite or not a number. Logarithms of 0? Add a small number, or use log_softmax.")
+            loss = pair_loss(p[rows] if epoch < 30 else q, q, reduction="mean") + (
+                1.0 if epoch < 30 else 0.01
+            ) * guard(a, p[rows])
+            if not loss.isfinite():
+                raise Hint(
+                    "In training your guard becomes infinite or not a number. Logarithms of 0? Add a small number, or use log_softmax."
+                )
             with torch.no_grad():
-                for w, slope in zip(W, torch.autograd.grad(loss, W)): w -= 0.5 * slope
-    with torch.no_grad(): return clusters_in_use(logits_of(z).argmax(1), 8)
+                for w, slope in zip(W, torch.autograd.grad(loss, W)):
+                    w -= 0.5 * slope
+    with torch.no_grad():
+        return clusters_in_use(logits_of(z).argmax(1), 8)
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #dc2f27de
-@exercise("6.5", "a function of logits and p that keeps all clusters alive, other than the membership loss")
+@exercise(
+    "6.5",
+    "a function of logits and p that keeps all clusters alive, other than the membership loss",
+)
 def check_guard(
     answer,  # function of logits [n, K], p [n, K]
 ) -> None:
@@ -141,19 +203,43 @@ def check_guard(
     from scsmd_nb.nn.cellnet import membership_loss
 
     g = torch.Generator().manual_seed(3)
-    a, p = torch.randn(40, 8, generator=g).requires_grad_(), (2 * torch.randn(40, 8, generator=g)).softmax(1)
+    a, p = (
+        torch.randn(40, 8, generator=g).requires_grad_(),
+        (2 * torch.randn(40, 8, generator=g)).softmax(1),
+    )
     value = try_call(answer, a, p.clone(), name="my_guard")
-    hint_if(not isinstance(value, torch.Tensor) or value.numel() != 1, "Return one number, as a tensor: a mean over the cells of the batch, for instance.")
-    hint_if(not bool(value.isfinite().all()), "The guard is infinite or not a number on ordinary logits.")
-    hint_if(not value.requires_grad, "No gradient comes from your guard. It should depend on the logits, and without detach, argmax or numpy on the way.")
+    hint_if(
+        not isinstance(value, torch.Tensor) or value.numel() != 1,
+        "Return one number, as a tensor: a mean over the cells of the batch, for instance.",
+    )
+    hint_if(
+        not bool(value.isfinite().all()),
+        "The guard is infinite or not a number on ordinary logits.",
+    )
+    hint_if(
+        not value.requires_grad,
+        "No gradient comes from your guard. It should depend on the logits, and without detach, argmax or numpy on the way.",
+    )
     slope = torch.autograd.grad(value.sum(), a, allow_unused=True)[0]
-    hint_if(slope is None or not bool(slope.abs().max() > 0), "The guard does not change with the logits, so it pushes nothing.")
+    hint_if(
+        slope is None or not bool(slope.abs().max() > 0),
+        "The guard does not change with the logits, so it pushes nothing.",
+    )
     theirs = torch.autograd.grad(membership_loss(a, p), a)[0]
     alike = torch.nn.functional.cosine_similarity(slope.flatten(), theirs.flatten(), dim=0)
-    hint_if(bool(alike > 0.999), "That pushes exactly as the membership loss does (the cross-entropy with p is the same up to a constant). Find another one.")
+    hint_if(
+        bool(alike > 0.999),
+        "That pushes exactly as the membership loss does (the cross-entropy with p is the same up to a constant). Find another one.",
+    )
     hint_if(bool(alike < -0.999), "That is the membership loss with the wrong sign.")
     for seed in (0, 1):
-        try: alive = _clusters_alive(answer, seed)
-        except Hint: raise
-        except Exception as e: raise Hint(f"In training your guard stopped with {type(e).__name__}: {e}") from None
-        hint_if(alive < 8, f"With your guard {alive} of 8 clusters are in use on one of the sets. Does it say which cells belong together, or only how many?")
+        try:
+            alive = _clusters_alive(answer, seed)
+        except Hint:
+            raise
+        except Exception as e:
+            raise Hint(f"In training your guard stopped with {type(e).__name__}: {e}") from None
+        hint_if(
+            alive < 8,
+            f"With your guard {alive} of 8 clusters are in use on one of the sets. Does it say which cells belong together, or only how many?",
+        )

@@ -23,25 +23,51 @@ def _greedy(
     return right / table.sum()
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #8693b70d
-@exercise("7.1", "a function of the contingency table: the accuracy under the best one-to-one matching")
+@exercise(
+    "7.1", "a function of the contingency table: the accuracy under the best one-to-one matching"
+)
 def check_accuracy(
     answer,  # the student's function
 ) -> None:
     "A function of a table that gives the share of cells under the best matching."
-    from scsmd_nb.tl.metrics import _accuracy
+    from scsmd_nb.tl.metrics import accuracy_of_table
 
     rng = np.random.default_rng(7)
-    tables = [rng.integers(0, 30, size=shape) + 1 for shape in [(3, 3), (4, 4), (2, 5), (5, 3), (6, 6), (1, 4)] for _ in range(8)]
+    tables = [
+        rng.integers(0, 30, size=shape) + 1
+        for shape in [(3, 3), (4, 4), (2, 5), (5, 3), (6, 6), (1, 4)]
+        for _ in range(8)
+    ]
     for table in tables:
-        value = as_number(try_call(answer, table.copy(), name="my_accuracy"), "one number, a share of cells")
-        hint_if(value > 1 + 1e-9, "The result is larger than 1. A share of cells is asked for, not a number of cells.")
-        if abs(value - _accuracy(table)) < 1e-9: continue
+        value = as_number(
+            try_call(answer, table.copy(), name="my_accuracy"), "one number, a share of cells"
+        )
+        hint_if(
+            value > 1 + 1e-9,
+            "The result is larger than 1. A share of cells is asked for, not a number of cells.",
+        )
+        if abs(value - accuracy_of_table(table)) < 1e-9:
+            continue
         close = lambda other: abs(value - other) < 1e-9
-        hint_if(close(table.max(0).sum() / table.sum()), "That is the purity: each cluster takes its most frequent type, and two clusters may take the same one.")
-        hint_if(close(table.max(1).sum() / table.sum()), "Each type takes the cluster it likes best, and two types may take the same one. Each cluster may be used once.")
-        hint_if(close(_greedy(table)), "Taking the largest entry first is not always best: it can block two others that are worth more together. See scipy.optimize.linear_sum_assignment.")
-        hint_if(table.shape[0] == table.shape[1] and close(np.trace(table) / table.sum()), "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean nothing. Which matching is best?")
-        raise Hint(f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best matching. Try it on a table of two rows by hand.")
+        hint_if(
+            close(table.max(0).sum() / table.sum()),
+            "That is the purity: each cluster takes its most frequent type, and two clusters may take the same one.",
+        )
+        hint_if(
+            close(table.max(1).sum() / table.sum()),
+            "Each type takes the cluster it likes best, and two types may take the same one. Each cluster may be used once.",
+        )
+        hint_if(
+            close(_greedy(table)),
+            "Taking the largest entry first is not always best: it can block two others that are worth more together. See scipy.optimize.linear_sum_assignment.",
+        )
+        hint_if(
+            table.shape[0] == table.shape[1] and close(np.trace(table) / table.sum()),
+            "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean nothing. Which matching is best?",
+        )
+        raise Hint(
+            f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best matching. Try it on a table of two rows by hand."
+        )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #c73aa11f
 @exercise("7.2", "the ARI of the table with rows 4, 1 and 1, 2, to two digits")
@@ -49,20 +75,42 @@ def check_ari_by_hand(
     answer,  # the student's number
 ) -> None:
     "The ARI of a table of eight cells, by hand."
-    from scsmd_nb.tl.metrics import _accuracy, _ari, _nmi
+    from scsmd_nb.tl.metrics import accuracy_of_table, ari_of_table, nmi_of_table
 
     value, table = as_number(answer), np.array([[4, 1], [1, 2]])
     pairs = lambda m: float((m * (m - 1) / 2).sum())
-    both, of_type, of_cluster, everyone = pairs(table), pairs(table.sum(1)), pairs(table.sum(0)), pairs(np.array([table.sum()]))
+    both, of_type, of_cluster, everyone = (
+        pairs(table),
+        pairs(table.sum(1)),
+        pairs(table.sum(0)),
+        pairs(np.array([table.sum()])),
+    )
     close = lambda other: abs(value - other) < 0.0051
-    if close(_ari(table)): return
-    hint_if(close((everyone - of_type - of_cluster + 2 * both) / everyone), "That is the Rand index. What would chance give?")
-    hint_if(close(_accuracy(table)), "That is the accuracy. Count pairs of cells, not cells.")
-    hint_if(close(both / ((of_type + of_cluster) / 2)), "Take what is expected by chance off, above the line and below it.")
-    hint_if(close((both - of_type * of_cluster / everyone) / ((of_type + of_cluster) / 2)), "Chance was taken off above the line. It must go off below the line, too.")
-    hint_if(close(_nmi(table, "max")) or close(_nmi(table, "arithmetic")), "That is the NMI, which counts bits. The ARI counts pairs.")
+    if close(ari_of_table(table)):
+        return
+    hint_if(
+        close((everyone - of_type - of_cluster + 2 * both) / everyone),
+        "That is the Rand index. What would chance give?",
+    )
+    hint_if(
+        close(accuracy_of_table(table)), "That is the accuracy. Count pairs of cells, not cells."
+    )
+    hint_if(
+        close(both / ((of_type + of_cluster) / 2)),
+        "Take what is expected by chance off, above the line and below it.",
+    )
+    hint_if(
+        close((both - of_type * of_cluster / everyone) / ((of_type + of_cluster) / 2)),
+        "Chance was taken off above the line. It must go off below the line, too.",
+    )
+    hint_if(
+        close(nmi_of_table(table, "max")) or close(nmi_of_table(table, "arithmetic")),
+        "That is the NMI, which counts bits. The ARI counts pairs.",
+    )
     hint_if(value > 1, "An ARI is never above 1. Did you divide?")
-    raise Hint("Count in this order: pairs inside the four fields, pairs inside each type, inside each cluster, all pairs of eight cells. m cells have m(m-1)/2 pairs.")
+    raise Hint(
+        "Count in this order: pairs inside the four fields, pairs inside each type, inside each cluster, all pairs of eight cells. m cells have m(m-1)/2 pairs."
+    )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #0abfe4df
 @exercise("7.3", "700 labels with ARI of at least 0.93 in which at least four types are lost")
@@ -73,16 +121,31 @@ def check_lost_types(
     from scsmd_nb.io.examples import pbmc700
     from scsmd_nb.tl.metrics import ari, contingency
 
-    hint_if(isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"), "Give 700 labels: a list, an array or a Series, one label for each cell.")
+    hint_if(
+        isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"),
+        "Give 700 labels: a list, an array or a Series, one label for each cell.",
+    )
     types = pbmc700().obs["bulk_labels"].astype(str)
-    hint_if(np.shape(answer) != (len(types),), f"The answer has shape {np.shape(answer)}; one label for each of the {len(types)} cells is asked for.")
+    hint_if(
+        np.shape(answer) != (len(types),),
+        f"The answer has shape {np.shape(answer)}; one label for each of the {len(types)} cells is asked for.",
+    )
     labels = np.asarray(answer).astype(str)
     table = contingency(types.to_numpy(), labels)
     lost, score = set(table.index) - set(table.idxmax()), ari(types.to_numpy(), labels)
     said = f"The ARI is {score:.3f}, and {len(lost)} types are lost"
-    hint_if(len(lost) < 4 and score >= 0.93, f"{said}. A type is lost if in no cluster it is the most frequent one. Where could a rare type hide?")
-    hint_if(len(lost) < 4, f"{said}. Begin with the types themselves as labels, then give the cells of some types another type's label.")
-    hint_if(score < 0.93, f"{said}. Good so far, but it costs too many pairs: m and l cells thrown together make m times l wrong pairs. Which partners cost fewest?")
+    hint_if(
+        len(lost) < 4 and score >= 0.93,
+        f"{said}. A type is lost if in no cluster it is the most frequent one. Where could a rare type hide?",
+    )
+    hint_if(
+        len(lost) < 4,
+        f"{said}. Begin with the types themselves as labels, then give the cells of some types another type's label.",
+    )
+    hint_if(
+        score < 0.93,
+        f"{said}. Good so far, but it costs too many pairs: m and l cells thrown together make m times l wrong pairs. Which partners cost fewest?",
+    )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #0dd992ba
 @exercise("7.4", "a function of two lists of scores: mean of a - b and its standard error")
@@ -101,14 +164,29 @@ def check_paired(
         close = lambda x, y: abs(x - y) < 1e-9
         hint_if(close(mean, -d.mean()), "The sign is turned round: the mean of a - b is asked for.")
         hint_if(not close(mean, d.mean()), "The first number is not the mean of a - b.")
-        hint_if(close(error, d.std(ddof=1)) or close(error, d.std()), "That is the spread of single differences. The error of their mean is smaller, by the square root of their number.")
-        hint_if(close(error, d.std() / np.sqrt(n)), "Nearly. The mean was estimated from the same numbers, so the standard deviation has n - 1 below the line (ddof=1).")
-        hint_if(close(error, np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n)) or close(error, np.sqrt((a.var() + b.var()) / n)), "That treats a and b as scores of different data sets. Take the difference on each set first.")
+        hint_if(
+            close(error, d.std(ddof=1)) or close(error, d.std()),
+            "That is the spread of single differences. The error of their mean is smaller, by the square root of their number.",
+        )
+        hint_if(
+            close(error, d.std() / np.sqrt(n)),
+            "Nearly. The mean was estimated from the same numbers, so the standard deviation has n - 1 below the line (ddof=1).",
+        )
+        hint_if(
+            close(error, np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n))
+            or close(error, np.sqrt((a.var() + b.var()) / n)),
+            "That treats a and b as scores of different data sets. Take the difference on each set first.",
+        )
         hint_if(close(error, d.var(ddof=1) / n), "That is the square of the standard error.")
-        hint_if(not close(error, d.std(ddof=1) / np.sqrt(n)), "The second number is not the standard error: the standard deviation of the differences over the square root of their number.")
+        hint_if(
+            not close(error, d.std(ddof=1) / np.sqrt(n)),
+            "The second number is not the standard error: the standard deviation of the differences over the square root of their number.",
+        )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #8b49feef
-@exercise("7.5", "three labelings of the blood cells that agree with each other and not with the types")
+@exercise(
+    "7.5", "three labelings of the blood cells that agree with each other and not with the types"
+)
 def check_stable_and_wrong(
     answer,  # [3 or more] labelings, each [700]
 ) -> None:
@@ -116,16 +194,40 @@ def check_stable_and_wrong(
     from scsmd_nb.io.examples import pbmc700
     from scsmd_nb.tl.metrics import ari, cluster_sizes, stability
 
-    hint_if(isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"), "Give a list of three labelings, each with one label for each cell.")
+    hint_if(
+        isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"),
+        "Give a list of three labelings, each with one label for each cell.",
+    )
     types = pbmc700().obs["bulk_labels"].astype(str).to_numpy()
-    hint_if(len(answer) == len(types) and np.ndim(answer) == 1, "That is one labeling. Stability needs several: give a list of three, from three seeds.")
-    hint_if(len(answer) < 3, f"{len(answer)} labelings were given; three runs with three seeds are asked for.")
+    hint_if(
+        len(answer) == len(types) and np.ndim(answer) == 1,
+        "That is one labeling. Stability needs several: give a list of three, from three seeds.",
+    )
+    hint_if(
+        len(answer) < 3,
+        f"{len(answer)} labelings were given; three runs with three seeds are asked for.",
+    )
     shapes = {np.shape(run) for run in answer}
-    hint_if(shapes != {(len(types),)}, f"The labelings have the shapes {sorted(shapes)}; each needs one label for each of the {len(types)} cells.")
+    hint_if(
+        shapes != {(len(types),)},
+        f"The labelings have the shapes {sorted(shapes)}; each needs one label for each of the {len(types)} cells.",
+    )
     runs = [np.asarray(run).astype(str) for run in answer]
-    hint_if(all((run == runs[0]).all() for run in runs), "The labelings are the same to the last cell. Is there anything random in a run, and does it see the seed?")
+    hint_if(
+        all((run == runs[0]).all() for run in runs),
+        "The labelings are the same to the last cell. Is there anything random in a run, and does it see the seed?",
+    )
     small = min(cluster_sizes(run).iloc[4] if len(set(run)) >= 5 else 0 for run in runs)
-    hint_if(small < 20, f"Five clusters of at least 20 cells are asked for in each run; the fifth largest has {small} cells in one of them.")
+    hint_if(
+        small < 20,
+        f"Five clusters of at least 20 cells are asked for in each run; the fifth largest has {small} cells in one of them.",
+    )
     agree, score = stability(runs), max(ari(types, run) for run in runs)
-    hint_if(agree < 0.95, f"The stability is {agree:.2f}. The runs must find the same thing again: what is measured so well that a seed cannot change it?")
-    hint_if(score > 0.2, f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the types. What else differs between cells?")
+    hint_if(
+        agree < 0.95,
+        f"The stability is {agree:.2f}. The runs must find the same thing again: what is measured so well that a seed cannot change it?",
+    )
+    hint_if(
+        score > 0.2,
+        f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the types. What else differs between cells?",
+    )

@@ -31,17 +31,41 @@ def check_data(
 
     from scsmd_nb.counts import get_counts
 
-    hint_if(not isinstance(answer, ad.AnnData), f"The answer should be an AnnData, not {type(answer).__name__}: the variable `cells`.")
-    hint_if(is_barcodes(answer.var_names) and not is_barcodes(answer.obs_names), "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.")
-    hint_if(answer.n_obs < 100, f"{answer.n_obs} cells are too few for clusters that can be trusted.")
-    hint_if(answer.n_vars < 100, f"{answer.n_vars} genes are too few. Was the table cut, or does it lie on its side?")
-    hint_if(not answer.obs_names.is_unique, "Names of cells occur twice. Were samples joined? See obs_names_make_unique and ad.concat(..., index_unique='-').")
-    hint_if(not answer.var_names.is_unique, "Names of genes occur twice. See var_names_make_unique.")
-    try: counts = get_counts(answer)
-    except (ValueError, TypeError, KeyError) as e: raise Hint(f"No raw counts were found: {e}") from None
-    hint_if(int((np.asarray(counts.sum(axis=1)).ravel() == 0).sum()) > 0, "Some cells have no counts at all. Take them out, and say so in the report.")
+    hint_if(
+        not isinstance(answer, ad.AnnData),
+        f"The answer should be an AnnData, not {type(answer).__name__}: the variable `cells`.",
+    )
+    hint_if(
+        is_barcodes(answer.var_names) and not is_barcodes(answer.obs_names),
+        "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.",
+    )
+    hint_if(
+        answer.n_obs < 100, f"{answer.n_obs} cells are too few for clusters that can be trusted."
+    )
+    hint_if(
+        answer.n_vars < 100,
+        f"{answer.n_vars} genes are too few. Was the table cut, or does it lie on its side?",
+    )
+    hint_if(
+        not answer.obs_names.is_unique,
+        "Names of cells occur twice. Were samples joined? See obs_names_make_unique and ad.concat(..., index_unique='-').",
+    )
+    hint_if(
+        not answer.var_names.is_unique, "Names of genes occur twice. See var_names_make_unique."
+    )
+    try:
+        counts = get_counts(answer)
+    except (ValueError, TypeError, KeyError) as e:
+        raise Hint(f"No raw counts were found: {e}") from None
+    hint_if(
+        int((np.asarray(counts.sum(axis=1)).ravel() == 0).sum()) > 0,
+        "Some cells have no counts at all. Take them out, and say so in the report.",
+    )
     source = answer.uns.get("source")
-    hint_if(not source or len(str(source)) < 12, "uns['source'] does not say where the cells come from: who measured them, which accession or file.")
+    hint_if(
+        not source or len(str(source)) < 12,
+        "uns['source'] does not say where the cells come from: who measured them, which accession or file.",
+    )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #04848518
 @exercise("8.2", "a QC decision: cells before and after, thresholds, a reason with a number")
@@ -50,21 +74,58 @@ def check_qc(
 ) -> None:
     "A dict with cells before and after, thresholds and a reason, which fit each other."
     keys = ("before", "after", "thresholds", "reason")
-    hint_if(not isinstance(answer, dict), "Give a dict with the keys before, after, thresholds, reason.")
-    if missing := [k for k in keys if k not in answer or answer[k] is ... or answer[k] is None]: raise Hint(f"Still missing: {', '.join(missing)}.")
-    before, after = (as_number(answer[k], f"a number of cells in {k!r}") for k in ("before", "after"))
-    hint_if(after > before, "There are more cells after the filter than before it. Were the two exchanged, or genes counted for cells?")
-    hint_if(after <= 0 or before != int(before) or after != int(after), "Numbers of cells are whole and above 0.")
+    hint_if(
+        not isinstance(answer, dict), "Give a dict with the keys before, after, thresholds, reason."
+    )
+    if missing := [k for k in keys if k not in answer or answer[k] is ... or answer[k] is None]:
+        raise Hint(f"Still missing: {', '.join(missing)}.")
+    before, after = (
+        as_number(answer[k], f"a number of cells in {k!r}") for k in ("before", "after")
+    )
+    hint_if(
+        after > before,
+        "There are more cells after the filter than before it. Were the two exchanged, or genes counted for cells?",
+    )
+    hint_if(
+        after <= 0 or before != int(before) or after != int(after),
+        "Numbers of cells are whole and above 0.",
+    )
     limits = answer["thresholds"]
-    hint_if(not isinstance(limits, dict) or not any(v is not None for v in limits.values()), "Give the thresholds as a dict, as smd.pp.filter takes them, at least one of them a number.")
-    known = {"min_genes", "max_genes", "min_counts", "max_counts", "max_mito", "min_cells", "doublets"}
-    if wrong := sorted(set(limits) - known): raise Hint(f"Not a threshold of smd.pp.filter: {', '.join(map(str, wrong))}. There are {', '.join(sorted(known))}.")
+    hint_if(
+        not isinstance(limits, dict) or not any(v is not None for v in limits.values()),
+        "Give the thresholds as a dict, as smd.pp.filter takes them, at least one of them a number.",
+    )
+    known = {
+        "min_genes",
+        "max_genes",
+        "min_counts",
+        "max_counts",
+        "max_mito",
+        "min_cells",
+        "doublets",
+    }
+    if wrong := sorted(set(limits) - known):
+        raise Hint(
+            f"Not a threshold of smd.pp.filter: {', '.join(map(str, wrong))}. There are {', '.join(sorted(known))}."
+        )
     mito = limits.get("max_mito")
-    hint_if(isinstance(mito, (int, float)) and mito > 1, f"max_mito={mito} is above 1. It is a share: 10 % is 0.10.")
-    hint_if(after < before / 3, f"The filter removes {1 - after / before:.0%} of the cells. Look at what goes: is a whole cell type among them?")
+    hint_if(
+        isinstance(mito, (int, float)) and mito > 1,
+        f"max_mito={mito} is above 1. It is a share: 10 % is 0.10.",
+    )
+    hint_if(
+        after < before / 3,
+        f"The filter removes {1 - after / before:.0%} of the cells. Look at what goes: is a whole cell type among them?",
+    )
     words = str(answer["reason"]).split()
-    hint_if(len(words) < 10, "The reason is too short to convince anybody: which cells were meant to go, and how do you know that they should?")
-    hint_if(not re.search(r"\d", str(answer["reason"])), "The reason has no number in it. Which value of which threshold, compared with what?")
+    hint_if(
+        len(words) < 10,
+        "The reason is too short to convince anybody: which cells were meant to go, and how do you know that they should?",
+    )
+    hint_if(
+        not re.search(r"\d", str(answer["reason"])),
+        "The reason has no number in it. Which value of which threshold, compared with what?",
+    )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #89f7f27b
 @exercise("8.3", "labels of at least three runs (cells x seeds) and their stability")
@@ -74,29 +135,61 @@ def check_runs(
     "A dict with a table of labels, cells x seeds, and the stability that belongs to it."
     from scsmd_nb.tl.metrics import cluster_sizes, stability
 
-    hint_if(not isinstance(answer, dict) or not {"runs", "stability"} <= set(answer), "Give a dict with the keys runs and stability.")
+    hint_if(
+        not isinstance(answer, dict) or not {"runs", "stability"} <= set(answer),
+        "Give a dict with the keys runs and stability.",
+    )
     runs = answer["runs"]
-    hint_if(not isinstance(runs, pd.DataFrame), f"runs should be a DataFrame with one row for each cell and one column for each seed, not {type(runs).__name__}.")
-    hint_if(runs.shape[0] < runs.shape[1], "runs has more columns than rows. Cells belong into the rows, seeds into the columns.")
-    hint_if(runs.shape[1] < 3, f"{runs.shape[1]} runs are too few; at least three seeds are asked for.")
-    hint_if(runs.shape[0] < 100, f"runs has {runs.shape[0]} rows. It should hold the label of every cell, not a summary.")
+    hint_if(
+        not isinstance(runs, pd.DataFrame),
+        f"runs should be a DataFrame with one row for each cell and one column for each seed, not {type(runs).__name__}.",
+    )
+    hint_if(
+        runs.shape[0] < runs.shape[1],
+        "runs has more columns than rows. Cells belong into the rows, seeds into the columns.",
+    )
+    hint_if(
+        runs.shape[1] < 3, f"{runs.shape[1]} runs are too few; at least three seeds are asked for."
+    )
+    hint_if(
+        runs.shape[0] < 100,
+        f"runs has {runs.shape[0]} rows. It should hold the label of every cell, not a summary.",
+    )
     hint_if(runs.isna().any(axis=None), "Some cells have no label in some run.")
     hint_if(not runs.columns.is_unique, "Two columns have the same name. Name them by their seeds.")
-    hint_if(any(runs[c].nunique() < 2 for c in runs), "One of the runs has all cells in one cluster.")
-    hint_if(any(runs[c].nunique() > len(runs) / 5 for c in runs), "One of the columns has about as many different values as cells. Is it a score, or a name, instead of a cluster?")
+    hint_if(
+        any(runs[c].nunique() < 2 for c in runs), "One of the runs has all cells in one cluster."
+    )
+    hint_if(
+        any(runs[c].nunique() > len(runs) / 5 for c in runs),
+        "One of the columns has about as many different values as cells. Is it a score, or a name, instead of a cluster?",
+    )
     labelings = [runs[c].astype(str).to_numpy() for c in runs]
-    hint_if(all((one == labelings[0]).all() for one in labelings), "All runs are the same to the last cell and label. Does the seed reach the method (random_state=seed)?")
-    hint_if(max(cluster_sizes(one).iloc[0] for one in labelings) > 0.98 * len(runs), "In one run nearly all cells are in one cluster. Look at its warnings before you go on.")
-    value, right = as_number(answer["stability"], "one number for the stability"), stability(labelings)
+    hint_if(
+        all((one == labelings[0]).all() for one in labelings),
+        "All runs are the same to the last cell and label. Does the seed reach the method (random_state=seed)?",
+    )
+    hint_if(
+        max(cluster_sizes(one).iloc[0] for one in labelings) > 0.98 * len(runs),
+        "In one run nearly all cells are in one cluster. Look at its warnings before you go on.",
+    )
+    value, right = (
+        as_number(answer["stability"], "one number for the stability"),
+        stability(labelings),
+    )
     hint_if(value > 1, "A stability is never above 1.")
-    hint_if(abs(value - right) > 0.006, f"From these runs the stability comes out differently than {value:.2f}. It is the mean ARI over all pairs of runs; no reference types are in it.")
+    hint_if(
+        abs(value - right) > 0.006,
+        f"From these runs the stability comes out differently than {value:.2f}. It is the mean ARI over all pairs of runs; no reference types are in it.",
+    )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #0e939748
 def gene_list(
     genes,  # a list, or text with commas between
 ) -> list[str]:
     "The genes of one row of the table of names."
-    if isinstance(genes, str): return [g for g in re.split(r"[,;\s]+", genes) if g]
+    if isinstance(genes, str):
+        return [g for g in re.split(r"[,;\s]+", genes) if g]
     return [str(g) for g in genes] if hasattr(genes, "__iter__") else []
 
 # %% ../../nbs/course/solutions/08_project.ipynb #039f654f
@@ -108,30 +201,71 @@ def check_names(
     from scsmd_nb.counts import get_counts
     from scsmd_nb.pp.genes import log_normalize
 
-    hint_if(not isinstance(answer, dict) or not {"cells", "key", "names"} <= set(answer), "Give a dict with the keys cells, key and names.")
+    hint_if(
+        not isinstance(answer, dict) or not {"cells", "key", "names"} <= set(answer),
+        "Give a dict with the keys cells, key and names.",
+    )
     cells, key, names = answer["cells"], answer["key"], answer["names"]
     hint_if(not hasattr(cells, "obs"), "cells should be your clustered AnnData.")
-    hint_if(key not in cells.obs, f"cells.obs has no column {key!r}. Which column holds your clusters?")
-    hint_if(not isinstance(names, pd.DataFrame) or not {"name", "genes"} <= set(names.columns), "names should be a DataFrame with the columns name and genes, one row for each cluster.")
+    hint_if(
+        key not in cells.obs, f"cells.obs has no column {key!r}. Which column holds your clusters?"
+    )
+    hint_if(
+        not isinstance(names, pd.DataFrame) or not {"name", "genes"} <= set(names.columns),
+        "names should be a DataFrame with the columns name and genes, one row for each cluster.",
+    )
     clusters, rows = cells.obs[key].astype(str), names.set_axis(names.index.astype(str))
-    if without := sorted(set(clusters) - set(rows.index)): raise Hint(f"No row for cluster {', '.join(without)}. The index of the table is the cluster.")
+    if without := sorted(set(clusters) - set(rows.index)):
+        raise Hint(
+            f"No row for cluster {', '.join(without)}. The index of the table is the cluster."
+        )
     hint_if(not rows.index.is_unique, "A cluster has two rows.")
     rows = rows.loc[sorted(set(clusters))]
     text = rows["name"].astype(str).str.strip()
-    hint_if((text.str.len() < 2).any() or text.str.fullmatch(r"(cluster\s*)?\d+", case=False).any(), "A name should say what the cells are. A number is not a name; 'unknown' is allowed.")
+    hint_if(
+        (text.str.len() < 2).any() or text.str.fullmatch(r"(cluster\s*)?\d+", case=False).any(),
+        "A name should say what the cells are. A number is not a name; 'unknown' is allowed.",
+    )
     unknown = text.str.lower().isin(["unknown", "unsure"])
-    hint_if(unknown.all(), "Every cluster is unknown. Which genes distinguish the largest one, and which type has them?")
+    hint_if(
+        unknown.all(),
+        "Every cluster is unknown. Which genes distinguish the largest one, and which type has them?",
+    )
     X = log_normalize(get_counts(cells)).tocsc()
     for cluster in rows.index[~unknown]:
         genes, inside = gene_list(rows.loc[cluster, "genes"]), (clusters == cluster).to_numpy()
-        hint_if(len(genes) < 2, f"Cluster {cluster} is called {text[cluster]!r} with fewer than two genes as evidence.")
-        if absent := [g for g in genes if g not in cells.var_names]: raise Hint(f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, so it cannot be evidence.")
-        low = [g for g in genes if (column := X[:, cells.var_names.get_loc(g)].toarray().ravel())[inside].mean() <= column[~inside].mean()]
-        hint_if(bool(low), f"{', '.join(low)} is not higher in cluster {cluster} ({text[cluster]}) than in the other cells. Evidence against a name is worth noting, but it does not support it.")
+        hint_if(
+            len(genes) < 2,
+            f"Cluster {cluster} is called {text[cluster]!r} with fewer than two genes as evidence.",
+        )
+        if absent := [g for g in genes if g not in cells.var_names]:
+            raise Hint(
+                f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, so it cannot be evidence."
+            )
+        low = [
+            g
+            for g in genes
+            if (column := X[:, cells.var_names.get_loc(g)].toarray().ravel())[inside].mean()
+            <= column[~inside].mean()
+        ]
+        hint_if(
+            bool(low),
+            f"{', '.join(low)} is not higher in cluster {cluster} ({text[cluster]}) than in the other cells. Evidence against a name is worth noting, but it does not support it.",
+        )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #c84e8b6e
-PARTS = {"question": r"question", "data": r"\bdata\b", "quality": r"quality|\bqc\b|filter", "K": r"\bK\b", "seeds": r"seed", "stability": r"stab", "names": r"\bname|type",
-         "Leiden": r"leiden", "answer": r"answer|conclusion|result", "limits": r"limit"}  # part of the report -> how it is recognised
+PARTS = {
+    "question": r"question",
+    "data": r"\bdata\b",
+    "quality": r"quality|\bqc\b|filter",
+    "K": r"\bK\b",
+    "seeds": r"seed",
+    "stability": r"stab",
+    "names": r"\bname|type",
+    "Leiden": r"leiden",
+    "answer": r"answer|conclusion|result",
+    "limits": r"limit",
+}  # part of the report -> how it is recognised
 
 # %% ../../nbs/course/solutions/08_project.ipynb #89b7016b
 @exercise("8.5", "the report: every part of the skeleton, with numbers, without gaps")
@@ -139,10 +273,20 @@ def check_report(
     answer,  # the text of the report
 ) -> None:
     "A report of at least 120 words that has every part, numbers, and no gap."
-    hint_if(not isinstance(answer, str), f"The report should be one text, not {type(answer).__name__}.")
+    hint_if(
+        not isinstance(answer, str), f"The report should be one text, not {type(answer).__name__}."
+    )
     hint_if("___" in answer, "There are gaps left (___). Fill them, or say why you cannot.")
-    if missing := [part for part, pattern in PARTS.items() if not re.search(pattern, answer, 0 if part == "K" else re.I)]: raise Hint(f"These parts were not found: {', '.join(missing)}.")
+    if missing := [
+        part
+        for part, pattern in PARTS.items()
+        if not re.search(pattern, answer, 0 if part == "K" else re.I)
+    ]:
+        raise Hint(f"These parts were not found: {', '.join(missing)}.")
     words, numbers = len(answer.split()), len(re.findall(r"\d+(?:\.\d+)?", answer))
     hint_if(words < 120, f"{words} words are too few for somebody else to repeat what you did.")
     hint_if(words > 1500, f"{words} words are more than a page or two. What can go?")
-    hint_if(numbers < 8, f"There are {numbers} numbers in it. How many cells, which thresholds, which K, how stable?")
+    hint_if(
+        numbers < 8,
+        f"There are {numbers} numbers in it. How many cells, which thresholds, which K, how stable?",
+    )

@@ -12,17 +12,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from .parsing import DATASETS, Dataset, _find
 from . import other_sets, paper_sets  # noqa: F401  (they enter their data sets)
+from .parsing import DATASETS, Dataset, _find
 
 # %% ../../nbs/api/io/07_catalog.ipynb #ac25bfab
 def info(
     name: str | None = None,  # a data set of the registry; None: all
 ) -> Dataset | pd.DataFrame:
     "The entry of one data set, or a table of all, with where each would come from."
-    if name is not None: return _entry(name)
-    rows = [{"name": d.name, "title": d.title, "accession": d.accession, "species": d.species, "protocol": d.protocol,
-             "cells": d.cells, "types": d.types, "here": whereabouts(d)} for d in DATASETS.values()]
+    if name is not None:
+        return _entry(name)
+    rows = [
+        {
+            "name": d.name,
+            "title": d.title,
+            "accession": d.accession,
+            "species": d.species,
+            "protocol": d.protocol,
+            "cells": d.cells,
+            "types": d.types,
+            "here": whereabouts(d),
+        }
+        for d in DATASETS.values()
+    ]
     return pd.DataFrame(rows).astype({"cells": "Int64", "types": "Int64"}).set_index("name")
 
 # %% ../../nbs/api/io/07_catalog.ipynb #f6c879c6
@@ -31,9 +43,10 @@ def _nearest(
     names,  # what there is
 ) -> str:
     "Words that offer the nearest names, or all."
-    near = difflib.get_close_matches(name.lower(), {n.lower(): n for n in names}, n=3, cutoff=.5)
+    near = difflib.get_close_matches(name.lower(), {n.lower(): n for n in names}, n=3, cutoff=0.5)
     near += [n for n in names if name.lower() in n.lower() and n not in near]
-    if near: return f"Did you mean {' or '.join(map(repr, near[:3]))}?"
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near[:3]))}?"
     return f"There are: {', '.join(sorted(names)) or 'none'}."
 
 # %% ../../nbs/api/io/07_catalog.ipynb #9d29c464
@@ -41,13 +54,15 @@ def _entry(
     name: str,  # a data set of the registry
 ) -> Dataset:
     "The entry of that name, or an error with the nearest ones."
-    if name not in DATASETS: raise ValueError(f"there is no public data set {name!r}. {_nearest(str(name), DATASETS)}")
+    if name not in DATASETS:
+        raise ValueError(f"there is no public data set {name!r}. {_nearest(str(name), DATASETS)}")
     return DATASETS[name]
 
 # %% ../../nbs/api/io/07_catalog.ipynb #538a285b
 def cache_dir() -> Path:
     "The folder for downloads: SCSMD_CACHE_DIR if it is set, otherwise where the system keeps caches."
-    if folder := os.environ.get("SCSMD_CACHE_DIR"): return Path(folder).expanduser()
+    if folder := os.environ.get("SCSMD_CACHE_DIR"):
+        return Path(folder).expanduser()
     import pooch
 
     return Path(pooch.os_cache("scsmd_nb"))
@@ -65,7 +80,15 @@ def whereabouts(
 ) -> str:
     "Where `load` would take it from."
     folder = os.environ.get("SCSMD_DATA_DIR")
-    if folder and (Path(folder) / f"{dataset.name}.h5ad").is_file(): return "SCSMD_DATA_DIR"
-    if (cache_dir() / f"{dataset.name}.h5ad").is_file(): return "cache"
+    if folder and (Path(folder) / f"{dataset.name}.h5ad").is_file():
+        return "SCSMD_DATA_DIR"
+    if (cache_dir() / f"{dataset.name}.h5ad").is_file():
+        return "cache"
     lacking = [f for f in dataset.files if f.needed and not _find(_raw_dir(dataset), f.name)]
-    return "files are here" if not lacking else "by hand" if any(not f.url for f in lacking) else "download"
+    return (
+        "files are here"
+        if not lacking
+        else "by hand"
+        if any(not f.url for f in lacking)
+        else "download"
+    )

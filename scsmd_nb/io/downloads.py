@@ -14,7 +14,8 @@ from pathlib import Path
 
 import anndata as ad
 
-from .._files import lock as _lock, write_whole
+from .._files import lock as _lock
+from .._files import write_whole
 from .catalog import _entry, _nearest, _raw_dir, cache_dir
 from .parsing import DATASETS, Dataset, File, _find
 from .reading import read
@@ -41,7 +42,8 @@ def _remember(
     import pooch
 
     digest = _sealed(path) or pooch.file_hash(str(path))
-    if not _seal(path).is_file(): write_whole(_seal(path), lambda to: to.write_text(f"{digest}  {path.name}\n"))
+    if not _seal(path).is_file():
+        write_whole(_seal(path), lambda to: to.write_text(f"{digest}  {path.name}\n"))
     return digest
 
 # %% ../../nbs/api/io/08_downloads.ipynb #b9a94496
@@ -53,7 +55,8 @@ class _Resume:
 
     def __call__(self, url, output_file, pooch):
         done = self.part.stat().st_size if self.part.is_file() and self.tag.is_file() else 0
-        if not done or not self._get(url, done): self._get(url, 0)
+        if not done or not self._get(url, done):
+            self._get(url, 0)
         self.tag.unlink(missing_ok=True)
         _check_kind(self.part, Path(url).name)
         os.replace(self.part, output_file)
@@ -63,13 +66,18 @@ class _Resume:
         import requests
 
         head = {"Accept-Encoding": "identity"}
-        if done: head |= {"Range": f"bytes={done}-", "If-Range": self.tag.read_text()}
+        if done:
+            head |= {"Range": f"bytes={done}-", "If-Range": self.tag.read_text()}
         with requests.get(url, headers=head, stream=True, timeout=30) as answer:
-            if answer.status_code == 416: return False
+            if answer.status_code == 416:
+                return False
             answer.raise_for_status()
-            if answer.status_code != 206: done = 0
+            if answer.status_code != 206:
+                done = 0
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            self.tag.write_text(tag) if tag and not tag.startswith("W/") else self.tag.unlink(missing_ok=True)
+            self.tag.write_text(tag) if tag and not tag.startswith("W/") else self.tag.unlink(
+                missing_ok=True
+            )
             self._save(answer, url, done)
         return True
 
@@ -81,14 +89,26 @@ class _Resume:
         announced = answer.headers.get("Content-Length")
         total = done + int(announced) if announced is not None and not packed else None
         with open(self.part, "ab" if done else "wb") as f:
-            if not _lock(f, wait=False): raise OSError(f"another process is downloading {f.name}. Wait for it, then call again.")
-            with tqdm(desc=Path(url).name, total=total, initial=done, unit="B", unit_scale=True,
-                      disable=not self.progress) as bar:
-                for chunk in answer.raw.stream(2**16, decode_content=packed and not url.endswith((".gz", ".tgz"))):
+            if not _lock(f, wait=False):
+                raise OSError(
+                    f"another process is downloading {f.name}. Wait for it, then call again."
+                )
+            with tqdm(
+                desc=Path(url).name,
+                total=total,
+                initial=done,
+                unit="B",
+                unit_scale=True,
+                disable=not self.progress,
+            ) as bar:
+                for chunk in answer.raw.stream(
+                    2**16, decode_content=packed and not url.endswith((".gz", ".tgz"))
+                ):
                     f.write(chunk)
                     bar.update(len(chunk))
             size = f.tell()
-        if total is not None and size != total: raise ConnectionError(f"{size:,} of {total:,} bytes came")
+        if total is not None and size != total:
+            raise ConnectionError(f"{size:,} of {total:,} bytes came")
 
 # %% ../../nbs/api/io/08_downloads.ipynb #63ba3117
 _MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK", ".h5": b"\x89HDF"}
@@ -99,10 +119,12 @@ def _check_kind(
     name: str,  # what it should be
 ) -> None:
     "Nothing if the file begins as its name promises; otherwise it is removed and an error says what came instead."
-    with open(path, "rb") as f: head = f.read(40)
+    with open(path, "rb") as f:
+        head = f.read(40)
     wanted = next((m for ending, m in _MAGIC.items() if name.endswith(ending)), None)
     page = head.lstrip().lower().startswith((b"<html", b"<!doctype"))
-    if head and not page and (wanted is None or head.startswith(wanted)): return
+    if head and not page and (wanted is None or head.startswith(wanted)):
+        return
     what = f"something else, which begins with {head!r}" if head else "0 bytes"
     path.unlink()
     raise ValueError(f"the server sent {what} instead of {name}")
@@ -118,11 +140,18 @@ def _by_hand(
     lines = [f"  {f.url or f.name}" + (f"  as {f.name}" if renamed(f) else "") for f in files]
     how = f"({dataset.by_hand})\n" if dataset.by_hand and not all(f.url for f in files) else ""
     there = [p.name for p in folder.glob("*") if p.suffix not in (".sha256", ".part", ".tag")]
-    near = [f"  {n[0]} is there: rename it to {f.name} if it is that file\n" for f in files
-            if not _find(folder, f.name) and (n := difflib.get_close_matches(f.name, there, n=1, cutoff=.8))]
-    return ("By hand: fetch\n" + "\n".join(lines)
-            + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
-            f"(page: {dataset.page}), then call load({dataset.name!r}) again. SCSMD_CACHE_DIR changes the folder.")
+    near = [
+        f"  {n[0]} is there: rename it to {f.name} if it is that file\n"
+        for f in files
+        if not _find(folder, f.name)
+        and (n := difflib.get_close_matches(f.name, there, n=1, cutoff=0.8))
+    ]
+    return (
+        "By hand: fetch\n"
+        + "\n".join(lines)
+        + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
+        f"(page: {dataset.page}), then call load({dataset.name!r}) again. SCSMD_CACHE_DIR changes the folder."
+    )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #dc1c9a7b
 def _download(
@@ -140,23 +169,44 @@ def _download(
     known, help = file.sha256 or _sealed(path), "\n" + _by_hand(dataset, [file])
     for _ in range(3):
         try:
-            pooch.retrieve(file.url, known, fname=path.name, path=path.parent,
-                           downloader=_Resume(path.with_name(path.name + ".part"), progress))
+            pooch.retrieve(
+                file.url,
+                known,
+                fname=path.name,
+                path=path.parent,
+                downloader=_Resume(path.with_name(path.name + ".part"), progress),
+            )
             return
         except requests.HTTPError as e:
             code = e.response.status_code
-            why = "it was moved, renamed or removed" if code in (404, 410) else "the server may be busy; try later"
+            why = (
+                "it was moved, renamed or removed"
+                if code in (404, 410)
+                else "the server may be busy; try later"
+            )
             kind = FileNotFoundError if code in (404, 410) else ConnectionError
-            raise kind(f"{file.url} cannot be had: the server answered {code} ({why}).{help}") from None
-        except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.HTTPError, ConnectionError): pass
+            raise kind(
+                f"{file.url} cannot be had: the server answered {code} ({why}).{help}"
+            ) from None
+        except (
+            requests.exceptions.ChunkedEncodingError,
+            urllib3.exceptions.HTTPError,
+            ConnectionError,
+        ):
+            pass
         except requests.RequestException as e:
-            raise ConnectionError(f"{file.url} cannot be reached: no network, or no such server "
-                                  f"({type(e).__name__}).{help}") from None
+            raise ConnectionError(
+                f"{file.url} cannot be reached: no network, or no such server "
+                f"({type(e).__name__}).{help}"
+            ) from None
         except ValueError as e:
-            if "hash" in str(e): raise OSError(_altered(file, path)) from None
+            if "hash" in str(e):
+                raise OSError(_altered(file, path)) from None
             raise OSError(f"{file.url}: {e}. Nothing was kept.{help}") from None
-    raise ConnectionError(f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
-                          f"on from there if the server allows it.{help}")
+    raise ConnectionError(
+        f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
+        f"on from there if the server allows it.{help}"
+    )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #8b8ab72a
 def _altered(
@@ -165,11 +215,15 @@ def _altered(
 ) -> str:
     "Words for a file that is not what it was."
     if file.sha256:
-        return (f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so it was not kept. "
-                "Try again; if that does not help, the file was replaced.")
-    return (f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one "
-            "was not kept. If its publisher has replaced it and you want the new one, remove that checksum and the file, "
-            "and call again.")
+        return (
+            f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so it was not kept. "
+            "Try again; if that does not help, the file was replaced."
+        )
+    return (
+        f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one "
+        "was not kept. If its publisher has replaced it and you want the new one, remove that checksum and the file, "
+        "and call again."
+    )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #c7cf5548
 def _ensure(
@@ -183,15 +237,24 @@ def _ensure(
     folder = _raw_dir(dataset)
     path = _find(folder, file.name)
     known = path and (file.sha256 or _sealed(path))
-    if path and (not known or pooch.file_hash(str(path)) == known): return
+    if path and (not known or pooch.file_hash(str(path)) == known):
+        return
     if not file.url:
-        if path: raise OSError(_altered(file, path))
-        raise FileNotFoundError(f"{file.name} of {dataset.name} has no direct address.\n{_by_hand(dataset, [file])}")
-    try: _download(dataset, file, folder / file.name, progress)
+        if path:
+            raise OSError(_altered(file, path))
+        raise FileNotFoundError(
+            f"{file.name} of {dataset.name} has no direct address.\n{_by_hand(dataset, [file])}"
+        )
+    try:
+        _download(dataset, file, folder / file.name, progress)
     except OSError as e:
-        if file.needed: raise
-        warnings.warn(f"{dataset.name} is read without {file.name}, which could not be fetched: "
-                      f"{str(e).splitlines()[0]}", stacklevel=4)
+        if file.needed:
+            raise
+        warnings.warn(
+            f"{dataset.name} is read without {file.name}, which could not be fetched: "
+            f"{str(e).splitlines()[0]}",
+            stacklevel=4,
+        )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #96c8144a
 def _check_cache(
@@ -200,10 +263,13 @@ def _check_cache(
     "Nothing if files can be written there, else an error."
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder): pass
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as e:
-        raise PermissionError(f"the cache {folder} cannot be written to: {e.strerror or e}. Set SCSMD_CACHE_DIR to a "
-                              "folder of your own, or change the rights of this one.") from None
+        raise PermissionError(
+            f"the cache {folder} cannot be written to: {e.strerror or e}. Set SCSMD_CACHE_DIR to a "
+            "folder of your own, or change the rights of this one."
+        ) from None
 
 # %% ../../nbs/api/io/08_downloads.ipynb #dd833f9b
 def fetch(
@@ -214,18 +280,27 @@ def fetch(
     dataset, folder = _entry(name), _raw_dir(_entry(name))
     cached = cache_dir() / f"{name}.h5ad"
     if cached.is_file():
-        try: return read(cached)
+        try:
+            return read(cached)
         except (OSError, ValueError) as e:
-            raise OSError(f"{e} This file of the cache can be made again: remove it and call again.") from e
+            raise OSError(
+                f"{e} This file of the cache can be made again: remove it and call again."
+            ) from e
     _check_cache(folder)
     lacking = [f for f in dataset.files if f.needed and not f.url and not _find(folder, f.name)]
     if lacking:
-        raise FileNotFoundError(f"{name} cannot be downloaded by a program. \n{_by_hand(dataset, lacking)}")
-    for file in dataset.files: _ensure(dataset, file, progress)
-    try: adata = dataset.parser(folder)
+        raise FileNotFoundError(
+            f"{name} cannot be downloaded by a program. \n{_by_hand(dataset, lacking)}"
+        )
+    for file in dataset.files:
+        _ensure(dataset, file, progress)
+    try:
+        adata = dataset.parser(folder)
     except Exception as e:
-        raise OSError(f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; remove them "
-                      "and call again to fetch them anew.") from e
+        raise OSError(
+            f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; remove them "
+            "and call again to fetch them anew."
+        ) from e
     adata.uns["source"] = _source(dataset, folder)
     write_whole(cached, lambda to: adata.write_h5ad(to, compression="gzip"))
     return adata
@@ -237,21 +312,39 @@ def _source(
 ) -> dict:
     "Where the cells come from, in plain text, with the checksum of every file."
     paths = [p for f in dataset.files if (p := _find(folder, f.name))]
-    fields = ("title", "accession", "page", "citation", "species", "tissue", "protocol", "labels", "terms")
+    fields = (
+        "title",
+        "accession",
+        "page",
+        "citation",
+        "species",
+        "tissue",
+        "protocol",
+        "labels",
+        "terms",
+    )
     facts = {k: getattr(dataset, k) for k in fields}
-    return facts | {"data": dataset.name, "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths)}
+    return facts | {
+        "data": dataset.name,
+        "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths),
+    }
 
 # %% ../../nbs/api/io/08_downloads.ipynb #d4b70269
-_NOT_SET = ("the environment variable SCSMD_DATA_DIR is not set. Set it to the folder with .h5ad files "
-            "(export SCSMD_DATA_DIR=/path/to/folder), or use smd.io.pbmc700(), which needs no files.")
+_NOT_SET = (
+    "the environment variable SCSMD_DATA_DIR is not set. Set it to the folder with .h5ad files "
+    "(export SCSMD_DATA_DIR=/path/to/folder), or use smd.io.pbmc700(), which needs no files."
+)
 
 # %% ../../nbs/api/io/08_downloads.ipynb #d2430e4d
 def _data_dir() -> Path:
     "The folder that SCSMD_DATA_DIR names, or an error that says how to set it."
     folder = os.environ.get("SCSMD_DATA_DIR")
-    if not folder: raise ValueError(_NOT_SET)
+    if not folder:
+        raise ValueError(_NOT_SET)
     if not Path(folder).is_dir():
-        raise FileNotFoundError(f"SCSMD_DATA_DIR={folder!r} is not a folder. Set it to the folder with .h5ad files.")
+        raise FileNotFoundError(
+            f"SCSMD_DATA_DIR={folder!r} is not a folder. Set it to the folder with .h5ad files."
+        )
     return Path(folder)
 
 # %% ../../nbs/api/io/08_downloads.ipynb #b61c4165
@@ -267,8 +360,13 @@ def load(
     "The data set of that name: from SCSMD_DATA_DIR, else from the cache, else downloaded."
     name, own = str(name).removesuffix(".h5ad"), bool(os.environ.get("SCSMD_DATA_DIR"))
     names = available() if own else []
-    if name in names: return read(_data_dir() / f"{name}.h5ad")
-    if name in DATASETS: return fetch(name, progress)
+    if name in names:
+        return read(_data_dir() / f"{name}.h5ad")
+    if name in DATASETS:
+        return fetch(name, progress)
     where = f" in {_data_dir()}" if own else ""
-    raise ValueError(f"there is no data set {name!r}{where}, nor a public one of that name. "
-                     f"{_nearest(name, [*names, *DATASETS])}" + ("" if own else f" For a file of yours: {_NOT_SET}"))
+    raise ValueError(
+        f"there is no data set {name!r}{where}, nor a public one of that name. "
+        f"{_nearest(name, [*names, *DATASETS])}"
+        + ("" if own else f" For a file of yours: {_NOT_SET}")
+    )

@@ -23,21 +23,39 @@ def pbmc700() -> ad.AnnData:
     import scanpy as sc
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the file is in an old h5ad format, which anndata says at length
+        warnings.simplefilter(
+            "ignore"
+        )  # the file is in an old h5ad format, which anndata says at length
         src = sc.datasets.pbmc68k_reduced()
     total = src.obs["n_counts"].to_numpy(np.float64)
     counts = (sp.diags(total / 1e4) @ sp.csr_matrix(src.raw.X, dtype=np.float64).expm1()).tocsr()
     counts.data = np.rint(counts.data)
-    obs = pd.DataFrame({"bulk_labels": src.obs["bulk_labels"].astype("category"), "full_n_counts": total,
-                        "full_n_genes": src.obs["n_genes"], "full_mito_share": src.obs["percent_mito"]})
-    source = {"data": "10x Genomics, fresh 68k PBMCs, donor A; Zheng et al. 2017, Nat Commun 8:14049",
-              "doi": "10.1038/ncomms14049",
-              "file": "scanpy.datasets.pbmc68k_reduced(), shipped inside the scanpy package",
-              "counts": "round(expm1(raw.X) * obs['n_counts'] / 10000), 765 of the genes",
-              "labels": "bulk_labels, assigned by Zheng et al. by correlation with FACS-purified populations",
-              "full_*": "obs columns measured over all genes, before the 765 were chosen"}
-    obs.index, var_names = obs.index.astype(str).rename(None), src.raw.var_names.astype(str).rename(None)
-    return ad.AnnData(counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=var_names), uns={"source": source})
+    obs = pd.DataFrame(
+        {
+            "bulk_labels": src.obs["bulk_labels"].astype("category"),
+            "full_n_counts": total,
+            "full_n_genes": src.obs["n_genes"],
+            "full_mito_share": src.obs["percent_mito"],
+        }
+    )
+    source = {
+        "data": "10x Genomics, fresh 68k PBMCs, donor A; Zheng et al. 2017, Nat Commun 8:14049",
+        "doi": "10.1038/ncomms14049",
+        "file": "scanpy.datasets.pbmc68k_reduced(), shipped inside the scanpy package",
+        "counts": "round(expm1(raw.X) * obs['n_counts'] / 10000), 765 of the genes",
+        "labels": "bulk_labels, assigned by Zheng et al. by correlation with FACS-purified populations",
+        "full_*": "obs columns measured over all genes, before the 765 were chosen",
+    }
+    obs.index, var_names = (
+        obs.index.astype(str).rename(None),
+        src.raw.var_names.astype(str).rename(None),
+    )
+    return ad.AnnData(
+        counts.astype(np.float32),
+        obs=obs,
+        var=pd.DataFrame(index=var_names),
+        uns={"source": source},
+    )
 
 # %% ../../nbs/api/io/10_examples.ipynb #e0819bcb
 def _stand_in(
@@ -48,16 +66,31 @@ def _stand_in(
 ) -> ad.AnnData:
     "Simulated cells with the published numbers of cells and types, and the registry's markers among the genes."
     entry = info(name)
-    if not 0 < scale <= 1: raise ValueError(f"scale={scale!r} is not a share of the published cells, above 0 and up to 1.")
-    if not entry.cells: raise ValueError(f"the published number of cells of {name} is not known here, so there is nothing to stand in for.")
-    names = list(entry.markers)[:entry.types] if entry.types else list(entry.markers)
+    if not 0 < scale <= 1:
+        raise ValueError(
+            f"scale={scale!r} is not a share of the published cells, above 0 and up to 1."
+        )
+    if not entry.cells:
+        raise ValueError(
+            f"the published number of cells of {name} is not known here, so there is nothing to stand in for."
+        )
+    names = list(entry.markers)[: entry.types] if entry.types else list(entry.markers)
     names += [f"type {k}" for k in range(len(names), entry.types or len(names))]
-    adata = simulate(n_cells=max(round(entry.cells * scale), 20 * len(names)), n_genes=n_genes, n_clusters=len(names),
-                     proportions=0.8 ** np.arange(len(names)), fold_change=3, random_state=random_state)
+    adata = simulate(
+        n_cells=max(round(entry.cells * scale), 20 * len(names)),
+        n_genes=n_genes,
+        n_clusters=len(names),
+        proportions=0.8 ** np.arange(len(names)),
+        fold_change=3,
+        random_state=random_state,
+    )
     adata.obs["cell_type"] = adata.obs["cell_type"].cat.rename_categories(names)
     adata.var["marker_of"] = adata.var["marker_of"].cat.rename_categories(names)
     _name_markers(adata, {t: entry.markers.get(t, ()) for t in names})
-    adata.uns["source"] = {"data": f"simulated stand-in for {name}, {scale:g} times the {entry.cells:,} published cells", "stands_in_for": name}
+    adata.uns["source"] = {
+        "data": f"simulated stand-in for {name}, {scale:g} times the {entry.cells:,} published cells",
+        "stands_in_for": name,
+    }
     return adata
 
 # %% ../../nbs/api/io/10_examples.ipynb #697e180c
@@ -69,8 +102,8 @@ def _name_markers(
     genes, given = adata.var_names.to_numpy().astype(object), set()
     for kind, names in markers.items():
         own = np.flatnonzero(adata.var["marker_of"] == kind)
-        new = [g for g in names if g not in given][:len(own)]
-        genes[own[:len(new)]] = new
+        new = [g for g in names if g not in given][: len(own)]
+        genes[own[: len(new)]] = new
         given.update(new)
     adata.var_names = pd.Index(genes.astype(str))
 
@@ -82,7 +115,8 @@ def load_or_simulate(
 ) -> ad.AnnData:
     "The real cells if they are here already, else a simulated stand-in; nothing is downloaded."
     here = info()["here"][info(name).name]
-    if here in ("SCSMD_DATA_DIR", "cache", "files are here"): return load(name, progress=False)
+    if here in ("SCSMD_DATA_DIR", "cache", "files are here"):
+        return load(name, progress=False)
     return _stand_in(name, scale, random_state=random_state)
 
 # %% ../../nbs/api/io/10_examples.ipynb #82a196c8
@@ -92,7 +126,12 @@ def banner(
     "Print one line: how many cells of what origin, and whether they are real."
     source = adata.uns.get("source")
     source = source if isinstance(source, dict) else {"data": source or "your own"}
-    words = source.get("data") or ", ".join(str(source[k]) for k in ("accession", "citation") if source.get(k)) or "your own"
-    if "repo" in source: words += f"; a copy from {source['repo']}, which may hold only a part"
+    words = (
+        source.get("data")
+        or ", ".join(str(source[k]) for k in ("accession", "citation") if source.get(k))
+        or "your own"
+    )
+    if "repo" in source:
+        words += f"; a copy from {source['repo']}, which may hold only a part"
     kind = "SIMULATED, not real cells" if "simulated" in words else "real cells"
     print(f"Data: {adata.n_obs:,} cells x {adata.n_vars:,} genes, {kind} ({words})")

@@ -26,30 +26,40 @@ def _explain(
     path: Path,  # the file that is read inside the with block
 ):
     "Turns what a broken file raises into an error that names the file and the mend."
-    try: yield
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.ReadError) as e:
-        raise OSError(f"{path} ({_size(path)}) is truncated or damaged: {e}. Download or copy it again.") from e
+        raise OSError(
+            f"{path} ({_size(path)}) is truncated or damaged: {e}. Download or copy it again."
+        ) from e
     except UnicodeDecodeError as e:
-        raise ValueError(f"{path} is not text in UTF-8 (byte {e.object[e.start:e.start + 1]!r} cannot be read). "
-                         "Save it again as UTF-8, or convert it: iconv -f latin1 -t utf-8 OLD > NEW.") from e
+        raise ValueError(
+            f"{path} is not text in UTF-8 (byte {e.object[e.start : e.start + 1]!r} cannot be read). "
+            "Save it again as UTF-8, or convert it: iconv -f latin1 -t utf-8 OLD > NEW."
+        ) from e
     except PermissionError as e:
-        if e.errno is None: raise  # said already
-        raise PermissionError(f"no permission to read {e.filename or path}. Ask its owner, or: chmod u+r FILE "
-                              "(for a folder, chmod u+rx).") from e
+        if e.errno is None:
+            raise  # said already
+        raise PermissionError(
+            f"no permission to read {e.filename or path}. Ask its owner, or: chmod u+r FILE "
+            "(for a folder, chmod u+rx)."
+        ) from e
 
 # %% ../../nbs/api/io/00_opening.ipynb #1945ebfc
 def _open(
     path: Path,  # a plain or gzip file
 ) -> io.BufferedIOBase:
     "The file opened for reading bytes; gzip is undone."
-    with open(path, "rb") as f: packed = f.read(2) == b"\x1f\x8b"
+    with open(path, "rb") as f:
+        packed = f.read(2) == b"\x1f\x8b"
     return gzip.open(path) if packed else open(path, "rb")
 
 # %% ../../nbs/api/io/00_opening.ipynb #a18e96d9
 @contextlib.contextmanager
 def _lines(path: Path):
     "The file as lines of text: gzip undone, any line ending, a byte order mark left out."
-    with _open(path) as f, io.TextIOWrapper(f, encoding="utf-8-sig", newline=None) as lines: yield lines
+    with _open(path) as f, io.TextIOWrapper(f, encoding="utf-8-sig", newline=None) as lines:
+        yield lines
 
 # %% ../../nbs/api/io/00_opening.ipynb #7ced5bd8
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -64,24 +74,40 @@ def _hdf5_kind(
     try:
         with h5py.File(path, "r") as f:
             top = set(f)
-            if f.attrs.get("encoding-type") == "anndata" or {"obs", "var"} <= top: return "h5ad"
-            if {"matrix", "row_attrs", "col_attrs"} <= top: return "loom"
+            if f.attrs.get("encoding-type") == "anndata" or {"obs", "var"} <= top:
+                return "h5ad"
+            if {"matrix", "row_attrs", "col_attrs"} <= top:
+                return "loom"
             inside = [set(g) if isinstance(g, h5py.Group) else set() for g in f.values()]
-    except PermissionError: raise
+    except PermissionError:
+        raise
     except OSError as e:
-        raise OSError(f"{path} cannot be read ({_size(path)}): it begins as HDF5 but is truncated, damaged. "
-                      f"Download or write it again. The reader said: {e}") from e
-    if "matrix" in top and {"features", "barcodes", "data"} <= set.union(*inside): return "10x h5"
-    if inside and all({"barcodes", "genes", "gene_names", "data"} <= names for names in inside): return "10x h5"
-    raise OSError(f"{path} cannot be read as AnnData, nor as 10x or loom: it is HDF5 of another kind, with "
-                  f"{', '.join(sorted(top)[:6]) or 'nothing'} at its top level. Look inside with h5py, or ask where it "
-                  "came from for the count matrix (molecule_info.h5 of Cell Ranger is not it).")
+        raise OSError(
+            f"{path} cannot be read ({_size(path)}): it begins as HDF5 but is truncated, damaged. "
+            f"Download or write it again. The reader said: {e}"
+        ) from e
+    if "matrix" in top and {"features", "barcodes", "data"} <= set.union(*inside):
+        return "10x h5"
+    if inside and all({"barcodes", "genes", "gene_names", "data"} <= names for names in inside):
+        return "10x h5"
+    raise OSError(
+        f"{path} cannot be read as AnnData, nor as 10x or loom: it is HDF5 of another kind, with "
+        f"{', '.join(sorted(top)[:6]) or 'nothing'} at its top level. Look inside with h5py, or ask where it "
+        "came from for the count matrix (molecule_info.h5 of Cell Ranger is not it)."
+    )
 
 # %% ../../nbs/api/io/00_opening.ipynb #7116672d
-SUPPORTED = ("text tables (.csv, .tsv, .txt, with or without .gz), 10x folders (matrix.mtx, barcodes.tsv, genes.tsv or "
-             "features.tsv), 10x HDF5 (.h5), .h5ad, .loom, .zarr, and a .tar or .tar.gz of 10x samples")
+SUPPORTED = (
+    "text tables (.csv, .tsv, .txt, with or without .gz), 10x folders (matrix.mtx, barcodes.tsv, genes.tsv or "
+    "features.tsv), 10x HDF5 (.h5), .h5ad, .loom, .zarr, and a .tar or .tar.gz of 10x samples"
+)
 _TABLE = re.compile(r"\.(csv|tsv|txt|tab)(\.gz)?$", re.I)
-_OTHER = {b"PK\x03\x04": "a zip archive (or an Excel file)", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7-zip"}
+_OTHER = {
+    b"PK\x03\x04": "a zip archive (or an Excel file)",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7-zip",
+}
 
 # %% ../../nbs/api/io/00_opening.ipynb #47a5c31e
 def _kind_of_bytes(
@@ -90,22 +116,36 @@ def _kind_of_bytes(
 ) -> str:
     "'hdf5', 'tar', '10x mtx' or 'text table'; an error if it is none of them."
     start = f"{_size(path)}, the first are {head[:8]!r}"
-    if head.startswith(_HDF5): return "hdf5"
+    if head.startswith(_HDF5):
+        return "hdf5"
     if re.search(r"\.(h5ad|h5|hdf5|loom)(\.gz)?$", path.name, re.I):
-        raise OSError(f"{path} is not an HDF5 file, whatever its name says ({start}). Download or write it again.")
-    if head[257:262] == b"ustar": return "tar"
+        raise OSError(
+            f"{path} is not an HDF5 file, whatever its name says ({start}). Download or write it again."
+        )
+    if head[257:262] == b"ustar":
+        return "tar"
     if re.search(r"\.(tar(\.gz)?|tgz)$", path.name, re.I):
-        raise OSError(f"{path} is not a tar archive, whatever its name says ({start}). Download or write it again.")
-    if head.startswith(b"%%MatrixMarket"): return "10x mtx"
+        raise OSError(
+            f"{path} is not a tar archive, whatever its name says ({start}). Download or write it again."
+        )
+    if head.startswith(b"%%MatrixMarket"):
+        return "10x mtx"
     for magic, what in _OTHER.items():
-        if head.startswith(magic): raise ValueError(f"{path} is {what}. Unpack it first (save Excel sheets as .csv).")
+        if head.startswith(magic):
+            raise ValueError(f"{path} is {what}. Unpack it first (save Excel sheets as .csv).")
     if head.lstrip()[:1] == b"<":
-        raise ValueError(f"{path} is a web page, not data ({start}). Look at it in a browser: it often says why.")
+        raise ValueError(
+            f"{path} is a web page, not data ({start}). Look at it in a browser: it often says why."
+        )
     if not _TABLE.search(path.name):
-        raise ValueError(f"{path.name} ends in {path.suffix!r}, which scsmd_nb does not know. It reads {SUPPORTED}. "
-                         "If this is a text table, rename it to .csv, .tsv or .txt.")
+        raise ValueError(
+            f"{path.name} ends in {path.suffix!r}, which scsmd_nb does not know. It reads {SUPPORTED}. "
+            "If this is a text table, rename it to .csv, .tsv or .txt."
+        )
     if b"\0" in head:
-        raise ValueError(f"{path} is not text in UTF-8 ({start}). If it came from Excel, save it as 'CSV UTF-8'.")
+        raise ValueError(
+            f"{path} is not text in UTF-8 ({start}). If it came from Excel, save it as 'CSV UTF-8'."
+        )
     return "text table"
 
 # %% ../../nbs/api/io/00_opening.ipynb #47ad30bd
@@ -115,12 +155,22 @@ def _kind(
     "'10x folder', '10x mtx', '10x h5', 'tar', 'zarr', 'h5ad', 'loom', 'gzip of hdf5' or 'text table'."
     if path.is_dir():
         names = set(os.listdir(path))
-        return "zarr" if path.suffix == ".zarr" or names & {"zarr.json", ".zgroup", ".zattrs"} else "10x folder"
+        return (
+            "zarr"
+            if path.suffix == ".zarr" or names & {"zarr.json", ".zgroup", ".zattrs"}
+            else "10x folder"
+        )
     if not path.stat().st_size:
-        raise OSError(f"{path} is empty (0 bytes). The download or the program that wrote it failed; do it again.")
-    with open(path, "rb") as f: packed = f.read(2) == b"\x1f\x8b"
-    with _open(path) as f: head = f.read(512)
-    if not head: raise OSError(f"{path} is empty: it unpacks to 0 bytes. Download or write it again.")
+        raise OSError(
+            f"{path} is empty (0 bytes). The download or the program that wrote it failed; do it again."
+        )
+    with open(path, "rb") as f:
+        packed = f.read(2) == b"\x1f\x8b"
+    with _open(path) as f:
+        head = f.read(512)
+    if not head:
+        raise OSError(f"{path} is empty: it unpacks to 0 bytes. Download or write it again.")
     kind = _kind_of_bytes(path, head)
-    if kind != "hdf5": return kind
+    if kind != "hdf5":
+        return kind
     return "gzip of hdf5" if packed else _hdf5_kind(path)

@@ -17,13 +17,35 @@ import scipy.io
 import scipy.sparse as sp
 
 from .paper_sets import _BLOOD, _ISLET, _members
-from .parsing import File, _10X, _10X_TERMS, _GEO, _GEO_PAGE, _GEO_TERMS, _assemble, _file, _find, _register, _stack, _wide
+from scsmd_nb.io.parsing import (
+    _10X,
+    _10X_TERMS,
+    _GEO,
+    _GEO_PAGE,
+    _GEO_TERMS,
+    File,
+    _assemble,
+    _file,
+    _find,
+    _register,
+    _stack,
+    _wide,
+)
 from .reading import read
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #356b982e
-_SORTED = {"b_cells": "B", "cd14_monocytes": "CD14+ monocyte", "cd34": "CD34+", "cd4_t_helper": "CD4+ helper T",
-           "regulatory_t": "CD4+ regulatory T", "naive_t": "CD4+ naive T", "memory_t": "CD4+ memory T",
-           "cd56_nk": "CD56+ NK", "cytotoxic_t": "CD8+ cytotoxic T", "naive_cytotoxic": "CD8+ naive cytotoxic T"}
+_SORTED = {
+    "b_cells": "B",
+    "cd14_monocytes": "CD14+ monocyte",
+    "cd34": "CD34+",
+    "cd4_t_helper": "CD4+ helper T",
+    "regulatory_t": "CD4+ regulatory T",
+    "naive_t": "CD4+ naive T",
+    "memory_t": "CD4+ memory T",
+    "cd56_nk": "CD56+ NK",
+    "cytotoxic_t": "CD8+ cytotoxic T",
+    "naive_cytotoxic": "CD8+ naive cytotoxic T",
+}
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #2ce66c73
 def parse_zheng_sorted(
@@ -36,33 +58,48 @@ def parse_zheng_sorted(
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #4c40b595
 _register(
-    name="zheng_sorted", title="Ten sorted populations of blood cells", accession="SRP073767 (10x Genomics)",
+    name="zheng_sorted",
+    title="Ten sorted populations of blood cells",
+    accession="SRP073767 (10x Genomics)",
     page="https://www.10xgenomics.com/datasets",
     files=tuple(File(f"{_10X}/1.1.0/{n}/{n}_filtered_gene_bc_matrices.tar.gz") for n in _SORTED),
-    parser=parse_zheng_sorted, citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049",
-    species="Homo sapiens", tissue="peripheral blood mononuclear cells, sorted", protocol="10x GemCode (UMI)",
-    cells=94655, types=10, labels="the sorted population: independent of the counts, as pure as the sorting",
+    parser=parse_zheng_sorted,
+    citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049",
+    species="Homo sapiens",
+    tissue="peripheral blood mononuclear cells, sorted",
+    protocol="10x GemCode (UMI)",
+    cells=94655,
+    types=10,
+    labels="the sorted population: independent of the counts, as pure as the sorting",
     terms=_10X_TERMS,
-    markers=_BLOOD | {"CD34+": ("CD34", "SPINK2")}, unverified="the number of cells (from memory)")
+    markers=_BLOOD | {"CD34+": ("CD34", "SPINK2")},
+    unverified="the number of cells (from memory)",
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #a5adb723
 def _count_tags(
     t: np.ndarray,  # positive values, corrected for saturation of the tags or not
 ) -> tuple[np.ndarray, int]:
     "Whole numbers of tags, and the number of different tags K that was undone (0: the values were whole already)."
-    if np.allclose(t, np.rint(t), atol=1e-4): return np.rint(t), 0
+    if np.allclose(t, np.rint(t), atol=1e-4):
+        return np.rint(t), 0
     for K in (4**L for L in range(4, 9)):
         o = -K * np.expm1(-t.astype(np.float64) / K)
-        if np.abs(o - np.rint(o)).max() < .02: return np.rint(o), K
-    raise ValueError("values are neither whole nor corrected for saturation of 4 to 8 letters, for example "
-                     f"{t[t % 1 != 0][0]:.5g}.")
+        if np.abs(o - np.rint(o)).max() < 0.02:
+            return np.rint(o), K
+    raise ValueError(
+        "values are neither whole nor corrected for saturation of 4 to 8 letters, for example "
+        f"{t[t % 1 != 0][0]:.5g}."
+    )
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #1674b049
 def parse_muraro(
     folder: Path,  # holds GSE85241_cellsystems_dataset_4donors_updated.csv.gz, maybe cell_type_annotation_Cels2016.csv
 ) -> ad.AnnData:
     "Cells x genes as counts of tags; donors in obs['donor'], types in obs['cell_type'] if their file is there."
-    table = read(_file(folder, "GSE85241_cellsystems_dataset_4donors_updated.csv.gz"), cells="columns")
+    table = read(
+        _file(folder, "GSE85241_cellsystems_dataset_4donors_updated.csv.gz"), cells="columns"
+    )
     X, cells, genes = table.X, table.obs_names, table.var_names
     X.data, K = _count_tags(X.data)
     obs = pd.DataFrame({"donor": [c.split("-")[0] for c in cells]}, index=cells)
@@ -76,16 +113,31 @@ def parse_muraro(
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #d4b2b844
 _register(
-    name="muraro", title="Human pancreas, four donors", accession="GSE85241", page=f"{_GEO_PAGE}GSE85241",
-    files=(File(f"{_GEO}/GSE85nnn/GSE85241/suppl/GSE85241_cellsystems_dataset_4donors_updated.csv.gz"),
-           File("https://s3.amazonaws.com/scrnaseq-public-datasets/manual-data/muraro/"
-                "cell_type_annotation_Cels2016.csv", needed=False)),
-    parser=parse_muraro, citation="Muraro et al. 2016, Cell Syst 3:385-394, doi:10.1016/j.cels.2016.09.002",
-    species="Homo sapiens", tissue="pancreas", protocol="CEL-Seq2 (UMI)", cells=3072, types=10,
+    name="muraro",
+    title="Human pancreas, four donors",
+    accession="GSE85241",
+    page=f"{_GEO_PAGE}GSE85241",
+    files=(
+        File(f"{_GEO}/GSE85nnn/GSE85241/suppl/GSE85241_cellsystems_dataset_4donors_updated.csv.gz"),
+        File(
+            "https://s3.amazonaws.com/scrnaseq-public-datasets/manual-data/muraro/"
+            "cell_type_annotation_Cels2016.csv",
+            needed=False,
+        ),
+    ),
+    parser=parse_muraro,
+    citation="Muraro et al. 2016, Cell Syst 3:385-394, doi:10.1016/j.cels.2016.09.002",
+    species="Homo sapiens",
+    tissue="pancreas",
+    protocol="CEL-Seq2 (UMI)",
+    cells=3072,
+    types=10,
     labels="of the authors, published by the Hemberg laboratory: 2,126 cells have one, the others failed their QC",
-    terms=_GEO_TERMS, markers=_ISLET,
+    terms=_GEO_TERMS,
+    markers=_ISLET,
     unverified="that the values are corrected for saturation (the parser tests it and stops if not); the number of "
-               "types (from memory); whether the file of types is still on its server")
+    "types (from memory); whether the file of types is still on its server",
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #dc88e590
 def parse_segerstolpe(
@@ -93,16 +145,26 @@ def parse_segerstolpe(
 ) -> ad.AnnData:
     "Cells x genes (read counts), types in obs['cell_type'], quality, donor and disease in obs."
     with zipfile.ZipFile(_file(folder, "E-MTAB-5061.processed.1.zip")) as packed:
-        name = next(n for n in packed.namelist() if n.endswith("pancreas_refseq_rpkms_counts_3514sc.txt"))
+        name = next(
+            n for n in packed.namelist() if n.endswith("pancreas_refseq_rpkms_counts_3514sc.txt")
+        )
         with packed.open(name) as file:
             cells = file.readline().decode().rstrip("\r\n").split("\t")[1:]
             n = len(cells)
             columns = [0, *range(2 + n, 2 + 2 * n)]
             X, genes, _, _ = _wide(file, sep="\t", header=None, usecols=columns)
-    facts = pd.read_csv(_file(folder, "E-MTAB-5061.sdrf.txt"), sep="\t", dtype=str).drop_duplicates("Source Name")
-    wanted = {"Characteristics[cell type]": "cell_type", "Characteristics[single cell well quality]": "quality",
-              "Characteristics[individual]": "donor", "Characteristics[disease]": "disease"}
-    obs = facts.set_index("Source Name").rename(columns=wanted).reindex(cells)[list(wanted.values())]
+    facts = pd.read_csv(_file(folder, "E-MTAB-5061.sdrf.txt"), sep="\t", dtype=str).drop_duplicates(
+        "Source Name"
+    )
+    wanted = {
+        "Characteristics[cell type]": "cell_type",
+        "Characteristics[single cell well quality]": "quality",
+        "Characteristics[individual]": "donor",
+        "Characteristics[disease]": "disease",
+    }
+    obs = (
+        facts.set_index("Source Name").rename(columns=wanted).reindex(cells)[list(wanted.values())]
+    )
     obs["cell_type"] = obs["cell_type"].replace("not applicable", np.nan)
     keep = [j for j, g in enumerate(genes) if not g.startswith("ERCC") and g != "eGFP"]
     return _assemble(X.T.tocsr()[:, keep], cells, [genes[j] for j in keep], obs)
@@ -110,15 +172,24 @@ def parse_segerstolpe(
 # %% ../../nbs/api/io/06_other_sets.ipynb #5c5f4683
 _EBI = "https://ftp.ebi.ac.uk/biostudies/fire/E-MTAB-/061/E-MTAB-5061/Files"
 _register(
-    name="segerstolpe", title="Human pancreas, healthy and type 2 diabetes", accession="E-MTAB-5061",
+    name="segerstolpe",
+    title="Human pancreas, healthy and type 2 diabetes",
+    accession="E-MTAB-5061",
     page="https://www.ebi.ac.uk/biostudies/arrayexpress/studies/E-MTAB-5061",
     files=(File(f"{_EBI}/E-MTAB-5061.processed.1.zip"), File(f"{_EBI}/E-MTAB-5061.sdrf.txt")),
-    parser=parse_segerstolpe, citation="Segerstolpe et al. 2016, Cell Metab 24:593-607, doi:10.1016/j.cmet.2016.08.020",
-    species="Homo sapiens", tissue="pancreas", protocol="Smart-seq2 (reads, no UMI)", cells=3514, types=14,
+    parser=parse_segerstolpe,
+    citation="Segerstolpe et al. 2016, Cell Metab 24:593-607, doi:10.1016/j.cmet.2016.08.020",
+    species="Homo sapiens",
+    tissue="pancreas",
+    protocol="Smart-seq2 (reads, no UMI)",
+    cells=3514,
+    types=14,
     labels="of the authors, for the 2,209 cells that passed their QC (2 'unclassified' kinds among the 14)",
-    terms="not stated in the record; EMBL-EBI's terms of use hold", markers=_ISLET,
+    terms="not stated in the record; EMBL-EBI's terms of use hold",
+    markers=_ISLET,
     unverified="the present address of the files (built by the rule of EBI's server; the old one was "
-               "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); the column of donors in the sdrf file")
+    "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); the column of donors in the sdrf file",
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #a2a1a8b3
 def parse_mouse_bladder(
@@ -126,8 +197,12 @@ def parse_mouse_bladder(
 ) -> ad.AnnData:
     "Cells x genes, types in obs['cell_type']; cells without a type are left out."
     path = _file(folder, "MCA_500more_dge.tar.gz")
-    found = [_wide(file, sep=" ", compression="gzip") for _, file in _members(path, "*/Bladder_dge.txt.gz")]
-    if not found: raise ValueError(f"{path.name} holds no file Bladder_dge.txt.gz.")
+    found = [
+        _wide(file, sep=" ", compression="gzip")
+        for _, file in _members(path, "*/Bladder_dge.txt.gz")
+    ]
+    if not found:
+        raise ValueError(f"{path.name} holds no file Bladder_dge.txt.gz.")
     X, genes, cells, _ = found[0]
     table = pd.read_csv(_file(folder, "MCA_CellAssignments.csv"), index_col="Cell.name")
     types = table["Annotation"].reindex(cells).str.replace(r"\(Bladder\)$", "", regex=True)
@@ -137,17 +212,33 @@ def parse_mouse_bladder(
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #823b12eb
 _register(
-    name="mouse_bladder", title="Mouse Cell Atlas, bladder", accession="GSE108097", page=f"{_GEO_PAGE}GSE108097",
-    files=(File("https://ndownloader.figshare.com/files/10756798", "MCA_500more_dge.tar.gz"),
-           File("https://ndownloader.figshare.com/files/11083451", "MCA_CellAssignments.csv")),
-    parser=parse_mouse_bladder, citation="Han et al. 2018, Cell 172:1091-1107, doi:10.1016/j.cell.2018.02.001",
-    species="Mus musculus", tissue="bladder", protocol="Microwell-seq (UMI)", cells=2746, types=16,
+    name="mouse_bladder",
+    title="Mouse Cell Atlas, bladder",
+    accession="GSE108097",
+    page=f"{_GEO_PAGE}GSE108097",
+    files=(
+        File("https://ndownloader.figshare.com/files/10756798", "MCA_500more_dge.tar.gz"),
+        File("https://ndownloader.figshare.com/files/11083451", "MCA_CellAssignments.csv"),
+    ),
+    parser=parse_mouse_bladder,
+    citation="Han et al. 2018, Cell 172:1091-1107, doi:10.1016/j.cell.2018.02.001",
+    species="Mus musculus",
+    tissue="bladder",
+    protocol="Microwell-seq (UMI)",
+    cells=2746,
+    types=16,
     labels="of the authors: clusters of these counts, named by markers",
     terms="not stated in the files (figshare article 5435866)",
-    markers={"epithelial": ("Krt5", "Krt18", "Upk3a"), "stromal": ("Col1a1", "Dpt"),
-             "smooth muscle": ("Acta2", "Myh11"), "endothelial": ("Pecam1", "Ly6c1"),
-             "macrophage": ("C1qa", "Cd74"), "NK cell": ("Nkg7",)},
-    unverified="cells and types: as in the selection of scDCC (Tian et al. 2021)")
+    markers={
+        "epithelial": ("Krt5", "Krt18", "Upk3a"),
+        "stromal": ("Col1a1", "Dpt"),
+        "smooth muscle": ("Acta2", "Myh11"),
+        "endothelial": ("Pecam1", "Ly6c1"),
+        "macrophage": ("C1qa", "Cd74"),
+        "NK cell": ("Nkg7",),
+    },
+    unverified="cells and types: as in the selection of scDCC (Tian et al. 2021)",
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #5d2f39de
 def parse_cbmc_cite(
@@ -158,17 +249,28 @@ def parse_cbmc_cite(
     human = ~table.var_names.str.startswith("MOUSE_")
     total, mouse = (np.asarray(X.sum(1)).ravel() for X in (table.X, table.X[:, ~human]))
     obs = pd.DataFrame({"mouse_share": mouse / np.maximum(total, 1)})
-    return _assemble(table.X[:, human], table.obs_names, table.var_names[human].str.removeprefix("HUMAN_"), obs)
+    return _assemble(
+        table.X[:, human], table.obs_names, table.var_names[human].str.removeprefix("HUMAN_"), obs
+    )
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #a96f6c92
 _register(
-    name="cbmc_cite", title="Cord blood, CITE-seq (RNA part)", accession="GSE100866", page=f"{_GEO_PAGE}GSE100866",
+    name="cbmc_cite",
+    title="Cord blood, CITE-seq (RNA part)",
+    accession="GSE100866",
+    page=f"{_GEO_PAGE}GSE100866",
     files=(File(f"{_GEO}/GSE100nnn/GSE100866/suppl/GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz"),),
-    parser=parse_cbmc_cite, citation="Stoeckius et al. 2017, Nat Methods 14:865-868, doi:10.1038/nmeth.4380",
+    parser=parse_cbmc_cite,
+    citation="Stoeckius et al. 2017, Nat Methods 14:865-868, doi:10.1038/nmeth.4380",
     species="Homo sapiens",
-    tissue="cord blood mononuclear cells, 5 % mouse cells mixed in", protocol="CITE-seq on 10x Chromium (UMI)",
-    cells=8617, types=None, labels="none in GEO; others (scDCC) have published 15 groups", terms=_GEO_TERMS,
-    markers=_BLOOD | {"erythrocytes": ("HBA1", "HBB"), "CD34+": ("CD34", "SPINK2")})
+    tissue="cord blood mononuclear cells, 5 % mouse cells mixed in",
+    protocol="CITE-seq on 10x Chromium (UMI)",
+    cells=8617,
+    types=None,
+    labels="none in GEO; others (scDCC) have published 15 groups",
+    terms=_GEO_TERMS,
+    markers=_BLOOD | {"erythrocytes": ("HBA1", "HBB"), "CD34+": ("CD34", "SPINK2")},
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #82af90b8
 _PAUL = "Ery Ery Ery Ery Ery Ery MEP Mk GMP GMP DC Baso Baso Mo Mo Neu Neu Eos Lymph".split()
@@ -187,19 +289,38 @@ def parse_paul15(
         informative = text("info.genes_strings")
         clusters = f["cluster.id"][()].ravel().astype(int)
     genes = [g.split(";")[0] for g in genes]
-    adata = _assemble(X, cells, genes, pd.DataFrame({"cell_type": [f"{i}{_PAUL[i - 1]}" for i in clusters]}))
+    adata = _assemble(
+        X, cells, genes, pd.DataFrame({"cell_type": [f"{i}{_PAUL[i - 1]}" for i in clusters]})
+    )
     adata.var["informative"] = np.isin(genes, informative)
     return adata
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #ed114a1c
 _register(
-    name="paul15", title="Mouse myeloid progenitors", accession="GSE72857", page=f"{_GEO_PAGE}GSE72857",
-    files=(File("https://falexwolf.de/data/paul15.h5"),), parser=parse_paul15,
-    citation="Paul et al. 2015, Cell 163:1663-1677, doi:10.1016/j.cell.2015.11.013", species="Mus musculus",
-    tissue="bone marrow, myeloid progenitors", protocol="MARS-seq (UMI)", cells=2730, types=19,
-    labels="the authors' own clusters of these counts, on a continuum", terms=_GEO_TERMS + "; the h5 file: not stated",
-    markers={"Ery": ("Hba-a2", "Car2", "Klf1"), "Mk": ("Pf4", "Itga2b"), "Baso": ("Prss34", "Mcpt8"),
-             "Mo": ("Irf8", "Csf1r"), "Neu": ("Elane", "Mpo"), "Eos": ("Prg2",), "DC": ("Cd74", "H2-Aa")})
+    name="paul15",
+    title="Mouse myeloid progenitors",
+    accession="GSE72857",
+    page=f"{_GEO_PAGE}GSE72857",
+    files=(File("https://falexwolf.de/data/paul15.h5"),),
+    parser=parse_paul15,
+    citation="Paul et al. 2015, Cell 163:1663-1677, doi:10.1016/j.cell.2015.11.013",
+    species="Mus musculus",
+    tissue="bone marrow, myeloid progenitors",
+    protocol="MARS-seq (UMI)",
+    cells=2730,
+    types=19,
+    labels="the authors' own clusters of these counts, on a continuum",
+    terms=_GEO_TERMS + "; the h5 file: not stated",
+    markers={
+        "Ery": ("Hba-a2", "Car2", "Klf1"),
+        "Mk": ("Pf4", "Itga2b"),
+        "Baso": ("Prss34", "Mcpt8"),
+        "Mo": ("Irf8", "Csf1r"),
+        "Neu": ("Elane", "Mpo"),
+        "Eos": ("Prg2",),
+        "DC": ("Cd74", "H2-Aa"),
+    },
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #3fe5485f
 def parse_young_kidney(
@@ -207,37 +328,66 @@ def parse_young_kidney(
 ) -> ad.AnnData:
     "Droplets x genes, the sample in obs['SangerID']; no types."
     X = scipy.io.mmread(_file(folder, "tableOfCounts.mtx"))
-    genes, cells = (pd.read_csv(_file(folder, f"tableOfCounts_{k}Labels.tsv"), sep="\t") for k in ("row", "col"))
+    genes, cells = (
+        pd.read_csv(_file(folder, f"tableOfCounts_{k}Labels.tsv"), sep="\t") for k in ("row", "col")
+    )
     if X.shape != (len(genes), len(cells)):
-        raise ValueError(f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, its labels are {len(genes)} genes x "
-                         f"{len(cells)} cells.")
+        raise ValueError(
+            f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, its labels are {len(genes)} genes x "
+            f"{len(cells)} cells."
+        )
     adata = _assemble(X.T, cells["DropletID"], genes["Symbol"], cells[["SangerID", "Barcode"]])
     adata.var["gene_ids"] = genes["EnsemblID"].to_numpy()
     return adata
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #d202c985
 _register(
-    name="young_kidney", title="Human kidney: fetal, adult and tumours",
+    name="young_kidney",
+    title="Human kidney: fetal, adult and tumours",
     accession="EGAS00001002325; Data S1 of the publication",
     page="https://www.science.org/doi/10.1126/science.aat1699",
-    files=tuple(File("", f"tableOfCounts{k}") for k in (".mtx", "_rowLabels.tsv", "_colLabels.tsv")),
-    parser=parse_young_kidney, citation="Young et al. 2018, Science 361:594-599, doi:10.1126/science.aat1699",
-    species="Homo sapiens", tissue="kidney", protocol="10x Chromium (UMI)", cells=72501, types=None,
+    files=tuple(
+        File("", f"tableOfCounts{k}") for k in (".mtx", "_rowLabels.tsv", "_colLabels.tsv")
+    ),
+    parser=parse_young_kidney,
+    citation="Young et al. 2018, Science 361:594-599, doi:10.1126/science.aat1699",
+    species="Homo sapiens",
+    tissue="kidney",
+    protocol="10x Chromium (UMI)",
+    cells=72501,
+    types=None,
     labels="in Tables S2 and S11 of the supplement (Excel), not read here",
     terms="not stated in the files; the journal's terms hold",
-    markers={"proximal tubule": ("SLC17A3", "SLC22A7"), "podocytes": ("PODXL", "PTPRO"),
-             "endothelial": ("PECAM1", "VWF"),
-             "collecting duct": ("AQP2", "ATP6V1G3"), "macrophages": ("CD68", "CD14"), "T cells": ("CD3D",)},
+    markers={
+        "proximal tubule": ("SLC17A3", "SLC22A7"),
+        "podocytes": ("PODXL", "PTPRO"),
+        "endothelial": ("PECAM1", "VWF"),
+        "collecting duct": ("AQP2", "ATP6V1G3"),
+        "macrophages": ("CD68", "CD14"),
+        "T cells": ("CD3D",),
+    },
     by_hand="on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); unpack it; it "
-            "holds the three files",
-    unverified="the published number counts cells that passed quality control; the file holds more droplets")
+    "holds the three files",
+    unverified="the published number counts cells that passed quality control; the file holds more droplets",
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #2232785a
-_NEURONS = ("Canal associated neurons", "Cholinergic neurons", "Ciliated sensory neurons", "Dopaminergic neurons",
-            "GABAergic neurons", "Other interneurons", "Oxygen sensory neurons", "Pharyngeal neurons",
-            "Touch receptor neurons", "flp-1(+) interneurons")
-_WORM = ('load("Cao_et_al_2017_vignette.RData"); library(monocle); Matrix::writeMM(exprs(cds), "worm.mtx"); '
-         'write.csv(pData(cds), "worm_cells.csv"); write.csv(fData(cds), "worm_genes.csv")')
+_NEURONS = (
+    "Canal associated neurons",
+    "Cholinergic neurons",
+    "Ciliated sensory neurons",
+    "Dopaminergic neurons",
+    "GABAergic neurons",
+    "Other interneurons",
+    "Oxygen sensory neurons",
+    "Pharyngeal neurons",
+    "Touch receptor neurons",
+    "flp-1(+) interneurons",
+)
+_WORM = (
+    'load("Cao_et_al_2017_vignette.RData"); library(monocle); Matrix::writeMM(exprs(cds), "worm.mtx"); '
+    'write.csv(pData(cds), "worm_cells.csv"); write.csv(fData(cds), "worm_genes.csv")'
+)
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #2443a5f8
 def parse_worm_neuron(
@@ -245,27 +395,47 @@ def parse_worm_neuron(
 ) -> ad.AnnData:
     "Neurons x genes, types in obs['cell_type']."
     X = scipy.io.mmread(_file(folder, "worm.mtx"))
-    genes, cells = (pd.read_csv(_file(folder, f"worm_{k}.csv"), index_col=0) for k in ("genes", "cells"))
+    genes, cells = (
+        pd.read_csv(_file(folder, f"worm_{k}.csv"), index_col=0) for k in ("genes", "cells")
+    )
     if X.shape != (len(genes), len(cells)):
-        raise ValueError(f"worm.mtx is {X.shape[0]} x {X.shape[1]}, its tables are {len(genes)} genes x "
-                         f"{len(cells)} cells.")
+        raise ValueError(
+            f"worm.mtx is {X.shape[0]} x {X.shape[1]}, its tables are {len(genes)} genes x "
+            f"{len(cells)} cells."
+        )
     obs = cells.rename(columns={"cell.type": "cell_type"})
     keep = obs["cell_type"].isin(_NEURONS).to_numpy()
-    if not keep.any(): raise ValueError(f"no cell has one of the types {', '.join(_NEURONS)}.")
+    if not keep.any():
+        raise ValueError(f"no cell has one of the types {', '.join(_NEURONS)}.")
     names = genes["symbol"] if "symbol" in genes else genes.index
     return _assemble(X.T.tocsr()[keep], obs.index[keep], names, obs[keep])
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #c1093594
 _register(
-    name="worm_neuron", title="C. elegans larva (L2), neurons", accession="GSE98561", page=f"{_GEO_PAGE}GSE98561",
-    files=tuple(File("", n) for n in ("worm.mtx", "worm_cells.csv", "worm_genes.csv")), parser=parse_worm_neuron,
-    citation="Cao et al. 2017, Science 357:661-667, doi:10.1126/science.aam8940", species="Caenorhabditis elegans",
-    tissue="whole L2 larva; neurons are kept", protocol="sci-RNA-seq (UMI)", cells=None, types=10,
-    labels="of the authors: clusters of these counts, named by markers", terms=_GEO_TERMS,
-    markers={"Touch receptor neurons": ("mec-17", "mec-7"), "GABAergic neurons": ("unc-25", "unc-47"),
-             "Cholinergic neurons": ("unc-17", "cha-1"), "Dopaminergic neurons": ("cat-2", "dat-1"),
-             "Oxygen sensory neurons": ("gcy-35", "gcy-36"), "Ciliated sensory neurons": ("che-3", "osm-6")},
+    name="worm_neuron",
+    title="C. elegans larva (L2), neurons",
+    accession="GSE98561",
+    page=f"{_GEO_PAGE}GSE98561",
+    files=tuple(File("", n) for n in ("worm.mtx", "worm_cells.csv", "worm_genes.csv")),
+    parser=parse_worm_neuron,
+    citation="Cao et al. 2017, Science 357:661-667, doi:10.1126/science.aam8940",
+    species="Caenorhabditis elegans",
+    tissue="whole L2 larva; neurons are kept",
+    protocol="sci-RNA-seq (UMI)",
+    cells=None,
+    types=10,
+    labels="of the authors: clusters of these counts, named by markers",
+    terms=_GEO_TERMS,
+    markers={
+        "Touch receptor neurons": ("mec-17", "mec-7"),
+        "GABAergic neurons": ("unc-25", "unc-47"),
+        "Cholinergic neurons": ("unc-17", "cha-1"),
+        "Dopaminergic neurons": ("cat-2", "dat-1"),
+        "Oxygen sensory neurons": ("gcy-35", "gcy-36"),
+        "Ciliated sensory neurons": ("che-3", "osm-6"),
+    },
     by_hand="fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/Cao_et_al_2017_vignette.RData and "
-            "run in R: " + _WORM,
+    "run in R: " + _WORM,
     unverified="names of the ten types and of the columns (from memory); the paper has 42,035 cells of the whole "
-               "larva, scDCC a selection of 4,186 neurons")
+    "larva, scDCC a selection of 4,186 neurons",
+)

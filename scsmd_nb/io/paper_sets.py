@@ -13,7 +13,20 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 
-from .parsing import File, _10X, _10X_TERMS, _GEO, _GEO_PAGE, _GEO_TERMS, _assemble, _file, _find, _register, _stack, _wide
+from scsmd_nb.io.parsing import (
+    _10X,
+    _10X_TERMS,
+    _GEO,
+    _GEO_PAGE,
+    _GEO_TERMS,
+    File,
+    _assemble,
+    _file,
+    _find,
+    _register,
+    _stack,
+    _wide,
+)
 from .reading import read
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #c2f969c5
@@ -24,10 +37,13 @@ def parse_pbmc4k(
     adata = read(_file(folder, "pbmc4k_filtered_gene_bc_matrices.tar.gz"))
     adata.obs = adata.obs.drop(columns="sample", errors="ignore")
     analysis = _find(folder, "pbmc4k_analysis.tar.gz")
-    if analysis is None: return adata
+    if analysis is None:
+        return adata
     for _, file in _members(analysis, "*graphclust/clusters.csv"):
         clusters = pd.read_csv(file, index_col=0).iloc[:, 0]
-        adata.obs["graphclust"] = pd.Categorical(clusters.reindex(adata.obs_names).astype("Int64").astype(str))
+        adata.obs["graphclust"] = pd.Categorical(
+            clusters.reindex(adata.obs_names).astype("Int64").astype(str)
+        )
     return adata
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #d052638e
@@ -38,25 +54,43 @@ def _members(
     "Name and open file of each ordinary file in the tar that fits the pattern, in the order of the tar."
     with tarfile.open(path) as tar:
         for member in tar:
-            if member.isfile() and fnmatch.fnmatch(member.name, pattern): yield member.name, tar.extractfile(member)
+            if member.isfile() and fnmatch.fnmatch(member.name, pattern):
+                yield member.name, tar.extractfile(member)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #1bd20f1c
-_BLOOD = {"T cells": ("CD3D", "CD3E", "IL7R"), "cytotoxic T cells": ("CD8A", "CD8B"), "NK cells": ("GNLY", "NKG7"),
-          "B cells": ("CD79A", "MS4A1"), "CD14+ monocytes": ("CD14", "LYZ"), "FCGR3A+ monocytes": ("FCGR3A", "MS4A7"),
-          "dendritic cells": ("FCER1A", "CST3"), "megakaryocytes": ("PPBP", "PF4")}
+_BLOOD = {
+    "T cells": ("CD3D", "CD3E", "IL7R"),
+    "cytotoxic T cells": ("CD8A", "CD8B"),
+    "NK cells": ("GNLY", "NKG7"),
+    "B cells": ("CD79A", "MS4A1"),
+    "CD14+ monocytes": ("CD14", "LYZ"),
+    "FCGR3A+ monocytes": ("FCGR3A", "MS4A7"),
+    "dendritic cells": ("FCER1A", "CST3"),
+    "megakaryocytes": ("PPBP", "PF4"),
+}
 _register(
-    name="pbmc4k", title="4k PBMCs from a healthy donor", accession="10x Genomics, pbmc4k (Cell Ranger 2.1.0)",
+    name="pbmc4k",
+    title="4k PBMCs from a healthy donor",
+    accession="10x Genomics, pbmc4k (Cell Ranger 2.1.0)",
     page="https://www.10xgenomics.com/datasets",
-    files=(File(f"{_10X}/2.1.0/pbmc4k/pbmc4k_filtered_gene_bc_matrices.tar.gz"),
-           File(f"{_10X}/2.1.0/pbmc4k/pbmc4k_analysis.tar.gz", needed=False)),
-    parser=parse_pbmc4k, citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049 (the platform)",
-    species="Homo sapiens", tissue="peripheral blood mononuclear cells", protocol="10x Chromium, v2 chemistry (UMI)",
-    cells=4340, types=None,
+    files=(
+        File(f"{_10X}/2.1.0/pbmc4k/pbmc4k_filtered_gene_bc_matrices.tar.gz"),
+        File(f"{_10X}/2.1.0/pbmc4k/pbmc4k_analysis.tar.gz", needed=False),
+    ),
+    parser=parse_pbmc4k,
+    citation="Zheng et al. 2017, Nat Commun 8:14049, doi:10.1038/ncomms14049 (the platform)",
+    species="Homo sapiens",
+    tissue="peripheral blood mononuclear cells",
+    protocol="10x Chromium, v2 chemistry (UMI)",
+    cells=4340,
+    types=None,
     labels="none. Cell Ranger's graph-based clusters in obs['graphclust'] if the analysis file can be had; the scSMD "
-           "paper reports 8 types without a source",
-    terms=_10X_TERMS, markers=_BLOOD,
+    "paper reports 8 types without a source",
+    terms=_10X_TERMS,
+    markers=_BLOOD,
     unverified="the address and layout of pbmc4k_analysis.tar.gz (by analogy with other 10x data sets); that the "
-               "paper's 8 types are these clusters")
+    "paper's 8 types are these clusters",
+)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #a4624cf1
 def parse_bhattacherjee(
@@ -67,25 +101,43 @@ def parse_bhattacherjee(
     obs = pd.read_csv(_file(folder, "GSE124952_meta_data.csv.gz"), index_col=0)
     obs = obs.rename(columns={"CellType": "cell_type"})
     if missing := sorted(set(all_cells.obs_names) - set(obs.index)):
-        raise ValueError(f"{len(missing)} cells of the matrix are not in the table of cells; one is {missing[0]}.")
+        raise ValueError(
+            f"{len(missing)} cells of the matrix are not in the table of cells; one is {missing[0]}."
+        )
     obs = obs.loc[all_cells.obs_names]
     adult = (obs["DevStage"] == "Adult").to_numpy()
     return _assemble(all_cells.X[adult], obs.index[adult], all_cells.var_names, obs[adult])
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #1ec6f7f2
-_BRAIN = {"astrocytes": ("Aqp4", "Gja1", "Aldoc"), "oligodendrocytes": ("Mbp", "Plp1", "Mog"),
-          "oligodendrocyte precursors": ("Pdgfra", "Cspg4"), "microglia": ("C1qa", "Cx3cr1", "Aif1"),
-          "endothelial": ("Cldn5", "Flt1"), "excitatory neurons": ("Slc17a7", "Neurod6"),
-          "inhibitory neurons": ("Gad1", "Gad2")}
+_BRAIN = {
+    "astrocytes": ("Aqp4", "Gja1", "Aldoc"),
+    "oligodendrocytes": ("Mbp", "Plp1", "Mog"),
+    "oligodendrocyte precursors": ("Pdgfra", "Cspg4"),
+    "microglia": ("C1qa", "Cx3cr1", "Aif1"),
+    "endothelial": ("Cldn5", "Flt1"),
+    "excitatory neurons": ("Slc17a7", "Neurod6"),
+    "inhibitory neurons": ("Gad1", "Gad2"),
+}
 _register(
-    name="bhattacherjee", title="Mouse prefrontal cortex, adult", accession="GSE124952", page=f"{_GEO_PAGE}GSE124952",
-    files=(File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_expression_matrix.csv.gz"),
-           File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_meta_data.csv.gz")),
+    name="bhattacherjee",
+    title="Mouse prefrontal cortex, adult",
+    accession="GSE124952",
+    page=f"{_GEO_PAGE}GSE124952",
+    files=(
+        File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_expression_matrix.csv.gz"),
+        File(f"{_GEO}/GSE124nnn/GSE124952/suppl/GSE124952_meta_data.csv.gz"),
+    ),
     parser=parse_bhattacherjee,
     citation="Bhattacherjee et al. 2019, Nat Commun 10:4169, doi:10.1038/s41467-019-12054-3",
-    species="Mus musculus", tissue="brain, prefrontal cortex", protocol="10x Chromium (UMI)", cells=24822, types=8,
+    species="Mus musculus",
+    tissue="brain, prefrontal cortex",
+    protocol="10x Chromium (UMI)",
+    cells=24822,
+    types=8,
     labels="CellType of the authors' table: clusters of these counts, named by markers; finer in obs['L2_clusters']",
-    terms=_GEO_TERMS, markers=_BRAIN | {"newly formed oligodendrocytes": ("Enpp6", "Bmp4")})
+    terms=_GEO_TERMS,
+    markers=_BRAIN | {"newly formed oligodendrocytes": ("Enpp6", "Bmp4")},
+)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #e98d33ca
 def parse_zeisel(
@@ -97,32 +149,53 @@ def parse_zeisel(
     head = head.iloc[:, 1:].T.rename_axis(columns=None)
     if "level1class" not in head or "cell_id" not in head:
         rows = ", ".join(map(str, head.columns))
-        raise ValueError(f"the head of {path.name} lacks cell_id or level1class; its rows are: {rows}.")
+        raise ValueError(
+            f"the head of {path.name} lacks cell_id or level1class; its rows are: {rows}."
+        )
     X, genes, _, _ = _wide(path, sep="\t", drop=1, header=None, skiprows=11)
-    if X.shape[1] != len(head): raise ValueError(f"{path.name} describes {len(head)} cells and counts {X.shape[1]}.")
-    obs = head.rename(columns={"level1class": "cell_type", "group #": "group", "total mRNA mol": "total_mrna"})
+    if X.shape[1] != len(head):
+        raise ValueError(f"{path.name} describes {len(head)} cells and counts {X.shape[1]}.")
+    obs = head.rename(
+        columns={"level1class": "cell_type", "group #": "group", "total mRNA mol": "total_mrna"}
+    )
     for column in ("total_mrna", "diameter", "age"):
-        if column in obs: obs[column] = pd.to_numeric(obs[column])
+        if column in obs:
+            obs[column] = pd.to_numeric(obs[column])
     return _assemble(X.T, obs.pop("cell_id"), genes, obs)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #f62c8c8a
 _register(
-    name="zeisel", title="Mouse somatosensory cortex and hippocampus CA1", accession="GSE60361",
+    name="zeisel",
+    title="Mouse somatosensory cortex and hippocampus CA1",
+    accession="GSE60361",
     page=f"{_GEO_PAGE}GSE60361",
-    files=(File("https://storage.googleapis.com/linnarsson-lab-www-blobs/blobs/cortex/"
-                "expression_mRNA_17-Aug-2014.txt"),),
-    parser=parse_zeisel, citation="Zeisel et al. 2015, Science 347:1138-1142, doi:10.1126/science.aaa1934",
-    species="Mus musculus", tissue="brain, somatosensory cortex and hippocampal CA1",
+    files=(
+        File(
+            "https://storage.googleapis.com/linnarsson-lab-www-blobs/blobs/cortex/"
+            "expression_mRNA_17-Aug-2014.txt"
+        ),
+    ),
+    parser=parse_zeisel,
+    citation="Zeisel et al. 2015, Science 347:1138-1142, doi:10.1126/science.aaa1934",
+    species="Mus musculus",
+    tissue="brain, somatosensory cortex and hippocampal CA1",
     protocol="STRT-Seq on Fluidigm C1 (UMI)",
-    cells=3005, types=7,
+    cells=3005,
+    types=7,
     labels="level1class of the authors (7 classes; 47 subclasses in obs['level2class']), by biclustering of these "
-           "counts. The scSMD paper counts 9",
+    "counts. The scSMD paper counts 9",
     terms=_GEO_TERMS,
-    markers={"interneurons": ("Gad1", "Gad2"), "pyramidal SS": ("Tbr1",), "pyramidal CA1": ("Spink8",),
-             "oligodendrocytes": ("Mbp", "Hapln2"), "microglia": ("Aif1", "C1qa"),
-             "endothelial-mural": ("Cldn5", "Acta2"),
-             "astrocytes_ependymal": ("Aldoc", "Aqp4")},
-    unverified="that the paper's 9 types are the values of 'group #'")
+    markers={
+        "interneurons": ("Gad1", "Gad2"),
+        "pyramidal SS": ("Tbr1",),
+        "pyramidal CA1": ("Spink8",),
+        "oligodendrocytes": ("Mbp", "Hapln2"),
+        "microglia": ("Aif1", "C1qa"),
+        "endothelial-mural": ("Cldn5", "Acta2"),
+        "astrocytes_ependymal": ("Aldoc", "Aqp4"),
+    },
+    unverified="that the paper's 9 types are the values of 'group #'",
+)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #ccc41036
 def _parse_baron_file(
@@ -130,10 +203,14 @@ def _parse_baron_file(
     name: str,  # file name, which holds the donor: GSM2230757_human1_umifm_counts.csv.gz
 ) -> ad.AnnData:
     "One donor's cells x genes."
-    kwargs = {"compression": "gzip"} if name.endswith(".gz") and not isinstance(source, Path) else {}
+    kwargs = (
+        {"compression": "gzip"} if name.endswith(".gz") and not isinstance(source, Path) else {}
+    )
     X, cells, genes, obs = _wide(source, drop=2, **kwargs)
     if list(obs.columns) != ["barcode", "assigned_cluster"]:
-        raise ValueError(f"{name} begins with the columns {', '.join(obs.columns)}, not barcode and assigned_cluster.")
+        raise ValueError(
+            f"{name} begins with the columns {', '.join(obs.columns)}, not barcode and assigned_cluster."
+        )
     obs = obs.rename(columns={"assigned_cluster": "cell_type"}).assign(donor=name.split("_")[1])
     return _assemble(X, cells, genes, obs)
 
@@ -143,9 +220,12 @@ def parse_baron_human(
 ) -> ad.AnnData:
     "Cells of the four human donors x genes, types in obs['cell_type'], donors in obs['donor']."
     parts = []
-    for name, file in _members(path := _file(folder, "GSE84133_RAW.tar"), "*_human*_umifm_counts.csv*"):
+    for name, file in _members(
+        path := _file(folder, "GSE84133_RAW.tar"), "*_human*_umifm_counts.csv*"
+    ):
         parts.append(_parse_baron_file(file, name.rsplit("/", 1)[-1]))
-    if not parts: raise ValueError(f"{path.name} holds no file *_human*_umifm_counts.csv.gz.")
+    if not parts:
+        raise ValueError(f"{path.name} holds no file *_human*_umifm_counts.csv.gz.")
     out = ad.concat(parts, join="outer", fill_value=0)
     return _assemble(out.X, out.obs_names, out.var_names, out.obs)
 
@@ -158,20 +238,53 @@ def parse_baron_human1(
     return _parse_baron_file(path, path.name)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #05d922fe
-_ISLET = {"alpha": ("GCG",), "beta": ("INS",), "delta": ("SST",), "gamma": ("PPY",), "epsilon": ("GHRL",),
-          "acinar": ("PRSS1", "CPA1"), "ductal": ("KRT19", "SPP1"), "stellate": ("COL1A1", "PDGFRB"),
-          "endothelial": ("VWF", "PECAM1"), "macrophage": ("CD68", "CD163"), "mast": ("TPSAB1", "KIT"),
-          "schwann": ("SOX10", "CDH19")}
+_ISLET = {
+    "alpha": ("GCG",),
+    "beta": ("INS",),
+    "delta": ("SST",),
+    "gamma": ("PPY",),
+    "epsilon": ("GHRL",),
+    "acinar": ("PRSS1", "CPA1"),
+    "ductal": ("KRT19", "SPP1"),
+    "stellate": ("COL1A1", "PDGFRB"),
+    "endothelial": ("VWF", "PECAM1"),
+    "macrophage": ("CD68", "CD163"),
+    "mast": ("TPSAB1", "KIT"),
+    "schwann": ("SOX10", "CDH19"),
+}
 _baron = dict(
-    accession="GSE84133", page=f"{_GEO_PAGE}GSE84133",
-    citation="Baron et al. 2016, Cell Syst 3:346-360, doi:10.1016/j.cels.2016.08.011", species="Homo sapiens",
-    tissue="pancreatic islets", protocol="inDrop (UMI)", types=14, terms=_GEO_TERMS, markers=_ISLET,
-    labels="assigned_cluster of the authors: clusters of these counts, named by markers")
-_register(name="baron_human", title="Human pancreatic islets, four donors", cells=8569, parser=parse_baron_human,
-          files=(File(f"{_GEO}/GSE84nnn/GSE84133/suppl/GSE84133_RAW.tar"),), **_baron)
-_register(name="baron_human1", title="Human pancreatic islets, donor 1", cells=1937, parser=parse_baron_human1,
-          files=(File("https://ftp.ncbi.nlm.nih.gov/geo/samples/GSM2230nnn/GSM2230757/suppl/"
-                      "GSM2230757_human1_umifm_counts.csv.gz"),), **_baron)
+    accession="GSE84133",
+    page=f"{_GEO_PAGE}GSE84133",
+    citation="Baron et al. 2016, Cell Syst 3:346-360, doi:10.1016/j.cels.2016.08.011",
+    species="Homo sapiens",
+    tissue="pancreatic islets",
+    protocol="inDrop (UMI)",
+    types=14,
+    terms=_GEO_TERMS,
+    markers=_ISLET,
+    labels="assigned_cluster of the authors: clusters of these counts, named by markers",
+)
+_register(
+    name="baron_human",
+    title="Human pancreatic islets, four donors",
+    cells=8569,
+    parser=parse_baron_human,
+    files=(File(f"{_GEO}/GSE84nnn/GSE84133/suppl/GSE84133_RAW.tar"),),
+    **_baron,
+)
+_register(
+    name="baron_human1",
+    title="Human pancreatic islets, donor 1",
+    cells=1937,
+    parser=parse_baron_human1,
+    files=(
+        File(
+            "https://ftp.ncbi.nlm.nih.gov/geo/samples/GSM2230nnn/GSM2230757/suppl/"
+            "GSM2230757_human1_umifm_counts.csv.gz"
+        ),
+    ),
+    **_baron,
+)
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #f180ef12
 _OS_SAMPLES = ("BC2", "BC3", "BC5", "BC6", "BC10", "BC11", "BC16", "BC17", "BC20", "BC21", "BC22")
@@ -185,18 +298,35 @@ def parse_osteosarcoma(
 
 # %% ../../nbs/api/io/05_paper_sets.ipynb #ef447bd1
 _register(
-    name="osteosarcoma", title="Osteosarcoma, eleven tumours", accession="GSE152048", page=f"{_GEO_PAGE}GSE152048",
-    files=tuple(File(f"{_GEO}/GSE152nnn/GSE152048/suppl/GSE152048_{s}.matrix.tar.gz") for s in _OS_SAMPLES),
-    parser=parse_osteosarcoma, citation="Zhou et al. 2020, Nat Commun 11:6322, doi:10.1038/s41467-020-20059-6",
-    species="Homo sapiens", tissue="osteosarcoma: primary, recurrent, lung metastases", protocol="10x Chromium (UMI)",
-    cells=100987, types=11,
+    name="osteosarcoma",
+    title="Osteosarcoma, eleven tumours",
+    accession="GSE152048",
+    page=f"{_GEO_PAGE}GSE152048",
+    files=tuple(
+        File(f"{_GEO}/GSE152nnn/GSE152048/suppl/GSE152048_{s}.matrix.tar.gz") for s in _OS_SAMPLES
+    ),
+    parser=parse_osteosarcoma,
+    citation="Zhou et al. 2020, Nat Commun 11:6322, doi:10.1038/s41467-020-20059-6",
+    species="Homo sapiens",
+    tissue="osteosarcoma: primary, recurrent, lung metastases",
+    protocol="10x Chromium (UMI)",
+    cells=100987,
+    types=11,
     labels="none in GEO. smd.tl.annotate gives clusters a type by the markers below",
     terms=_GEO_TERMS,
-    markers={"osteoblastic": ("COL1A1", "CDH11", "RUNX2"),
-             "proliferating osteoblastic": ("COL1A1", "CDH11", "RUNX2", "TOP2A", "PCNA", "MKI67"),
-             "chondroblastic": ("ACAN", "COL2A1", "SOX9"), "osteoclastic": ("CTSK", "MMP9"),
-             "T and NK cells": ("IL7R", "CD3D", "NKG7"), "myeloid": ("CD74", "CD14", "FCGR3A"),
-             "fibroblasts": ("COL1A1", "LUM", "DCN"), "pericytes": ("ACTA2", "RGS5"), "MSC": ("CXCL12", "SFRP2", "MME"),
-             "myoblasts": ("MYLPF", "MYL1"), "endothelial": ("PECAM1", "VWF")},
+    markers={
+        "osteoblastic": ("COL1A1", "CDH11", "RUNX2"),
+        "proliferating osteoblastic": ("COL1A1", "CDH11", "RUNX2", "TOP2A", "PCNA", "MKI67"),
+        "chondroblastic": ("ACAN", "COL2A1", "SOX9"),
+        "osteoclastic": ("CTSK", "MMP9"),
+        "T and NK cells": ("IL7R", "CD3D", "NKG7"),
+        "myeloid": ("CD74", "CD14", "FCGR3A"),
+        "fibroblasts": ("COL1A1", "LUM", "DCN"),
+        "pericytes": ("ACTA2", "RGS5"),
+        "MSC": ("CXCL12", "SFRP2", "MME"),
+        "myoblasts": ("MYLPF", "MYL1"),
+        "endothelial": ("PECAM1", "VWF"),
+    },
     unverified="the marker list against the publication itself (three public scripts that follow it agree on every "
-               "gene)")
+    "gene)",
+)

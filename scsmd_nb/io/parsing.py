@@ -9,9 +9,9 @@ __all__ = ['DATASETS', 'File', 'Dataset']
 import difflib
 import textwrap
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 import anndata as ad
 import numpy as np
@@ -22,18 +22,21 @@ import scipy.sparse as sp
 @dataclass(frozen=True)
 class File:
     "One file of a data set."
+
     url: str  # where it is downloaded from; empty: only a person can fetch it, from the data set's page
     name: str = ""  # its name here; empty: the last part of the URL
     sha256: str | None = None  # checksum that the publisher gives; None: there is none
     needed: bool = True  # False: the data set can be read without it
 
     def __post_init__(self):
-        if not self.name: object.__setattr__(self, "name", self.url.rsplit("/", 1)[-1])
+        if not self.name:
+            object.__setattr__(self, "name", self.url.rsplit("/", 1)[-1])
 
 # %% ../../nbs/api/io/04_parsing.ipynb #af8d630c
 @dataclass(frozen=True, repr=False)
 class Dataset:
     "What is known about a public data set; printing it shows everything."
+
     name: str  # name for `load`
     title: str  # one line
     accession: str  # accession number, or the publisher's name for it
@@ -53,15 +56,29 @@ class Dataset:
     by_hand: str = ""  # what a person has to do where no direct link is known
 
     def __repr__(self):
-        facts = {"accession": self.accession, "page": self.page, "publication": self.citation, "species": self.species,
-                 "tissue": self.tissue, "protocol": self.protocol, "cells": f"{self.cells or 'not known here'}",
-                 "types": f"{self.types or 'not known here'}", "labels": self.labels, "terms": self.terms,
-                 "files": "\n".join(f.url or f"{f.name} (by hand)" for f in self.files), "by hand": self.by_hand,
-                 "markers": "\n".join(f"{t}: {', '.join(g)}" for t, g in self.markers.items()),
-                 "unverified": self.unverified}
-        wrap = lambda v: "\n".join(textwrap.fill(line, 84, break_on_hyphens=False, break_long_words=False)
-                                   for line in v.splitlines())
-        lines = [f"{k:<12} " + wrap(v).replace("\n", "\n" + " " * 13) for k, v in facts.items() if v]
+        facts = {
+            "accession": self.accession,
+            "page": self.page,
+            "publication": self.citation,
+            "species": self.species,
+            "tissue": self.tissue,
+            "protocol": self.protocol,
+            "cells": f"{self.cells or 'not known here'}",
+            "types": f"{self.types or 'not known here'}",
+            "labels": self.labels,
+            "terms": self.terms,
+            "files": "\n".join(f.url or f"{f.name} (by hand)" for f in self.files),
+            "by hand": self.by_hand,
+            "markers": "\n".join(f"{t}: {', '.join(g)}" for t, g in self.markers.items()),
+            "unverified": self.unverified,
+        }
+        wrap = lambda v: "\n".join(
+            textwrap.fill(line, 84, break_on_hyphens=False, break_long_words=False)
+            for line in v.splitlines()
+        )
+        lines = [
+            f"{k:<12} " + wrap(v).replace("\n", "\n" + " " * 13) for k, v in facts.items() if v
+        ]
         return f"{self.name}: {self.title}\n" + "\n".join(lines)
 
 # %% ../../nbs/api/io/04_parsing.ipynb #24a76c1c
@@ -75,8 +92,10 @@ def _register(**facts) -> None:
 # %% ../../nbs/api/io/04_parsing.ipynb #a5a86c78
 _GEO = "https://ftp.ncbi.nlm.nih.gov/geo/series"
 _GEO_PAGE = "https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc="
-_GEO_TERMS = ("not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but says that "
-              "submitters may hold rights")
+_GEO_TERMS = (
+    "not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but says that "
+    "submitters may hold rights"
+)
 _10X = "https://cf.10xgenomics.com/samples/cell-exp"
 _10X_TERMS = "not stated in the files; 10x Genomics' pages name CC BY 4.0 for its data sets (from memory, not verified)"
 
@@ -87,7 +106,8 @@ def _find(
 ) -> Path | None:
     "The file in the folder, packed with gzip or not; None if it is not there."
     for candidate in (name, name.removesuffix(".gz"), f"{name}.gz"):
-        if (path := Path(folder) / candidate).is_file(): return path
+        if (path := Path(folder) / candidate).is_file():
+            return path
     return None
 
 # %% ../../nbs/api/io/04_parsing.ipynb #7c8fff18
@@ -96,10 +116,15 @@ def _file(
     name: str,  # file name as published
 ) -> Path:
     "The file in the folder, or an error that names those that are there."
-    if (path := _find(folder, name)) is not None: return path
+    if (path := _find(folder, name)) is not None:
+        return path
     there = sorted(p.name for p in Path(folder).iterdir()) if Path(folder).is_dir() else []
     near = difflib.get_close_matches(name, there, n=1)
-    hint = f" Did you mean {near[0]}? Then rename it." if near else f" There are: {', '.join(there[:8]) or 'no files'}."
+    hint = (
+        f" Did you mean {near[0]}? Then rename it."
+        if near
+        else f" There are: {', '.join(there[:8]) or 'no files'}."
+    )
     raise FileNotFoundError(f"there is no file {name} in {folder}.{hint}")
 
 # %% ../../nbs/api/io/04_parsing.ipynb #7d00141e
@@ -117,7 +142,8 @@ def _wide(
         extra.append(part.iloc[:, :drop])
         columns = [str(c) for c in part.columns[drop:]]
         blocks.append(sp.csr_matrix(part.iloc[:, drop:].to_numpy(np.float32)))
-    if not blocks: raise ValueError(f"{source} holds no rows.")
+    if not blocks:
+        raise ValueError(f"{source} holds no rows.")
     return sp.vstack(blocks, format="csr"), names, columns, pd.concat(extra)
 
 # %% ../../nbs/api/io/04_parsing.ipynb #b58a2522
@@ -129,8 +155,12 @@ def _assemble(
 ) -> ad.AnnData:
     "An AnnData with CSR float32 counts and unique names."
     obs = pd.DataFrame(index=range(len(cells))) if obs is None else obs.copy()
-    obs.index, var = pd.Index([str(c) for c in cells]), pd.DataFrame(index=pd.Index([str(g) for g in genes]))
-    for column in obs.columns[obs.dtypes == object]: obs[column] = obs[column].astype("category")
+    obs.index, var = (
+        pd.Index([str(c) for c in cells]),
+        pd.DataFrame(index=pd.Index([str(g) for g in genes])),
+    )
+    for column in obs.columns[obs.dtypes == object]:
+        obs[column] = obs[column].astype("category")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names that occur twice are made unique in the next line
         adata = ad.AnnData(sp.csr_matrix(X, dtype=np.float32), obs=obs, var=var)
@@ -143,7 +173,10 @@ def _stack(
     parts: dict[str, ad.AnnData],  # sample name -> its cells
 ) -> ad.AnnData:
     "All cells in one AnnData, the sample in obs['sample']."
-    for part in parts.values(): part.obs = part.obs.drop(columns="sample", errors="ignore")
-    out = ad.concat(parts, join="outer", fill_value=0, label="sample", index_unique="-", merge="first")
+    for part in parts.values():
+        part.obs = part.obs.drop(columns="sample", errors="ignore")
+    out = ad.concat(
+        parts, join="outer", fill_value=0, label="sample", index_unique="-", merge="first"
+    )
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out

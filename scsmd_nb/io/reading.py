@@ -21,16 +21,26 @@ import scipy.sparse as sp
 
 from .opening import _explain, _hdf5_kind, _kind, _open, _size
 from .tables import _read_table
-from .tenx import _by_symbol, _read_10x_h5, _read_folder, _read_triple, _triples, _unique_names
+from scsmd_nb.io.tenx import (
+    _by_symbol,
+    _read_10x_h5,
+    _read_folder,
+    _read_triple,
+    _triples,
+    _unique_names,
+)
 
 # %% ../../nbs/api/io/03_reading.ipynb #a4937671
 def _counts_as_csr(X):
     "X as CSR float32 if it holds counts; otherwise as it is."
-    if X is None or X.dtype.kind not in "uif" or not (sp.issparse(X) or isinstance(X, np.ndarray)): return X
+    if X is None or X.dtype.kind not in "uif" or not (sp.issparse(X) or isinstance(X, np.ndarray)):
+        return X
     for start in range(0, max(1, X.shape[0]), 4096):
-        v = X.data if sp.issparse(X) else X[start:start + 4096]
-        if not (np.isfinite(v).all() and ((v >= 0) & (v <= 2**24) & (v == np.rint(v))).all()): return X
-        if sp.issparse(X): break
+        v = X.data if sp.issparse(X) else X[start : start + 4096]
+        if not (np.isfinite(v).all() and ((v >= 0) & (v <= 2**24) & (v == np.rint(v))).all()):
+            return X
+        if sp.issparse(X):
+            break
     X = sp.csr_matrix(X, dtype=np.float32)
     X.sum_duplicates()
     return X
@@ -41,13 +51,18 @@ def _read_anndata(
     reader,  # anndata.read_h5ad or anndata.read_zarr
 ) -> ad.AnnData:
     "The AnnData as stored, counts in CSR float32."
-    try: out = reader(path)
-    except PermissionError: raise
+    try:
+        out = reader(path)
+    except PermissionError:
+        raise
     except Exception as e:
         size = f"{_size(path)}" if path.is_file() else "a folder"
-        raise OSError(f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another kind. "
-                      f"Download or write it again. The reader said: {e}") from e
-    if not isinstance(out, ad.AnnData): raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
+        raise OSError(
+            f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another kind. "
+            f"Download or write it again. The reader said: {e}"
+        ) from e
+    if not isinstance(out, ad.AnnData):
+        raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
     out.X = _counts_as_csr(out.X)
     return out
 
@@ -62,27 +77,42 @@ def _read_loom(
     "Cells x genes with all annotation; counts in CSR float32."
     import h5py
 
-    try: import loompy  # noqa: F401
+    try:
+        import loompy  # noqa: F401
     except ImportError as e:
-        raise ImportError(f"reading {path.name} needs the package loompy, which is missing: pip install loompy") from e
-    try: from anndata.io import read_loom
-    except ImportError: from anndata import read_loom
+        raise ImportError(
+            f"reading {path.name} needs the package loompy, which is missing: pip install loompy"
+        ) from e
+    try:
+        from anndata.io import read_loom
+    except ImportError:
+        from anndata import read_loom
 
-    with h5py.File(path, "r") as f: columns, rows = list(f["col_attrs"]), list(f["row_attrs"])
+    with h5py.File(path, "r") as f:
+        columns, rows = list(f["col_attrs"]), list(f["row_attrs"])
     cell = next((k for k in _LOOM_CELLS if k in columns), None)
     gene = next((k for k in _LOOM_GENES if k in rows), None)
     if cell is None or gene is None:
         what = "cells (col_attrs/CellID)" if cell is None else "genes (row_attrs/Gene)"
-        raise ValueError(f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. "
-                         "Add the names with loompy.")
+        raise ValueError(
+            f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. "
+            "Add the names with loompy."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names are checked by the caller
-            out = read_loom(path, sparse=True, X_name="", obs_names=cell, var_names=gene, validate=False)
+            out = read_loom(
+                path, sparse=True, X_name="", obs_names=cell, var_names=gene, validate=False
+            )
     except Exception as e:
-        raise OSError(f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write "
-                      f"it again. The reader said: {e}") from e
-    out.obs_names, out.var_names = out.obs_names.astype(str).rename(None), out.var_names.astype(str).rename(None)
+        raise OSError(
+            f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write "
+            f"it again. The reader said: {e}"
+        ) from e
+    out.obs_names, out.var_names = (
+        out.obs_names.astype(str).rename(None),
+        out.var_names.astype(str).rename(None),
+    )
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
@@ -94,14 +124,21 @@ def _check_members(
     "Nothing if all members are plain files and folders that stay inside; otherwise a ValueError that names one."
     for m in members:
         parts = re.split(r"[/\\]", m.name)
-        if m.issym() or m.islnk(): what = f"a {'symbolic' if m.issym() else 'hard'} link to {m.linkname!r}"
-        elif m.name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", m.name): what = "an absolute path"
-        elif ".." in parts: what = "a path that leaves the archive's folder"
-        elif not (m.isfile() or m.isdir()): what = "neither a file nor a folder, but a device or pipe"
-        else: continue
-        raise ValueError(f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, and "
-                         "nothing was unpacked. If you trust its source, unpack it by hand in an empty folder and "
-                         "read that.")
+        if m.issym() or m.islnk():
+            what = f"a {'symbolic' if m.issym() else 'hard'} link to {m.linkname!r}"
+        elif m.name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[/\\]", m.name):
+            what = "an absolute path"
+        elif ".." in parts:
+            what = "a path that leaves the archive's folder"
+        elif not (m.isfile() or m.isdir()):
+            what = "neither a file nor a folder, but a device or pipe"
+        else:
+            continue
+        raise ValueError(
+            f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, and "
+            "nothing was unpacked. If you trust its source, unpack it by hand in an empty folder and "
+            "read that."
+        )
 
 # %% ../../nbs/api/io/03_reading.ipynb #c60e4e65
 def _unpack(
@@ -114,17 +151,26 @@ def _unpack(
         members = tar.getmembers()
         tar.fileobj.seek(tar.offset)
         end = tar.fileobj.read(512)
-        if len(end) < 512 or end.strip(b"\0"): raise EOFError("the mark at the end of the archive is missing")
+        if len(end) < 512 or end.strip(b"\0"):
+            raise EOFError("the mark at the end of the archive is missing")
         _check_members(members, path)
         need, free = sum(m.size for m in members), shutil.disk_usage(into).free
         if need > free:
-            raise OSError(f"{path} unpacks to {need / 1e9:.1f} GB, and the disk for temporary files has "
-                          f"{free / 1e9:.1f} GB left. Free some space, or set TMPDIR to a folder on a larger disk.")
+            raise OSError(
+                f"{path} unpacks to {need / 1e9:.1f} GB, and the disk for temporary files has "
+                f"{free / 1e9:.1f} GB left. Free some space, or set TMPDIR to a folder on a larger disk."
+            )
         safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(into, members, **safe)
-    for inner in sorted(p for p in into.rglob("*") if p.is_file() and re.search(r"\.(tar(\.gz)?|tgz)$", p.name, re.I)):
-        if inner.name.startswith("._"): continue  # macOS leaves these beside files
-        if depth >= 3: raise ValueError(f"{path} holds archives in archives in archives. Unpack it by hand.")
+    for inner in sorted(
+        p
+        for p in into.rglob("*")
+        if p.is_file() and re.search(r"\.(tar(\.gz)?|tgz)$", p.name, re.I)
+    ):
+        if inner.name.startswith("._"):
+            continue  # macOS leaves these beside files
+        if depth >= 3:
+            raise ValueError(f"{path} holds archives in archives in archives. Unpack it by hand.")
         below = inner.with_name(inner.name + ".d")
         below.mkdir()
         _unpack(inner, below, depth + 1)
@@ -134,10 +180,14 @@ def _unpack(
 # %% ../../nbs/api/io/03_reading.ipynb #d3da998c
 def _check_there(path: Path) -> None:
     "Nothing if the path exists; otherwise a FileNotFoundError with the nearest name beside it."
-    if path.exists(): return
-    if not path.parent.is_dir(): raise FileNotFoundError(f"there is no file {path}, nor a folder {path.parent}.")
+    if path.exists():
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no file {path}, nor a folder {path.parent}.")
     near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
-    raise FileNotFoundError(f"there is no file {path}." + (f" Did you mean {near[0]}?" if near else ""))
+    raise FileNotFoundError(
+        f"there is no file {path}." + (f" Did you mean {near[0]}?" if near else "")
+    )
 
 # %% ../../nbs/api/io/03_reading.ipynb #1387ef14
 def _read_kind(
@@ -145,16 +195,23 @@ def _read_kind(
     kind: str,  # one of those that `_kind` gives, tables left out
 ) -> ad.AnnData:
     "What the file holds, genes named by symbol but perhaps not yet unique."
-    if kind == "h5ad": return _read_anndata(path, ad.read_h5ad)
-    if kind == "zarr": return _read_anndata(path, ad.read_zarr)
-    if kind == "loom": return _read_loom(path)
-    if kind == "10x h5": return _by_symbol(_read_10x_h5(path))
-    if kind == "10x folder": return _by_symbol(_read_folder(path, path))
+    if kind == "h5ad":
+        return _read_anndata(path, ad.read_h5ad)
+    if kind == "zarr":
+        return _read_anndata(path, ad.read_zarr)
+    if kind == "loom":
+        return _read_loom(path)
+    if kind == "10x h5":
+        return _by_symbol(_read_10x_h5(path))
+    if kind == "10x folder":
+        return _by_symbol(_read_folder(path, path))
     if kind == "10x mtx":
         triples = [t for t in _triples(path.parent).values() if t.get("matrix") == path]
         if not triples:
-            raise ValueError(f"{path.name} is a matrix without names, and does not end in matrix.mtx or matrix.mtx.gz, "
-                             "so barcodes and genes cannot be found beside it. Rename the three files as 10x does.")
+            raise ValueError(
+                f"{path.name} is a matrix without names, and does not end in matrix.mtx or matrix.mtx.gz, "
+                "so barcodes and genes cannot be found beside it. Rename the three files as 10x does."
+            )
         return _by_symbol(_read_triple(triples[0]))
     with tempfile.TemporaryDirectory(prefix="scsmd_") as tmp:
         try:
@@ -162,16 +219,20 @@ def _read_kind(
                 _unpack(path, Path(tmp))
                 return _by_symbol(_read_folder(Path(tmp), path, label=True))
             plain = Path(tmp) / path.name.removesuffix(".gz")
-            with _open(path) as f, open(plain, "wb") as out: shutil.copyfileobj(f, out)
+            with _open(path) as f, open(plain, "wb") as out:
+                shutil.copyfileobj(f, out)
             return _read_kind(plain, _hdf5_kind(plain))
         except (OSError, ValueError) as e:  # name the archive, not the temporary folder
-            if type(e) not in (OSError, ValueError, FileNotFoundError) or tmp not in str(e): raise
+            if type(e) not in (OSError, ValueError, FileNotFoundError) or tmp not in str(e):
+                raise
             raise type(e)(str(e).replace(tmp, str(path))) from e
 
 # %% ../../nbs/api/io/03_reading.ipynb #02d51cd4
 def read(
-    path: str | Path,  # file or folder: text table, 10x folder, 10x HDF5, h5ad, loom, zarr, or a tar of 10x samples
-    cells: str | None = None,  # text tables: where the cells are, "rows" or "columns"; None: detected, and said aloud
+    path: str
+    | Path,  # file or folder: text table, 10x folder, 10x HDF5, h5ad, loom, zarr, or a tar of 10x samples
+    cells: str
+    | None = None,  # text tables: where the cells are, "rows" or "columns"; None: detected, and said aloud
     delimiter: str | None = None,  # text tables: the character between fields; None: detected
 ) -> ad.AnnData:
     "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples."
@@ -181,15 +242,22 @@ def read(
     with _explain(path):
         _check_there(path)
         kind = _kind(path)
-        if kind == "text table": out = _read_table(path, cells, delimiter)
+        if kind == "text table":
+            out = _read_table(path, cells, delimiter)
         elif cells is not None or delimiter is not None:
-            raise ValueError(f"cells and delimiter are for text tables, and {path.name} is not one (kind: {kind}). "
-                             "Leave them out.")
-        else: out = _read_kind(path, kind)
+            raise ValueError(
+                f"cells and delimiter are for text tables, and {path.name} is not one (kind: {kind}). "
+                "Leave them out."
+            )
+        else:
+            out = _read_kind(path, kind)
     if 0 in out.shape:
-        raise ValueError(f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. "
-                         "Check the program or the filter that wrote it.")
+        raise ValueError(
+            f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. "
+            "Check the program or the filter that wrote it."
+        )
     _unique_names(out, path)
-    if sp.issparse(out.X): out.X.sort_indices()
+    if sp.issparse(out.X):
+        out.X.sort_indices()
     out.uns.setdefault("source", {"file": path.name, "format": kind})
     return out

@@ -20,17 +20,26 @@ def _check_simulation(
         if s[name] < 1 or int(s[name]) != s[name]:
             raise ValueError(f"{name}={s[name]} must be a whole number of at least 1.")
     n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
-    if k > n: raise ValueError(f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells.")
+    if k > n:
+        raise ValueError(
+            f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells."
+        )
     if m < 0 or m * k > t:
-        raise ValueError(f"n_markers={m} for each of {k} clusters does not fit in n_genes={t}. "
-                         f"Ask for between 0 and {t // k} markers.")
+        raise ValueError(
+            f"n_markers={m} for each of {k} clusters does not fit in n_genes={t}. "
+            f"Ask for between 0 and {t // k} markers."
+        )
     for name in ("fold_change", "library_size", "dispersion"):
-        if not 0 < s[name] < np.inf: raise ValueError(f"{name}={s[name]} must be positive and finite.")
+        if not 0 < s[name] < np.inf:
+            raise ValueError(f"{name}={s[name]} must be positive and finite.")
     for name in ("library_sd", "dispersion_sd"):
-        if not 0 <= s[name] < np.inf: raise ValueError(f"{name}={s[name]} must be 0 or more, and finite.")
+        if not 0 <= s[name] < np.inf:
+            raise ValueError(f"{name}={s[name]} must be 0 or more, and finite.")
     p = np.asarray(s["proportions"], float)
     if p.shape != (k,) or not (p > 0).all() or not np.isfinite(p).all():
-        raise ValueError(f"proportions={p.tolist()} must hold {k} positive numbers, one for each cluster.")
+        raise ValueError(
+            f"proportions={p.tolist()} must hold {k} positive numbers, one for each cluster."
+        )
 
 # %% ../../nbs/api/io/09_simulation.ipynb #e51b4493
 def _cluster_sizes(
@@ -40,8 +49,10 @@ def _cluster_sizes(
     "Whole cluster sizes [K] that sum to n_cells, by largest remainder, at least one cell each."
     wanted = proportions * n_cells
     sizes = np.maximum(np.floor(wanted), 1).astype(int)
-    while sizes.sum() < n_cells: sizes[np.argmax(wanted - sizes)] += 1
-    while sizes.sum() > n_cells: sizes[np.argmax(np.where(sizes > 1, sizes - wanted, -np.inf))] -= 1
+    while sizes.sum() < n_cells:
+        sizes[np.argmax(wanted - sizes)] += 1
+    while sizes.sum() > n_cells:
+        sizes[np.argmax(np.where(sizes > 1, sizes - wanted, -np.inf))] -= 1
     return sizes
 
 # %% ../../nbs/api/io/09_simulation.ipynb #a86454e8
@@ -55,7 +66,7 @@ def _profiles(
     "Share of each gene in each cluster [genes, K], columns summing to 1, and the cluster a gene marks [genes] (or -1)."
     base = rng.lognormal(0, 1, n_genes)
     marker_of = np.full(n_genes, -1)
-    chosen = rng.permutation(n_genes)[:n_markers * n_clusters]
+    chosen = rng.permutation(n_genes)[: n_markers * n_clusters]
     marker_of[chosen] = np.repeat(np.arange(n_clusters), n_markers)
     raised = marker_of[:, None] == np.arange(n_clusters)
     profile = base[:, None] * np.where(raised, fold_change, 1.0)
@@ -67,7 +78,8 @@ def simulate(
     n_genes: int = 1000,  # genes
     n_clusters: int = 4,  # clusters
     proportions=None,  # [K] relative cluster sizes; None: equal
-    n_markers: int | None = None,  # marker genes of each cluster; None: 50, or fewer if there are few genes
+    n_markers: int
+    | None = None,  # marker genes of each cluster; None: 50, or fewer if there are few genes
     fold_change: float = 4.0,  # how many times more of a marker its cluster has
     library_size: float = 2000.0,  # median expected counts of a cell
     library_sd: float = 0.35,  # standard deviation of the natural log of a cell's expected counts
@@ -76,11 +88,23 @@ def simulate(
     random_state: int = 0,  # seed
 ) -> ad.AnnData:
     "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm['profile'] [genes, K]."
-    if n_markers is None: n_markers = min(50, int(n_genes) // (2 * max(int(n_clusters), 1)))
-    if proportions is None: proportions = np.ones(max(int(n_clusters), 0))
-    settings = dict(n_cells=n_cells, n_genes=n_genes, n_clusters=n_clusters, proportions=np.asarray(proportions, float),
-                    n_markers=n_markers, fold_change=fold_change, library_size=library_size, library_sd=library_sd,
-                    dispersion=dispersion, dispersion_sd=dispersion_sd, random_state=random_state)
+    if n_markers is None:
+        n_markers = min(50, int(n_genes) // (2 * max(int(n_clusters), 1)))
+    if proportions is None:
+        proportions = np.ones(max(int(n_clusters), 0))
+    settings = dict(
+        n_cells=n_cells,
+        n_genes=n_genes,
+        n_clusters=n_clusters,
+        proportions=np.asarray(proportions, float),
+        n_markers=n_markers,
+        fold_change=fold_change,
+        library_size=library_size,
+        library_sd=library_sd,
+        dispersion=dispersion,
+        dispersion_sd=dispersion_sd,
+        random_state=random_state,
+    )
     _check_simulation(settings)
     rng = np.random.default_rng(random_state)
     profile, marker_of = _profiles(rng, n_genes, n_clusters, n_markers, fold_change)
@@ -94,12 +118,21 @@ def simulate(
         mu = library[rows, None] * profile[:, cluster[rows]].T
         blocks.append(sp.csr_matrix(rng.poisson(rng.gamma(phi, mu / phi)).astype(np.float32)))
     types = [f"type_{k}" for k in range(n_clusters)]
-    obs = pd.DataFrame({"cell_type": pd.Categorical.from_codes(cluster, types), "library_size": library},
-                       index=[f"cell_{i}" for i in range(n_cells)])
-    var = pd.DataFrame({"phi": phi, "marker_of": pd.Categorical.from_codes(marker_of, types)},
-                       index=[f"gene_{j}" for j in range(n_genes)])
-    return ad.AnnData(sp.vstack(blocks, format="csr"), obs=obs, var=var, varm={"profile": profile},
-                      uns={"simulation": settings, "source": {"data": "simulated by smd.io.simulate"}})
+    obs = pd.DataFrame(
+        {"cell_type": pd.Categorical.from_codes(cluster, types), "library_size": library},
+        index=[f"cell_{i}" for i in range(n_cells)],
+    )
+    var = pd.DataFrame(
+        {"phi": phi, "marker_of": pd.Categorical.from_codes(marker_of, types)},
+        index=[f"gene_{j}" for j in range(n_genes)],
+    )
+    return ad.AnnData(
+        sp.vstack(blocks, format="csr"),
+        obs=obs,
+        var=var,
+        varm={"profile": profile},
+        uns={"simulation": settings, "source": {"data": "simulated by smd.io.simulate"}},
+    )
 
 # %% ../../nbs/api/io/09_simulation.ipynb #d979f897
 def true_mean(
@@ -107,7 +140,9 @@ def true_mean(
 ) -> np.ndarray:
     "The true mean mu of every entry, [cells, genes] float64: library size times the profile of the cell's cluster."
     if "profile" not in adata.varm or "library_size" not in adata.obs:
-        raise ValueError("adata has no varm['profile'] and obs['library_size']: only cells from smd.io.simulate "
-                         "have a known mean.")
+        raise ValueError(
+            "adata has no varm['profile'] and obs['library_size']: only cells from smd.io.simulate "
+            "have a known mean."
+        )
     clusters = adata.obs["cell_type"].str.removeprefix("type_").astype(int).to_numpy()
     return adata.obs["library_size"].to_numpy()[:, None] * adata.varm["profile"][:, clusters].T

@@ -30,9 +30,12 @@ _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", " ": "space", "|": "
 def _split(line: str, delimiter: str) -> list[str]:
     "The fields of one line; quotes around a field are taken off."
     line = line.rstrip("\r\n")
-    if '"' not in line: return line.split(delimiter)
-    try: return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error: return [line]  # the wrong delimiter for a long line
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return [line]  # the wrong delimiter for a long line
 
 # %% ../../nbs/api/io/01_tables.ipynb #5747a11e
 def _delimiter(
@@ -44,16 +47,22 @@ def _delimiter(
     "The character that separates the fields."
     if given is not None and (not isinstance(given, str) or len(given) != 1):
         raise ValueError(f"delimiter={given!r} must be one character, such as ',' or '\\t'.")
-    counts = {d: (len(_split(first, d)), len(_split(second, d))) for d in (given, *_DELIMITERS) if d}
+    counts = {
+        d: (len(_split(first, d)), len(_split(second, d))) for d in (given, *_DELIMITERS) if d
+    }
     fit = [d for d, (a, b) in counts.items() if b > 1 and a in (b, b - 1)]
     best = max(fit or counts, key=lambda d: sum(counts[d]))
-    if given is not None and max(counts[given]) > 1: return given
-    if given is None and max(counts[best]) > 1: return best
+    if given is not None and max(counts[given]) > 1:
+        return given
+    if given is None and max(counts[best]) > 1:
+        return best
     mend = "Tab, comma, semicolon, space and bar do not separate them either: is this a table of counts?"
     if max(counts[best]) > 1:
         mend = f"They look separated by {_DELIMITERS[best]}: leave delimiter out or pass {best!r}."
     with_what = "any known delimiter" if given is None else f"delimiter={given!r}"
-    raise ValueError(f"{path}: with {with_what} each line is one field (the first begins {first[:40]!r}). {mend}")
+    raise ValueError(
+        f"{path}: with {with_what} each line is one field (the first begins {first[:40]!r}). {mend}"
+    )
 
 # %% ../../nbs/api/io/01_tables.ipynb #9bff26f1
 def _layout(
@@ -64,47 +73,70 @@ def _layout(
     with _lines(path) as f:
         found = []
         for number, line in enumerate(iter(lambda: f.readline(2**27), ""), 1):
-            if line.strip(): found.append((number, line))
-            if len(found) == 2: break
+            if line.strip():
+                found.append((number, line))
+            if len(found) == 2:
+                break
     if len(found) < 2:
-        raise ValueError(f"{path} has {len(found)} line{'s' * (not found)} with text. A table needs a line of names "
-                         "and at least one row.")
+        raise ValueError(
+            f"{path} has {len(found)} line{'s' * (not found)} with text. A table needs a line of names "
+            "and at least one row."
+        )
     (at, first), (_, second) = found
     delimiter = _delimiter(path, first, second, given)
     names, n_fields = _split(first, delimiter), len(_split(second, delimiter))
     corner, columns = ("", names) if len(names) == n_fields - 1 else (names[0], names[1:])
     if all(map(_is_number, names)):
-        raise ValueError(f"{path}, line {at}: the first line holds only numbers ({', '.join(names[:3])}, ...), but it "
-                         "must hold the names of the columns. Add a line of names, and the row names as first column.")
+        raise ValueError(
+            f"{path}, line {at}: the first line holds only numbers ({', '.join(names[:3])}, ...), but it "
+            "must hold the names of the columns. Add a line of names, and the row names as first column."
+        )
     return delimiter, [c.strip() for c in columns], corner.strip(), at
 
 # %% ../../nbs/api/io/01_tables.ipynb #c05397f4
 def _is_number(text: str) -> bool:
     "True for a number that float32 can hold; 'nan', 'inf' and Python's '1_000' are not."
-    try: return abs(float(text)) < 3.4e38 and "_" not in text
-    except ValueError: return False
+    try:
+        return abs(float(text)) < 3.4e38 and "_" not in text
+    except ValueError:
+        return False
 
 # %% ../../nbs/api/io/01_tables.ipynb #63b529c6
-_CELL_NAME = re.compile(r"(^|[^A-Za-z])[ACGTN]{8,}($|[^A-Za-z])|(cell|barcode|sample|plate)[ _.-]?\d|"
-                        r"^(SRR|ERR|GSM)\d{4,}|[_:][A-P]\d{1,2}$", re.I)
-_GENE_ID = re.compile(r"(ENS[A-Z]{0,6}[GT]\d{6,}|WBGene\d+|FBgn\d+|AT[1-5CM]G\d{5}|Y[A-P][LR]\d{3}[WC](-[A-Z])?|"
-                      r"gene[ _.-]?\d+)(\.\d+)?", re.I)
+_CELL_NAME = re.compile(
+    r"(^|[^A-Za-z])[ACGTN]{8,}($|[^A-Za-z])|(cell|barcode|sample|plate)[ _.-]?\d|"
+    r"^(SRR|ERR|GSM)\d{4,}|[_:][A-P]\d{1,2}$",
+    re.I,
+)
+_GENE_ID = re.compile(
+    r"(ENS[A-Z]{0,6}[GT]\d{6,}|WBGene\d+|FBgn\d+|AT[1-5CM]G\d{5}|Y[A-P][LR]\d{3}[WC](-[A-Z])?|"
+    r"gene[ _.-]?\d+)(\.\d+)?",
+    re.I,
+)
 _SYMBOL = re.compile(r"[A-Z]?\d+[A-Z]\d+Rik\d?|[A-Z][A-Z0-9]{1,9}([-./@][A-Z0-9]+)*", re.I)
-_KNOWN_GENE = re.compile(r"(RP[LS]P?\d+[AXYL]?\d*|MT-(ND|CO|CYB|ATP)\d?L?|ACTB|GAPDH|B2M|MALAT1|EEF1A1|TMSB4X|PTPRC|"
-                         r"CD\d+[A-Z]?)", re.I)
+_KNOWN_GENE = re.compile(
+    r"(RP[LS]P?\d+[AXYL]?\d*|MT-(ND|CO|CYB|ATP)\d?L?|ACTB|GAPDH|B2M|MALAT1|EEF1A1|TMSB4X|PTPRC|"
+    r"CD\d+[A-Z]?)",
+    re.I,
+)
 
 # %% ../../nbs/api/io/01_tables.ipynb #2df8a5f0
 def _gene_score(
     names: list[str],  # names of one axis
 ) -> tuple[float, bool]:
     "Share of gene-like names minus share of cell-like ones (-1 to 1), and whether a well-known gene is among them."
-    names = names[::max(1, len(names) // 20_000)]
+    names = names[:: max(1, len(names) // 20_000)]
     stems = {re.sub(r"[\d._-]+$", "", n) for n in names}
-    numbered = len(stems) < max(2, len(names) / 10)  # s1, s2, s3, ...: symbols are more varied than that
+    numbered = len(stems) < max(
+        2, len(names) / 10
+    )  # s1, s2, s3, ...: symbols are more varied than that
     cells = [bool(_CELL_NAME.search(n)) for n in names]
-    genes = [not cell and bool(_GENE_ID.fullmatch(n) or not numbered and _SYMBOL.fullmatch(n))
-             for n, cell in zip(names, cells)]
-    return (sum(genes) - sum(cells)) / max(len(names), 1), any(_KNOWN_GENE.fullmatch(n) for n in names)
+    genes = [
+        not cell and bool(_GENE_ID.fullmatch(n) or not numbered and _SYMBOL.fullmatch(n))
+        for n, cell in zip(names, cells)
+    ]
+    return (sum(genes) - sum(cells)) / max(len(names), 1), any(
+        _KNOWN_GENE.fullmatch(n) for n in names
+    )
 
 # %% ../../nbs/api/io/01_tables.ipynb #f2209343
 def _orientation(
@@ -114,16 +146,22 @@ def _orientation(
 ) -> tuple[str, str, bool]:
     "Where the cells are ('rows' or 'columns'), why, and whether that is more than a guess."
     word = corner.strip().lower()
-    if re.match(r"(gene|symbol|feature|ensembl)", word): return "columns", f"the row names are headed {corner!r}", True
-    if re.match(r"(cell|barcode|sample)", word): return "rows", f"the row names are headed {corner!r}", True
+    if re.match(r"(gene|symbol|feature|ensembl)", word):
+        return "columns", f"the row names are headed {corner!r}", True
+    if re.match(r"(cell|barcode|sample)", word):
+        return "rows", f"the row names are headed {corner!r}", True
     (of_rows, known_rows), (of_columns, known_columns) = _gene_score(rows), _gene_score(columns)
     evidence = of_columns - of_rows + (known_columns - known_rows)
-    if abs(evidence) >= .3:
+    if abs(evidence) >= 0.3:
         cells = "rows" if evidence > 0 else "columns"
         cell, gene = (rows[0], columns[0]) if evidence > 0 else (columns[0], rows[0])
         return cells, f"names such as {cell!r} for cells and {gene!r} for genes", True
     if (len(rows) >= 10_000) != (len(columns) >= 10_000):
-        return ("columns" if len(rows) >= 10_000 else "rows"), "only one side is long enough for all genes", False
+        return (
+            ("columns" if len(rows) >= 10_000 else "rows"),
+            "only one side is long enough for all genes",
+            False,
+        )
     return "columns", "neither names nor sizes tell, and most files have genes in rows", False
 
 # %% ../../nbs/api/io/01_tables.ipynb #43d9e714
@@ -141,16 +179,30 @@ def _parse(
     types = {0: str} | dict.fromkeys(range(1, n + 1), np.float32)
     with _open(path) as f, np.errstate(over="ignore"):
         try:
-            for block in pd.read_csv(f, sep=delimiter, header=None, names=range(n + 1), skiprows=skip, dtype=types,
-                                     chunksize=max(1, _BLOCK // n), na_filter=False, low_memory=False, engine="c"):
+            for block in pd.read_csv(
+                f,
+                sep=delimiter,
+                header=None,
+                names=range(n + 1),
+                skiprows=skip,
+                dtype=types,
+                chunksize=max(1, _BLOCK // n),
+                na_filter=False,
+                low_memory=False,
+                engine="c",
+            ):
                 values = block.iloc[:, 1:].to_numpy(np.float32)
-                if not np.isfinite(values).all(): raise ValueError("a value is not finite")
+                if not np.isfinite(values).all():
+                    raise ValueError("a value is not finite")
                 blocks.append(sp.csr_matrix(values))
                 rows += block[0].str.strip().tolist()
-        except UnicodeDecodeError: raise
+        except UnicodeDecodeError:
+            raise
         except (ValueError, pd.errors.ParserError) as e:
             _find_fault(path, delimiter, columns, skip, len(rows))
-            raise ValueError(f"{path} cannot be parsed after row {len(rows)}: {' '.join(str(e).split())}") from e
+            raise ValueError(
+                f"{path} cannot be parsed after row {len(rows)}: {' '.join(str(e).split())}"
+            ) from e
     return rows, sp.vstack(blocks, format="csr")
 
 # %% ../../nbs/api/io/01_tables.ipynb #be0baed4
@@ -165,20 +217,27 @@ def _find_fault(
     seen = 0
     with _lines(path) as f:
         for number, line in enumerate(f, 1):
-            if number <= skip or not line.strip(): continue
+            if number <= skip or not line.strip():
+                continue
             seen += 1
-            if seen <= done: continue
+            if seen <= done:
+                continue
             name, *values = _split(line, delimiter)
             if len(values) != len(columns):
-                raise ValueError(f"{path}, line {number}: row {name!r} has {len(values)} values, but there are "
-                                 f"{len(columns)} columns. Every row needs one value for each column; a line may have "
-                                 "been cut off, or a name may hold the delimiter without quotes.")
+                raise ValueError(
+                    f"{path}, line {number}: row {name!r} has {len(values)} values, but there are "
+                    f"{len(columns)} columns. Every row needs one value for each column; a line may have "
+                    "been cut off, or a name may hold the delimiter without quotes."
+                )
             for column, value in zip(columns, values):
-                if _is_number(value): continue
+                if _is_number(value):
+                    continue
                 what = repr(value) if value.strip() else "nothing"
-                raise ValueError(f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a number "
-                                 "is needed. Put 0 where nothing was seen, and move columns or rows of text (such as "
-                                 "cell types) to a file of their own.")
+                raise ValueError(
+                    f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a number "
+                    "is needed. Put 0 where nothing was seen, and move columns or rows of text (such as "
+                    "cell types) to a file of their own."
+                )
 
 # %% ../../nbs/api/io/01_tables.ipynb #54c1e2d8
 def _check_unique(
@@ -194,7 +253,8 @@ def _check_unique(
         shown = ", ".join(repr(str(d)) for d in doubles[:3]) + (", ..." if len(doubles) > 3 else "")
         verb = "names occur" if len(doubles) > 1 else "name occurs"
         raise ValueError(f"{path}: {len(doubles)} {what} {verb} more than once: {shown}. {mend}")
-    if (names == "").any(): raise ValueError(f"{path}: {what} number {np.argmax(names == '') + 1} has no name. {mend}")
+    if (names == "").any():
+        raise ValueError(f"{path}: {what} number {np.argmax(names == '') + 1} has no name. {mend}")
 
 # %% ../../nbs/api/io/01_tables.ipynb #4c2745ee
 def _say(text: str) -> None:
@@ -216,13 +276,19 @@ def _read_table(
     found, why, sure = _orientation(rows, columns, corner)
     if cells is None and not sure:
         other = "rows" if found == "columns" else "columns"
-        warnings.warn(f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to be in "
-                      f"{found}, because {why}. If that is wrong, pass cells={other!r}; if right, cells={found!r} "
-                      "silences this.", stacklevel=3)
+        warnings.warn(
+            f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to be in "
+            f"{found}, because {why}. If that is wrong, pass cells={other!r}; if right, cells={found!r} "
+            "silences this.",
+            stacklevel=3,
+        )
     elif cells is None:
-        _say(f"{path.name}: {len(rows):,} rows x {len(columns):,} columns, separated by "
-             f"{_DELIMITERS.get(delimiter, repr(delimiter))}; cells in {found} ({why})")
-    if (cells or found) == "columns": X, rows, columns = X.T.tocsr(), columns, rows
+        _say(
+            f"{path.name}: {len(rows):,} rows x {len(columns):,} columns, separated by "
+            f"{_DELIMITERS.get(delimiter, repr(delimiter))}; cells in {found} ({why})"
+        )
+    if (cells or found) == "columns":
+        X, rows, columns = X.T.tocsr(), columns, rows
     obs, var = (pd.DataFrame(index=pd.Index(names, dtype=str)) for names in (rows, columns))
     return ad.AnnData(X, obs=obs, var=var)
 
@@ -240,15 +306,18 @@ def _write_rows(
     "The line of names, then one line per cell, in blocks of rows."
     csv.writer(f, lineterminator="\n").writerow(["cell", *adata.var_names])
     for start in range(0, adata.n_obs, 1000):
-        block = adata.X[start:start + 1000]
+        block = adata.X[start : start + 1000]
         X = sp.csr_matrix(block.toarray() if hasattr(block, "toarray") else np.asarray(block))
         if not np.isfinite(X.data).all():
-            raise ValueError(f"X holds values that are not finite in rows {start} to {start + X.shape[0] - 1}. "
-                             "Replace them first.")
+            raise ValueError(
+                f"X holds values that are not finite in rows {start} to {start + X.shape[0] - 1}. "
+                "Replace them first."
+            )
         texts = _texts(X.data)
-        for i, name in enumerate(adata.obs_names[start:start + 1000]):
+        for i, name in enumerate(adata.obs_names[start : start + 1000]):
             row = ["0"] * adata.n_vars
-            for k in range(X.indptr[i], X.indptr[i + 1]): row[X.indices[k]] = texts[k]
+            for k in range(X.indptr[i], X.indptr[i + 1]):
+                row[X.indices[k]] = texts[k]
             csv.writer(f, lineterminator=",").writerow([name])
             f.write(",".join(row) + "\n")
 
@@ -260,19 +329,31 @@ def write_csv(
     "Writes X as a table with cells in rows and genes in columns, whole or not at all; returns the path."
     path = Path(path).expanduser()
     if not re.search(r"\.csv(\.gz)?$", path.name, re.I):
-        raise ValueError(f"{path.name} must end in .csv or .csv.gz. For h5ad call adata.write_h5ad(path).")
-    if not path.parent.is_dir(): raise FileNotFoundError(f"there is no folder {path.parent}. Make it first.")
-    if adata.X is None: raise ValueError("adata.X is empty (None), so there is nothing to write.")
+        raise ValueError(
+            f"{path.name} must end in .csv or .csv.gz. For h5ad call adata.write_h5ad(path)."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}. Make it first.")
+    if adata.X is None:
+        raise ValueError("adata.X is empty (None), so there is nothing to write.")
     for names, what in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
-        _check_unique(names, what, path, f"Call adata.{'obs' if what == 'cell' else 'var'}_names_make_unique() first.")
+        _check_unique(
+            names,
+            what,
+            path,
+            f"Call adata.{'obs' if what == 'cell' else 'var'}_names_make_unique() first.",
+        )
     part = path.with_name(f".{path.name}.part{os.getpid()}")
     try:
         with contextlib.ExitStack() as stack:
             f = stack.enter_context(open(part, "wb"))
-            if path.name.lower().endswith(".gz"): f = stack.enter_context(gzip.GzipFile("", "wb", 6, f, mtime=0))
+            if path.name.lower().endswith(".gz"):
+                f = stack.enter_context(gzip.GzipFile("", "wb", 6, f, mtime=0))
             f = stack.enter_context(io.TextIOWrapper(f, encoding="utf-8", newline=""))
             _write_rows(adata, f)
         os.replace(part, path)
-    except PermissionError as e: raise PermissionError(f"no permission to write {path}. Choose another folder.") from e
-    finally: part.unlink(missing_ok=True)
+    except PermissionError as e:
+        raise PermissionError(f"no permission to write {path}. Choose another folder.") from e
+    finally:
+        part.unlink(missing_ok=True)
     return path

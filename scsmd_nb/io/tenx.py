@@ -20,7 +20,9 @@ from .opening import _explain, _hdf5_kind, _lines, _open, _size
 from .tables import _check_unique, _say
 
 # %% ../../nbs/api/io/02_tenx.ipynb #a9cfd6b7
-_PART = re.compile(r"(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|genes\.tsv|features\.tsv)(\.gz)?", re.I)
+_PART = re.compile(
+    r"(?P<prefix>.*?)(?P<part>matrix\.mtx|barcodes\.tsv|genes\.tsv|features\.tsv)(\.gz)?", re.I
+)
 
 # %% ../../nbs/api/io/02_tenx.ipynb #a3b66650
 def _triples(
@@ -29,18 +31,22 @@ def _triples(
     "For each prefix, the files found under 'matrix', 'barcodes' and 'genes'."
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file() or not (m := _PART.fullmatch(path.name)): continue
+        if path.name.startswith(".") or not path.is_file() or not (m := _PART.fullmatch(path.name)):
+            continue
         part = m["part"].split(".")[0].lower().replace("features", "genes")
         other = found.setdefault(m["prefix"], {}).setdefault(part, path)
         if other != path:
-            raise ValueError(f"{folder} holds both {other.name} and {path.name}, and only one of them can belong to "
-                             "the matrix. Move the other away.")
+            raise ValueError(
+                f"{folder} holds both {other.name} and {path.name}, and only one of them can belong to "
+                "the matrix. Move the other away."
+            )
     return found
 
 # %% ../../nbs/api/io/02_tenx.ipynb #fd2ccc27
 def _columns(path: Path) -> list[list[str]]:
     "The tab-separated fields of each line."
-    with _explain(path), _lines(path) as f: return [line.rstrip("\n").split("\t") for line in f if line.strip()]
+    with _explain(path), _lines(path) as f:
+        return [line.rstrip("\n").split("\t") for line in f if line.strip()]
 
 # %% ../../nbs/api/io/02_tenx.ipynb #37df783f
 def _read_mtx(
@@ -50,35 +56,57 @@ def _read_mtx(
     from scipy.io import mmread
 
     with _explain(path), _open(path) as f:
-        try: return mmread(f)
+        try:
+            return mmread(f)
         except ValueError as e:
-            raise ValueError(f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
-                             "again.") from e
+            raise ValueError(
+                f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
+                "again."
+            ) from e
 
 # %% ../../nbs/api/io/02_tenx.ipynb #6161f501
 def _read_triple(
     files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes"
 ) -> ad.AnnData:
     "Cells x genes of one sample; genes are named by identifier, and their symbols are in var['symbol']."
-    missing = {"matrix": "matrix.mtx", "barcodes": "barcodes.tsv", "genes": "genes.tsv or features.tsv"}.items()
+    missing = {
+        "matrix": "matrix.mtx",
+        "barcodes": "barcodes.tsv",
+        "genes": "genes.tsv or features.tsv",
+    }.items()
     missing = [name for part, name in missing if part not in files]
     some = next(iter(files.values()))
     if missing:
-        raise FileNotFoundError(f"{some.parent} holds {', '.join(p.name for p in files.values())}, but no "
-                                f"{' and no '.join(missing)} of the same prefix. A 10x sample needs all three.")
+        raise FileNotFoundError(
+            f"{some.parent} holds {', '.join(p.name for p in files.values())}, but no "
+            f"{' and no '.join(missing)} of the same prefix. A 10x sample needs all three."
+        )
     barcodes = [fields[0].strip() for fields in _columns(files["barcodes"])]
     genes = _columns(files["genes"])
     X = _read_mtx(files["matrix"])
     if X.shape != (len(genes), len(barcodes)):
-        raise ValueError(f"{files['matrix']} has {X.shape[0]:,} rows and {X.shape[1]:,} columns, but "
-                         f"{files['genes'].name} names {len(genes):,} genes and {files['barcodes'].name} "
-                         f"{len(barcodes):,} barcodes. The files belong to different samples, or one was cut off.")
+        raise ValueError(
+            f"{files['matrix']} has {X.shape[0]:,} rows and {X.shape[1]:,} columns, but "
+            f"{files['genes'].name} names {len(genes):,} genes and {files['barcodes'].name} "
+            f"{len(barcodes):,} barcodes. The files belong to different samples, or one was cut off."
+        )
     _check_unique(barcodes, "barcode", files["barcodes"], "One line per cell is expected.")
-    var = pd.DataFrame({"gene_ids": [g[0].strip() for g in genes], "symbol": [(g + g)[1].strip() for g in genes]})
-    if all(len(g) > 2 for g in genes): var["feature_types"] = [g[2].strip() for g in genes]
-    _check_unique(var["gene_ids"], "gene identifier", files["genes"], "Identifiers must differ; symbols need not.")
-    return ad.AnnData(sp.csr_matrix(X.T, dtype=np.float32), obs=pd.DataFrame(index=pd.Index(barcodes, dtype=str)),
-                      var=var.set_index(pd.Index(var["gene_ids"], name=None)))
+    var = pd.DataFrame(
+        {"gene_ids": [g[0].strip() for g in genes], "symbol": [(g + g)[1].strip() for g in genes]}
+    )
+    if all(len(g) > 2 for g in genes):
+        var["feature_types"] = [g[2].strip() for g in genes]
+    _check_unique(
+        var["gene_ids"],
+        "gene identifier",
+        files["genes"],
+        "Identifiers must differ; symbols need not.",
+    )
+    return ad.AnnData(
+        sp.csr_matrix(X.T, dtype=np.float32),
+        obs=pd.DataFrame(index=pd.Index(barcodes, dtype=str)),
+        var=var.set_index(pd.Index(var["gene_ids"], name=None)),
+    )
 
 # %% ../../nbs/api/io/02_tenx.ipynb #99fdb183
 _IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
@@ -93,8 +121,10 @@ def _unique_names(
     _check_unique(adata.obs_names, "cell", path, mend.format("obs", "cells"))
     doubles = adata.var_names[adata.var_names.duplicated()].unique()
     if len(doubles) and any(key in adata.var and adata.var[key].is_unique for key in _IDS):
-        _say(f"{path.name}: {len(doubles)} gene symbol{'s' * (len(doubles) > 1)} (such as {doubles[0]!r}) "
-             "stand for more than one gene; '-1', '-2', ... was added")
+        _say(
+            f"{path.name}: {len(doubles)} gene symbol{'s' * (len(doubles) > 1)} (such as {doubles[0]!r}) "
+            "stand for more than one gene; '-1', '-2', ... was added"
+        )
         adata.var_names_make_unique()
     _check_unique(adata.var_names, "gene", path, mend.format("var", "genes"))
 
@@ -108,9 +138,11 @@ def _by_symbol(
     adata.var_names = pd.Index(symbol.to_numpy(), dtype=str)
     types = adata.var.get("feature_types", pd.Series(dtype=str)).value_counts()
     if len(types) > 1:
-        warnings.warn(f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
-                      "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
-                      stacklevel=4)
+        warnings.warn(
+            f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
+            "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
+            stacklevel=4,
+        )
     return adata
 
 # %% ../../nbs/api/io/02_tenx.ipynb #ec96c1a1
@@ -119,25 +151,32 @@ def _join(
 ) -> ad.AnnData:
     "All cells, with obs['sample'] and the sample's name behind each barcode where there are several samples."
     if len(samples) == 1:
-        (name, only), = samples.items()
+        ((name, only),) = samples.items()
         only.obs["sample"] = pd.Categorical([name] * only.n_obs)
         return only
     lists = list(samples.values())
     same = all(a.var_names.equals(lists[0].var_names) for a in lists)
     if not same:
         n = [a.n_vars for a in lists]
-        _say(f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); the union is kept, 0 where not "
-             "listed")
+        _say(
+            f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); the union is kept, 0 where not "
+            "listed"
+        )
     out = ad.concat(samples, label="sample", index_unique="-", join="inner" if same else "outer")
-    var = pd.concat([a.var for a in lists]).groupby(level=0, sort=False).first()  # what the first sample says of a gene
+    var = (
+        pd.concat([a.var for a in lists]).groupby(level=0, sort=False).first()
+    )  # what the first sample says of a gene
     out = out[:, var.index].copy()
     out.var = var
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
 # %% ../../nbs/api/io/02_tenx.ipynb #9bf506c6
-_GENERIC = re.compile(r"(filtered|raw)([_-].*)?|outs?|matrix|matrices|counts?|gene|genefull|solo\.out|data|mtx|10x|"
-                      r"hg\d\d.*|grch.*|mm\d\d?.*|grcm.*|refdata.*", re.I)
+_GENERIC = re.compile(
+    r"(filtered|raw)([_-].*)?|outs?|matrix|matrices|counts?|gene|genefull|solo\.out|data|mtx|10x|"
+    r"hg\d\d.*|grch.*|mm\d\d?.*|grcm.*|refdata.*",
+    re.I,
+)
 _H5_NAME = re.compile(r"(filtered|raw)?_?(feature|gene)_bc_matri(x|ces)(_h5)?|\.h5$", re.I)
 _TAR_NAME = re.compile(r"([._-]?matrix)?\.(tar\.gz|tgz|tar)$", re.I)
 
@@ -148,7 +187,8 @@ def _sample_name(
     fallback: str,  # name of the archive or folder
 ) -> str:
     "The sample's name: prefix, else nearest telling folder, else the fallback."
-    if name := prefix.strip(" _.-"): return name
+    if name := prefix.strip(" _.-"):
+        return name
     telling = [_TAR_NAME.sub("", p) for p in parts if not _GENERIC.fullmatch(_TAR_NAME.sub("", p))]
     return telling[-1] if telling else _TAR_NAME.sub("", fallback)
 
@@ -164,14 +204,18 @@ def _find_samples(
         parts = Path(at).relative_to(folder).parts
         triples += [(parts, prefix, files) for prefix, files in _triples(Path(at)).items()]
         for name in sorted(n for n in names if n.endswith(".h5") and not n.startswith(".")):
-            try: is_10x = _hdf5_kind(Path(at, name)) == "10x h5"
-            except OSError: is_10x = "matrix" in name  # damaged, but meant: reading it will say so
-            if is_10x: h5.append((parts, _H5_NAME.sub("", name), Path(at, name)))
+            try:
+                is_10x = _hdf5_kind(Path(at, name)) == "10x h5"
+            except OSError:
+                is_10x = "matrix" in name  # damaged, but meant: reading it will say so
+            if is_10x:
+                h5.append((parts, _H5_NAME.sub("", name), Path(at, name)))
     found = [t for t in triples if "matrix" in t[2]] or h5 or triples
 
     def raw(sample):
         files = sample[2] if isinstance(sample[2], Path) else sample[2].get("matrix", Path())
         return any(re.match(r"raw([_.-]|$)", p, re.I) for p in (*sample[0], files.name))
+
     if any(map(raw, found)) and not all(map(raw, found)):
         _say("both raw and filtered matrices are there; the filtered ones are read")
         found = [s for s in found if not raw(s)]
@@ -188,17 +232,23 @@ def _read_folder(
     if not found:
         names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise FileNotFoundError(f"{path} holds no 10x sample: no matrix.mtx with barcodes.tsv and genes.tsv or "
-                                f"features.tsv (each with or without .gz and prefix). It holds {shown or 'no files'}. "
-                                "Other files are read one at a time, by their own path.")
+        raise FileNotFoundError(
+            f"{path} holds no 10x sample: no matrix.mtx with barcodes.tsv and genes.tsv or "
+            f"features.tsv (each with or without .gz and prefix). It holds {shown or 'no files'}. "
+            "Other files are read one at a time, by their own path."
+        )
     samples = {}
     for parts, prefix, files in found:
         name = _sample_name(parts, prefix, path.name)
-        if name in samples: name = "_".join((*parts, prefix.strip(" _.-"))).strip("_") or f"{name}_{len(samples)}"
+        if name in samples:
+            name = "_".join((*parts, prefix.strip(" _.-"))).strip("_") or f"{name}_{len(samples)}"
         samples[name] = _read_10x_h5(files) if isinstance(files, Path) else _read_triple(files)
-    if len(samples) == 1 and not label: return next(iter(samples.values()))
-    _say(f"{path.name}: {len(samples)} sample{'s' * (len(samples) > 1)} ({', '.join(list(samples)[:8])}"
-         f"{', ...' if len(samples) > 8 else ''})")
+    if len(samples) == 1 and not label:
+        return next(iter(samples.values()))
+    _say(
+        f"{path.name}: {len(samples)} sample{'s' * (len(samples) > 1)} ({', '.join(list(samples)[:8])}"
+        f"{', ...' if len(samples) > 8 else ''})"
+    )
     return _join(samples)
 
 # %% ../../nbs/api/io/02_tenx.ipynb #69854207
@@ -209,22 +259,28 @@ def _read_10x_h5(
     import h5py
     import scanpy as sc
 
-    with h5py.File(path, "r") as f: genomes = [] if "matrix" in f else list(f)
+    with h5py.File(path, "r") as f:
+        genomes = [] if "matrix" in f else list(f)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "names are not unique": dealt with by the caller
             parts = [sc.read_10x_h5(path, genome=g, gex_only=False) for g in genomes or [None]]
     except Exception as e:
-        raise OSError(f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
-                      f"write it again. The reader said: {e}") from e
+        raise OSError(
+            f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
+            f"write it again. The reader said: {e}"
+        ) from e
     for part, genome in zip(parts, genomes):
-        if len(genomes) > 1: part.var["genome"] = genome
+        if len(genomes) > 1:
+            part.var["genome"] = genome
     for part in parts:
         part.var["symbol"] = part.var_names
         ids = part.var["probe_ids" if "probe_ids" in part.var else "gene_ids"]
         part.var_names = pd.Index(ids.to_numpy(), dtype=str)
         _check_unique(part.obs_names, "barcode", path, "One column per cell is expected.")
-        _check_unique(part.var_names, "gene identifier", path, "Identifiers must differ; symbols need not.")
+        _check_unique(
+            part.var_names, "gene identifier", path, "Identifiers must differ; symbols need not."
+        )
     out = parts[0] if len(parts) == 1 else ad.concat(parts, axis="var", merge="first")
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from .likelihood import NBHead
-from .mdag import GatedBottleneck, MDAG, SqueezeAttention, conv
+from .mdag import MDAG, GatedBottleneck, SqueezeAttention, conv
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #3ad7dd6d
 def image_side(
@@ -64,7 +64,9 @@ def gene_order(
     if how == "random":
         return np.random.default_rng(random_state).permutation(t)
     if how != "correlation":
-        raise ValueError(f"gene_order={how!r} is not known: use one of {', '.join(map(repr, GENE_ORDERS))}.")
+        raise ValueError(
+            f"gene_order={how!r} is not known: use one of {', '.join(map(repr, GENE_ORDERS))}."
+        )
     if t < 3:
         return np.arange(t)
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -74,7 +76,9 @@ def gene_order(
     z = (z - z.mean(0)) / (z.std(0) + 1e-12)
     distance = np.clip(1 - z.T @ z / len(z), 0, 2)
     np.fill_diagonal(distance, 0)
-    return leaves_list(linkage(squareform(distance, checks=False), "average", optimal_ordering=True))
+    return leaves_list(
+        linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    )
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #bfc4b6b8
 def stages(
@@ -83,15 +87,19 @@ def stages(
     kernel_size: int,  # width of each convolution, in places
     stride: int,  # places the convolution moves on
     image: bool,  # 2-D kernels instead of 1-D
-    dilations: tuple | None,  # attention gate after each convolution; None: none (figure 1A of the paper)
+    dilations: tuple
+    | None,  # attention gate after each convolution; None: none (figure 1A of the paper)
     length: int,  # places of the sequence, or side of the image
 ) -> nn.Sequential:
     "Strided convolution, batch norm, ReLU and attention gate, once for each entry of `channels`."
     layers = []
     for out in channels:
         padding = max((kernel_size - stride + 1) // 2, math.ceil((kernel_size - length) / 2))
-        layers += [conv(in_channels, out, kernel_size, stride=stride, padding=padding, image=image),
-                   nn.BatchNorm2d(out), nn.ReLU()]
+        layers += [
+            conv(in_channels, out, kernel_size, stride=stride, padding=padding, image=image),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        ]
         length = (length + 2 * padding - kernel_size) // stride + 1
         if dilations:
             layers.append(MDAG(out, dilations, image=image))
@@ -114,7 +122,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.layout = layout
         example = layout(torch.zeros(1, len(layout.order)))
-        self.convolutions = stages(1, channels, kernel_size, stride, layout.image, dilations, example.shape[-1])
+        self.convolutions = stages(
+            1, channels, kernel_size, stride, layout.image, dilations, example.shape[-1]
+        )
         with torch.no_grad():
             self.map_shape = self.convolutions.eval()(example).shape[1:]
         self.convolutions.train()
@@ -254,7 +264,8 @@ def fit_linear(
 
     views.axes.zero_()
     views.center.copy_(torch.from_numpy(x.mean(0)))
-    if not np.ptp(x, axis=0).any(): return views  # all cells equal: no axes
+    if not np.ptp(x, axis=0).any():
+        return views  # all cells equal: no axes
     m = min(views.axes.shape[1], *x.shape)
     pca = PCA(m, random_state=random_state).fit(x)
     scale = (variance / max(pca.explained_variance_.sum(), 1e-12)) ** 0.5
@@ -275,9 +286,18 @@ class AuthorsEncoder(nn.Module):
         self.layout = layout
         gate = lambda c: GatedBottleneck(c, dilations=dilations)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(1, 32, 5, 2, 2, bias=False), SqueezeAttention(32, 32), nn.BatchNorm2d(32), nn.ReLU(), gate(32),
-            nn.Conv2d(32, 64, 5, 2, 2), nn.ReLU(), gate(64),
-            nn.Conv2d(64, 128, 3, 2, 0), nn.ReLU(), gate(128))
+            nn.Conv2d(1, 32, 5, 2, 2, bias=False),
+            SqueezeAttention(32, 32),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            gate(32),
+            nn.Conv2d(32, 64, 5, 2, 2),
+            nn.ReLU(),
+            gate(64),
+            nn.Conv2d(64, 128, 3, 2, 0),
+            nn.ReLU(),
+            gate(128),
+        )
         self.to_latent = nn.Linear(128 * 3 * 3, n_latent)
 
     def forward(
@@ -301,9 +321,12 @@ class AuthorsDecoder(nn.Module):
         self.register_buffer("place", torch.argsort(layout.order))
         self.from_latent = nn.Sequential(nn.Linear(n_latent, 128 * 3 * 3), nn.ReLU())
         self.deconvolutions = nn.Sequential(
-            nn.ConvTranspose2d(128, 64, 3, 2), nn.ReLU(),
-            nn.ConvTranspose2d(64, 32, 5, 2, 1), nn.ReLU(),
-            nn.ConvTranspose2d(32, 1, 4, 2, 2))
+            nn.ConvTranspose2d(128, 64, 3, 2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(64, 32, 5, 2, 1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(32, 1, 4, 2, 2),
+        )
 
     def forward(
         self,
@@ -342,15 +365,23 @@ def build_autoencoder(
     t = len(genes.order)
     if architecture == "authors":
         if t != 784:
-            raise ValueError(f"the authors' network takes exactly 784 genes (a 28 x 28 image), got {t}. Use n_top_genes=784 "
-                             "with data that has at least 784 varying genes, or preset='paper' or 'default'.")
-        encoder, decoder = AuthorsEncoder(genes, n_latent, dilations), AuthorsDecoder(genes, n_latent)
+            raise ValueError(
+                f"the authors' network takes exactly 784 genes (a 28 x 28 image), got {t}. Use n_top_genes=784 "
+                "with data that has at least 784 varying genes, or preset='paper' or 'default'."
+            )
+        encoder, decoder = (
+            AuthorsEncoder(genes, n_latent, dilations),
+            AuthorsDecoder(genes, n_latent),
+        )
         heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
         encoder = Encoder(genes, n_latent, dilations=dilations)
         dense = architecture == "dense"
         decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent)
-        heads = NBHead(128 if dense else t, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi)
-    if n_linear: encoder = TwoViews(encoder, t, n_linear)
+        heads = NBHead(
+            128 if dense else t, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi
+        )
+    if n_linear:
+        encoder = TwoViews(encoder, t, n_linear)
     net = Autoencoder(encoder, decoder, heads, n_latent)
     return (xavier(net) if architecture == "authors" else net).to(memory_format=torch.channels_last)

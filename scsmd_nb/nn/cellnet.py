@@ -22,7 +22,9 @@ class CellNet(nn.Module):
     ):
         super().__init__()
         if n_clusters < 2:
-            raise ValueError(f"n_clusters={n_clusters}: CellNet tells clusters apart, so it needs 2 or more.")
+            raise ValueError(
+                f"n_clusters={n_clusters}: CellNet tells clusters apart, so it needs 2 or more."
+            )
         step = lambda a: (nn.Linear(a, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
         self.layers = nn.Sequential(*step(n_latent), *step(hidden), nn.Linear(hidden, n_clusters))
 
@@ -32,8 +34,10 @@ class CellNet(nn.Module):
     ) -> torch.Tensor:  # [n, K], any real number
         "The K outputs before softmax."
         if self.training and len(z) == 1:
-            raise ValueError("the batch holds one cell, which batch normalisation cannot train on: leave out a last "
-                             "batch of one, or call eval() to predict.")
+            raise ValueError(
+                "the batch holds one cell, which batch normalisation cannot train on: leave out a last "
+                "batch of one, or call eval() to predict."
+            )
         return self.layers(z)
 
     def forward(
@@ -49,8 +53,10 @@ def _limits(
 ) -> tuple[float, float]:  # delta, 1 - delta
     "Both thresholds, or an error."
     if not 0.5 < delta <= 1:
-        raise ValueError(f"delta={delta!r} is out of range: it must lie above 0.5, so that no pair is both positive "
-                         "and negative, and be at most 1.")
+        raise ValueError(
+            f"delta={delta!r} is out of range: it must lie above 0.5, so that no pair is both positive "
+            "and negative, and be at most 1."
+        )
     return delta, round(1 - delta, 12)  # 1 - 0.8 is 0.19999999999999996
 
 # %% ../../nbs/api/nn/05_cellnet.ipynb #39cb562f
@@ -116,7 +122,9 @@ def pair_loss(
 ) -> torch.Tensor:  # scalar
     "Formulas (14) and (15) for a whole batch; no gradient flows through `r`."
     if len(r) != len(q):
-        raise ValueError(f"r has {len(r)} cells and q has {len(q)}: both must be of the same batch.")
+        raise ValueError(
+            f"r has {len(r)} cells and q has {len(q)}: both must be of the same batch."
+        )
     positive, negative = _pairs(r, delta, strict)
     together = _products(q)
     sign = negative.to(together.dtype) - positive.to(together.dtype)
@@ -150,8 +158,10 @@ def dead_clusters(
     "Numbers of the clusters that hold no cell."
     used = torch.as_tensor(labels).flatten().long()
     if len(used) and not (0 <= used.min() and used.max() < n_clusters):
-        raise ValueError(f"labels run from {used.min()} to {used.max()}, but n_clusters is {n_clusters}: "
-                         f"they must lie between 0 and {n_clusters - 1}.")
+        raise ValueError(
+            f"labels run from {used.min()} to {used.max()}, but n_clusters is {n_clusters}: "
+            f"they must lie between 0 and {n_clusters - 1}."
+        )
     return (torch.bincount(used, minlength=n_clusters) == 0).nonzero().flatten().tolist()
 
 # %% ../../nbs/api/nn/05_cellnet.ipynb #1db56b0f

@@ -28,11 +28,21 @@ def nb_moments(
     n = counts.shape[0]
     s = np.ones(n) if size_factor is None else np.asarray(size_factor, dtype=np.float64).ravel()
     if s.shape != (n,):
-        raise ValueError(f"size_factor has {s.size} values but counts has {n} cells: pass one size factor per cell.")
-    squares = counts.multiply(counts) if hasattr(counts, "multiply") else np.square(counts, dtype=np.float64)
+        raise ValueError(
+            f"size_factor has {s.size} values but counts has {n} cells: pass one size factor per cell."
+        )
+    squares = (
+        counts.multiply(counts)
+        if hasattr(counts, "multiply")
+        else np.square(counts, dtype=np.float64)
+    )
     mean = np.asarray(counts.sum(0), dtype=np.float64).ravel() / s.sum()
     cross = np.asarray(counts.T @ s, dtype=np.float64).ravel()
-    spread = np.asarray(squares.sum(0), dtype=np.float64).ravel() - 2 * mean * cross + mean**2 * (s**2).sum()
+    spread = (
+        np.asarray(squares.sum(0), dtype=np.float64).ravel()
+        - 2 * mean * cross
+        + mean**2 * (s**2).sum()
+    )
     extra = spread - mean * s.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         phi = np.where(extra > 0, mean**2 * (s**2).sum() / extra, PHI_BOUNDS[1])
@@ -158,12 +168,16 @@ def _checked(
     "`value` as a vector with one number a gene, or an error that says what is wrong."
     t = torch.as_tensor(np.asarray(value, dtype=np.float32)).clone()
     if t.ndim > 1 or (t.ndim == 1 and len(t) != n_genes):
-        raise ValueError(f"{name} has shape {tuple(t.shape)} but the head has {n_genes} genes: "
-                         "pass one number or one per gene.")
+        raise ValueError(
+            f"{name} has shape {tuple(t.shape)} but the head has {n_genes} genes: "
+            "pass one number or one per gene."
+        )
     bad = ~t.isfinite() | (t <= 0 if positive else t < 0)
     if bad.any():
         limit = "above 0" if positive else "0 or more"
-        raise ValueError(f"{name} holds {t.flatten()[bad.flatten()][0].item():g}: it must be finite and {limit}.")
+        raise ValueError(
+            f"{name} holds {t.flatten()[bad.flatten()][0].item():g}: it must be finite and {limit}."
+        )
     return t.expand(n_genes).clone()
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #ac6337e7
@@ -177,7 +191,9 @@ def _one_of(
         return value
     near = difflib.get_close_matches(str(value), options, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name}={value!r} is not known: use one of {', '.join(map(repr, options))}.{hint}")
+    raise ValueError(
+        f"{name}={value!r} is not known: use one of {', '.join(map(repr, options))}.{hint}"
+    )
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #eb5b5bce
 def _log_softplus(
@@ -193,11 +209,15 @@ def _log_size_factor(
 ) -> torch.Tensor:  # [n]
     "Logarithm of the size factors, or an error that names the first unusable one."
     if size_factor.shape != (n,):
-        raise ValueError(f"size_factor has shape {tuple(size_factor.shape)}: pass one per cell, shape ({n},).")
+        raise ValueError(
+            f"size_factor has shape {tuple(size_factor.shape)}: pass one per cell, shape ({n},)."
+        )
     if not (size_factor > 0).all():
         i = int((~(size_factor > 0)).nonzero()[0])
-        raise ValueError(f"size_factor[{i}] is {size_factor[i].item():g}: it must be above 0; "
-                         "remove cells without counts first.")
+        raise ValueError(
+            f"size_factor[{i}] is {size_factor[i].item():g}: it must be above 0; "
+            "remove cells without counts first."
+        )
     return size_factor.log()
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #4093daf3
@@ -217,7 +237,9 @@ class NBHead(nn.Module):
         self.n_genes = n_genes
         self.dispersion = _one_of("dispersion", dispersion, ("gene-cell", "gene"))
         self.phi_link = _one_of("phi_link", phi_link, ("exp", "softplus"))
-        mean = _checked("init_mean", 1.0 if init_mean is None else init_mean, n_genes, positive=False).clamp(*MU_BOUNDS)
+        mean = _checked(
+            "init_mean", 1.0 if init_mean is None else init_mean, n_genes, positive=False
+        ).clamp(*MU_BOUNDS)
         phi = _checked("init_phi", init_phi, n_genes, positive=True).clamp(*PHI_BOUNDS)
         start = phi.log() if phi_link == "exp" else phi + torch.log(-torch.expm1(-phi))
         self.W_mu = nn.Linear(n_in, n_genes)

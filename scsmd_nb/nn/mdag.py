@@ -37,7 +37,8 @@ def conv(
     kernel_size: int,  # k, taps along each axis
     stride: int = 1,  # positions from one output to the next
     dilation: int = 1,  # positions from one tap to the next
-    padding: int | None = None,  # zeros on each side; None: dilation * (k - 1) // 2, so odd k keep the size
+    padding: int
+    | None = None,  # zeros on each side; None: dilation * (k - 1) // 2, so odd k keep the size
     image: bool = False,  # True: k x k on [n, C, H, W]; False: 1 x k on sequences [n, C, 1, L]
     bias: bool = True,  # add a learned constant to each output channel
 ) -> nn.Conv2d:  # the layer
@@ -45,8 +46,15 @@ def conv(
     if padding is None:
         padding = dilation * (kernel_size - 1) // 2
     first = lambda value, else_: value if image else else_  # what holds along the height
-    return TrimmedConv2d(in_channels, out_channels, (first(kernel_size, 1), kernel_size), (first(stride, 1), stride),
-                         (first(padding, 0), padding), (first(dilation, 1), dilation), bias=bias)
+    return TrimmedConv2d(
+        in_channels,
+        out_channels,
+        (first(kernel_size, 1), kernel_size),
+        (first(stride, 1), stride),
+        (first(padding, 0), padding),
+        (first(dilation, 1), dilation),
+        bias=bias,
+    )
 
 # %% ../../nbs/api/nn/01_mdag.ipynb #0de93f61
 def _check_dilations(
@@ -58,10 +66,14 @@ def _check_dilations(
     bad = [d for d in dilations if isinstance(d, bool) or not isinstance(d, int) or d < 1]
     if bad or not dilations:
         found = repr(bad[0]) if bad else "an empty list"
-        raise ValueError(f"dilations holds {found}: pass one or more whole numbers of 1 or more, as in (4, 6, 8, 10).")
+        raise ValueError(
+            f"dilations holds {found}: pass one or more whole numbers of 1 or more, as in (4, 6, 8, 10)."
+        )
     if kernel_size % 2 == 0:
-        raise ValueError(f"kernel_size={kernel_size} is even: a dilated convolution that keeps the size of its map "
-                         "needs a centre tap, so use an odd number such as 3.")
+        raise ValueError(
+            f"kernel_size={kernel_size} is even: a dilated convolution that keeps the size of its map "
+            "needs a centre tap, so use an odd number such as 3."
+        )
     return dilations
 
 # %% ../../nbs/api/nn/01_mdag.ipynb #6475498d
@@ -83,7 +95,9 @@ def seen_positions(
     "Which positions of the map one output depends on, measured by its gradient."
     height, width = (1, size) if isinstance(size, int) else size
     row, column = (height // 2, width // 2) if at is None else at
-    x = torch.randn(32, in_channels, height, width, requires_grad=True)  # many, since ReLU blocks some of them
+    x = torch.randn(
+        32, in_channels, height, width, requires_grad=True
+    )  # many, since ReLU blocks some of them
     was_training = layer.training
     layer.eval()  # in training mode batch normalisation ties all positions together
     y = layer(x)[:, :, row, column].sum()
@@ -105,8 +119,10 @@ class MultiDilatedConv(nn.Module):
     ):
         super().__init__()
         self.dilations = _check_dilations(dilations, kernel_size)
-        self.convs = nn.ModuleList(conv(in_channels, width, kernel_size, dilation=d, image=image, bias=not batch_norm)
-                                   for d in self.dilations)
+        self.convs = nn.ModuleList(
+            conv(in_channels, width, kernel_size, dilation=d, image=image, bias=not batch_norm)
+            for d in self.dilations
+        )
         self.out_channels = width * len(self.dilations)
         self.norm = nn.BatchNorm2d(self.out_channels) if batch_norm else nn.Identity()
 
@@ -128,7 +144,9 @@ class SelectionModule(nn.Module):
     ):
         super().__init__()
         hidden = max(1, channels // reduction)
-        self.mlp = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1))
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
+        )
 
     def gate(
         self,
@@ -183,9 +201,14 @@ class DilatedGate(nn.Module):
         super().__init__()
         self.dilations = _check_dilations(dilations, 3)
         self.branches = nn.ModuleList(
-            nn.Sequential(conv(channels, channels, 3, dilation=d, image=True), nn.BatchNorm2d(channels))
-            for d in self.dilations)
-        self.squeeze = nn.Sequential(nn.Conv2d(channels * len(self.dilations), channels, 1), nn.BatchNorm2d(channels))
+            nn.Sequential(
+                conv(channels, channels, 3, dilation=d, image=True), nn.BatchNorm2d(channels)
+            )
+            for d in self.dilations
+        )
+        self.squeeze = nn.Sequential(
+            nn.Conv2d(channels * len(self.dilations), channels, 1), nn.BatchNorm2d(channels)
+        )
 
     def gate(
         self,
@@ -213,10 +236,16 @@ class GatedBottleneck(nn.Module):
         dilations=(2, 4, 6, 8),  # of the gate
     ):
         super().__init__()
-        self.narrow = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU())
+        self.narrow = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU()
+        )
         self.gate = DilatedGate(hidden, dilations)
-        self.widen = nn.Sequential(nn.BatchNorm2d(hidden), nn.ReLU(),
-                                   nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.widen = nn.Sequential(
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+            nn.Conv2d(hidden, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
 
     def forward(
         self,
@@ -245,7 +274,9 @@ class SqueezeAttention(nn.Module):
     ) -> torch.Tensor:  # [n, channels, H, W]
         "y * r + y with y from the pooled and r from the full map."
         if x.shape[2] % 2 or x.shape[3] % 2:
-            raise ValueError(f"the map is {x.shape[2]} x {x.shape[3]}: SqueezeAttention halves and doubles it, so both "
-                             "sides must be even.")
+            raise ValueError(
+                f"the map is {x.shape[2]} x {x.shape[3]}: SqueezeAttention halves and doubles it, so both "
+                "sides must be even."
+            )
         y = F.interpolate(self.coarse(F.avg_pool2d(x, 2)), scale_factor=2, mode="nearest")
         return y * self.fine(x) + y

@@ -15,8 +15,10 @@ def squared_distances(
 ) -> torch.Tensor:
     "Squared Euclidean distance of every cell to every centroid, [n, K]; exactly 0 where they coincide."
     if u.ndim != 2 or centroids.ndim != 2 or u.shape[1] != centroids.shape[1]:
-        raise ValueError(f"u has shape {tuple(u.shape)} and centroids {tuple(centroids.shape)}: both must be matrices "
-                         "with one row per cell (per cluster) and the same number of columns, the latent size.")
+        raise ValueError(
+            f"u has shape {tuple(u.shape)} and centroids {tuple(centroids.shape)}: both must be matrices "
+            "with one row per cell (per cluster) and the same number of columns, the latent size."
+        )
     return (u[:, None] - centroids).square().sum(-1)
 
 # %% ../../nbs/api/nn/03_soft_clustering.ipynb #fcf95b16
@@ -25,8 +27,10 @@ def _check_fuzzifier(
 ) -> None:
     "Nothing if lambda is a finite number above 1, else a ValueError."
     if not 1 < fuzzifier < float("inf"):
-        raise ValueError(f"fuzzifier={fuzzifier} must be a finite number above 1 (1.5 is the default): at 1 the "
-                         "exponent -2/(fuzzifier - 1) is infinite. For hard memberships take a value near 1, such as 1.05.")
+        raise ValueError(
+            f"fuzzifier={fuzzifier} must be a finite number above 1 (1.5 is the default): at 1 the "
+            "exponent -2/(fuzzifier - 1) is infinite. For hard memberships take a value near 1, such as 1.05."
+        )
 
 # %% ../../nbs/api/nn/03_soft_clustering.ipynb #0ad14e43
 @torch.no_grad()
@@ -64,10 +68,13 @@ def update_centroids(
     empty = total == 0
     if empty.any() and previous is None:
         k = int(empty.nonzero()[0])
-        raise ValueError(f"cluster {k} has no weight in any of the {len(u)} cells, so it has no mean. Pass "
-                         "`previous`, the centroids of the step before, to keep its centroid where it was.")
+        raise ValueError(
+            f"cluster {k} has no weight in any of the {len(u)} cells, so it has no mean. Pass "
+            "`previous`, the centroids of the step before, to keep its centroid where it was."
+        )
     new = (w.T @ u.to(dtype)) / total.where(~empty, 1)[:, None]
-    if empty.any(): new = torch.where(empty[:, None], previous.to(new), new)
+    if empty.any():
+        new = torch.where(empty[:, None], previous.to(new), new)
     return new.to(u.dtype)
 
 # %% ../../nbs/api/nn/03_soft_clustering.ipynb #0de0c3cb
@@ -80,8 +87,10 @@ def _check_cells(
     "Nothing if every argument has one row per cell, else a ValueError (broadcasting would hide it)."
     for name, x, ndim in (("p", p, 2), ("r", r, 1), ("nb", nb, 1)):
         if x.ndim != ndim or len(x) != len(u):
-            raise ValueError(f"{name} has shape {tuple(x.shape)}, but u has {len(u)} cells: {name} must have "
-                             f"{ndim} dimension{'s' if ndim > 1 else ''} with one row per cell.")
+            raise ValueError(
+                f"{name} has shape {tuple(x.shape)}, but u has {len(u)} cells: {name} must have "
+                f"{ndim} dimension{'s' if ndim > 1 else ''} with one row per cell."
+            )
 
 # %% ../../nbs/api/nn/03_soft_clustering.ipynb #7abcff9b
 def cluster_loss(

@@ -13,14 +13,32 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from ..pp.components import _pca, _scaled
-from ..pp.jackstraw_test import JackStraw, _jackstraw, _some_cells
+from ..pp.components import principal_components, scaled_values
+from ..pp.jackstraw_test import JackStraw, run_jackstraw, sample_cells
 from ..pp.preparation import neighbors
 
 # %% ../../nbs/api/pl/01_components.ipynb #901e8314
 _COLOURS = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#0000FF", "#002D2D", "#0F0F96",
-    "#87F096", "#692D00", "#6969FF", "#1E1E5A", "#96F0FF", "#5AF0C3", "#E11E4B", "#873C69", "#F0965A", "#6996FF",
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#D55E00",
+    "#56B4E9",
+    "#F0E442",
+    "#0000FF",
+    "#002D2D",
+    "#0F0F96",
+    "#87F096",
+    "#692D00",
+    "#6969FF",
+    "#1E1E5A",
+    "#96F0FF",
+    "#5AF0C3",
+    "#E11E4B",
+    "#873C69",
+    "#F0965A",
+    "#6996FF",
 )
 
 # %% ../../nbs/api/pl/01_components.ipynb #c85ba236
@@ -29,14 +47,16 @@ def _column(
     color: str | None,  # column of obs; None: no colours
 ) -> pd.Series | None:
     "The column to colour by, categorical or numeric; None if none was asked for."
-    if color is None: return None
+    if color is None:
+        return None
     if color not in adata.obs:
         near = difflib.get_close_matches(str(color), list(adata.obs), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         have = ", ".join(adata.obs) or "none"
         raise ValueError(f"color={color!r} is no column of adata.obs, which has: {have}.{hint}")
     v = adata.obs[color]
-    if v.dtype.kind in "iuf" and not isinstance(v.dtype, pd.CategoricalDtype): return v
+    if v.dtype.kind in "iuf" and not isinstance(v.dtype, pd.CategoricalDtype):
+        return v
     v = v.astype("category").cat.remove_unused_categories().cat.rename_categories(str)
     return v.cat.add_categories("no label").fillna("no label") if v.isna().any() else v
 
@@ -57,14 +77,27 @@ def _dots(
         codes, names = values.cat.codes.to_numpy(), list(values.cat.categories)
         colours = np.array([_COLOURS[k % len(_COLOURS)] for k in range(len(names))])
         ax.scatter(*xy[order].T, c=colours[codes[order]], **common)
-        if not legend: return
-        handles = [ax.plot([], [], "o", ms=5, color=c, label=n if len(n) < 25 else n[:23] + "…")[0]
-                   for c, n in zip(colours, names)]
-        ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="x-small",
-                  title=str(values.name), ncols=-(-len(names) // 18), handletextpad=0.1, alignment="left")
+        if not legend:
+            return
+        handles = [
+            ax.plot([], [], "o", ms=5, color=c, label=n if len(n) < 25 else n[:23] + "…")[0]
+            for c, n in zip(colours, names)
+        ]
+        ax.legend(
+            handles=handles,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+            fontsize="x-small",
+            title=str(values.name),
+            ncols=-(-len(names) // 18),
+            handletextpad=0.1,
+            alignment="left",
+        )
     else:
         dots = ax.scatter(*xy[order].T, c=values.to_numpy(float)[order], cmap="viridis", **common)
-        if legend: ax.figure.colorbar(dots, ax=ax, shrink=0.7, label=str(values.name))
+        if legend:
+            ax.figure.colorbar(dots, ax=ax, shrink=0.7, label=str(values.name))
 
 # %% ../../nbs/api/pl/01_components.ipynb #166efd33
 def _label(
@@ -82,8 +115,17 @@ def _label(
     dots, frame, taken = ax.transData.transform(xy), ax.get_window_extent(), []
     middle, step = ax.transData.transform((0, 0)), fontsize * fig.dpi / 72
     for i, ((x, y), name) in enumerate(zip(dots, names)):
-        text = ax.text(0, 0, name, fontsize=fontsize, ha="center", va="center", style="italic", zorder=5,
-                       path_effects=[withStroke(linewidth=2, foreground="white")])
+        text = ax.text(
+            0,
+            0,
+            name,
+            fontsize=fontsize,
+            ha="center",
+            va="center",
+            style="italic",
+            zorder=5,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
         box = text.get_window_extent()
         w, h, out = box.width + 4, box.height + 2, math.atan2(y - middle[1], x - middle[0])
         for radius in np.arange(1, 40) * 0.6 * step:
@@ -94,8 +136,10 @@ def _label(
                 inside = l > frame.x0 and r < frame.x1 and b > frame.y0 and t < frame.y1
                 clear = all(r < L or l > R or t < B or b > T for L, R, B, T in taken)
                 covers = (dots > (l, b)).all(1) & (dots < (r, t)).all(1)
-                if inside and clear and not covers.any(): break
-            else: continue
+                if inside and clear and not covers.any():
+                    break
+            else:
+                continue
             break
         else:  # no room at all: leave this name out
             text.remove()
@@ -103,7 +147,12 @@ def _label(
         taken.append((l, r, b, t))
         text.set_position(ax.transData.inverted().transform((cx, cy)))
         edge = (np.clip(x, l, r), np.clip(y, b, t))
-        ax.plot(*np.array([xy[i], ax.transData.inverted().transform(edge)]).T, color="#666666", lw=0.6, zorder=1)
+        ax.plot(
+            *np.array([xy[i], ax.transData.inverted().transform(edge)]).T,
+            color="#666666",
+            lw=0.6,
+            zorder=1,
+        )
 
 # %% ../../nbs/api/pl/01_components.ipynb #6868d267
 def _need_pca(
@@ -113,10 +162,13 @@ def _need_pca(
     "Nothing if the slots of `pca` are filled, else a ValueError that says how to fill them."
     slots = (("obsm", "X_pca"), ("varm", "PCs"), ("uns", "pca"))
     lost = [f"{slot}[{k!r}]" for slot, k in slots if k not in getattr(adata, slot)]
-    if lost: raise ValueError(f"adata has no {' and no '.join(lost)}. Run smd.pp.pca(adata) first.")
+    if lost:
+        raise ValueError(f"adata has no {' and no '.join(lost)}. Run smd.pp.pca(adata) first.")
     if (have := adata.obsm["X_pca"].shape[1]) < n_comps:
-        raise ValueError(f"adata has {have} principal components, and {n_comps} are needed. "
-                         f"Run smd.pp.pca(adata, n_comps={n_comps}) first.")
+        raise ValueError(
+            f"adata has {have} principal components, and {n_comps} are needed. "
+            f"Run smd.pp.pca(adata, n_comps={n_comps}) first."
+        )
 
 # %% ../../nbs/api/pl/01_components.ipynb #06606956
 def _axis(
@@ -136,7 +188,9 @@ def _draw_loadings(
     "Genes by their weights on PC1 and PC2; the heaviest named."
     W = np.asarray(adata.varm["PCs"])[:, :2]
     used = np.flatnonzero(np.abs(W).sum(1) > 0)
-    orders = np.argsort(-np.abs(W[used]), axis=0, kind="stable").ravel()  # heaviest on PC1, on PC2, second on PC1, ...
+    orders = np.argsort(
+        -np.abs(W[used]), axis=0, kind="stable"
+    ).ravel()  # heaviest on PC1, on PC2, second on PC1, ...
     heavy = used[list(dict.fromkeys(orders.tolist()))[:n_labels]]
     ax.axhline(0, color="#BBBBBB", lw=0.8, zorder=0)
     ax.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
@@ -174,16 +228,26 @@ def _draw_scores(
     "One column of dots per component: standardised scores of the cells, with jitter."
     rng = np.random.default_rng(0)
     cells = np.sort(rng.permutation(adata.n_obs)[:4000])
-    S, ratio = np.asarray(adata.obsm["X_pca"])[:, :n_comps], adata.uns["pca"]["variance_ratio"][:n_comps]
+    S, ratio = (
+        np.asarray(adata.obsm["X_pca"])[:, :n_comps],
+        adata.uns["pca"]["variance_ratio"][:n_comps],
+    )
     S = (S / np.maximum(S.std(0), 1e-12))[cells]
     x = np.arange(1, n_comps + 1) + rng.uniform(-0.38, 0.38, S.shape)
-    many = None if values is None else pd.Series(values.iloc[np.repeat(cells, n_comps)].array, name=values.name)
+    many = (
+        None
+        if values is None
+        else pd.Series(values.iloc[np.repeat(cells, n_comps)].array, name=values.name)
+    )
     size = float(np.clip((2000 if small else 4000) / len(cells), 1, 8))
     _dots(ax, np.column_stack([x.ravel(), S.ravel()]), many, size, legend=not small)
     names = [f"{k + 1}" if small else f"{k + 1}\n{100 * r:.1f}" for k, r in enumerate(ratio)]
     ax.set_xticks(range(1, n_comps + 1), names, fontsize="small")
-    ax.set(xlabel="principal component" + ("" if small else ", and % of the variance it explains"),
-           ylabel="score (standard deviations)", xlim=(0.4, n_comps + 0.6))
+    ax.set(
+        xlabel="principal component" + ("" if small else ", and % of the variance it explains"),
+        ylabel="score (standard deviations)",
+        xlim=(0.4, n_comps + 0.6),
+    )
     ax.set_title(f"PC1 to PC{n_comps} explain {ratio.sum():.1%} of the variance", fontsize="medium")
 
 # %% ../../nbs/api/pl/01_components.ipynb #6cb9af2c
@@ -215,18 +279,37 @@ def _draw_ecdf(
     y = np.arange(1, len(x) + 1) / len(x)
     blues = plt.get_cmap("viridis")(np.linspace(0, 0.75, max(n, 1)))
     for i, (name, q) in enumerate(result.table["p_adjusted"].items()):
-        ax.step(np.r_[0, x[:, i], 1], np.r_[0, y, 1], where="post", lw=1.3, color=blues[i] if i < n else "#E69F00",
-                ls="-" if i < n else (0, (4, 1)), label=f"{name}  {'<1e-99' if q < 1e-99 else f'{q:.0e}'}")
+        ax.step(
+            np.r_[0, x[:, i], 1],
+            np.r_[0, y, 1],
+            where="post",
+            lw=1.3,
+            color=blues[i] if i < n else "#E69F00",
+            ls="-" if i < n else (0, (4, 1)),
+            label=f"{name}  {'<1e-99' if q < 1e-99 else f'{q:.0e}'}",
+        )
     ax.plot([0, 1], [0, 1], color="black", ls=":", lw=1.5, label="uniform (noise)")
-    ax.set(xlabel="p-value of a gene (x)", ylabel="share of genes with p ≤ x", xlim=(0, 1), ylim=(0, 1.01))
+    ax.set(
+        xlabel="p-value of a gene (x)",
+        ylabel="share of genes with p ≤ x",
+        xlim=(0, 1),
+        ylim=(0, 1.01),
+    )
     ax.set_title(f"{n} of {k} components carry more than noise", fontsize="medium")
     if legend == "each":
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small",
-                  title="component, adjusted p")
+        ax.legend(
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+            fontsize="small",
+            title="component, adjusted p",
+        )
         return
     entries = {"uniform (noise)": ax.lines[-1]}
-    if n < k: entries = {f"PC{n + 1} to PC{k}: not significant": ax.lines[n], **entries}
-    if n: entries = {f"PC1 to PC{n}: significant": ax.lines[0], **entries}
+    if n < k:
+        entries = {f"PC{n + 1} to PC{k}: not significant": ax.lines[n], **entries}
+    if n:
+        entries = {f"PC1 to PC{n}: significant": ax.lines[0], **entries}
     ax.legend(entries.values(), entries.keys(), loc="lower right", frameon=False, fontsize="small")
 
 # %% ../../nbs/api/pl/01_components.ipynb #0b3334b5
@@ -237,7 +320,9 @@ def jackstraw_ecdf(
     import matplotlib.pyplot as plt
 
     if not isinstance(result, JackStraw):
-        raise TypeError(f"ecdf needs the result of smd.pp.jackstraw(adata), not {type(result).__name__}.")
+        raise TypeError(
+            f"ecdf needs the result of smd.pp.jackstraw(adata), not {type(result).__name__}."
+        )
     fig, ax = plt.subplots(figsize=(7.5, 4.6), dpi=85, layout="constrained")
     _draw_ecdf(ax, result)
     plt.close(fig)
@@ -255,11 +340,15 @@ def _map(
     from tqdm.auto import tqdm
 
     n = len(scores)
-    if n < 4: raise ValueError(f"a map of {n} cells makes no sense: UMAP needs at least 4.")
-    if not 2 <= n_neighbors: raise ValueError(f"n_neighbors={n_neighbors} must be at least 2.")
+    if n < 4:
+        raise ValueError(f"a map of {n} cells makes no sense: UMAP needs at least 4.")
+    if not 2 <= n_neighbors:
+        raise ValueError(f"n_neighbors={n_neighbors} must be at least 2.")
     bare = ad.AnnData(obs=pd.DataFrame(index=pd.RangeIndex(n).astype(str)), obsm={"X_pca": scores})
     with tqdm(total=2, desc="umap: neighbours", disable=not progress) as bar:
-        bare = neighbors(bare, use_rep="X_pca", n_neighbors=min(n_neighbors, n - 1), random_state=random_state)
+        bare = neighbors(
+            bare, use_rep="X_pca", n_neighbors=min(n_neighbors, n - 1), random_state=random_state
+        )
         bar.update()
         bar.set_description("umap: layout")
         flat = 10 * scores[:, :2] / np.abs(scores[:, :2]).max()  # the quicker start, for many cells
@@ -277,7 +366,10 @@ def _draw_map(
     _dots(ax, xy, values, float(np.clip(20_000 / len(xy), 1, 20)))
     ax.set(xlabel="UMAP 1 (no unit)", ylabel="UMAP 2 (no unit)", xticks=[], yticks=[])
     groups = values is not None and isinstance(values.dtype, pd.CategoricalDtype)
-    ax.set_title(f"{len(xy):,} cells" + (f" in {values.nunique()} groups" if groups else ""), fontsize="medium")
+    ax.set_title(
+        f"{len(xy):,} cells" + (f" in {values.nunique()} groups" if groups else ""),
+        fontsize="medium",
+    )
 
 # %% ../../nbs/api/pl/01_components.ipynb #85a12503
 def pca_umap(
@@ -296,13 +388,18 @@ def pca_umap(
     if basis is None:
         _need_pca(adata, 2)
         xy = _map(np.asarray(adata.obsm["X_pca"]), n_neighbors, random_state, progress)
-    elif basis in adata.obsm: xy = np.asarray(adata.obsm[basis])[:, :2]
-    else: raise ValueError(f"there is no {basis!r} in adata.obsm, which has: {', '.join(adata.obsm) or 'nothing'}.")
+    elif basis in adata.obsm:
+        xy = np.asarray(adata.obsm[basis])[:, :2]
+    else:
+        raise ValueError(
+            f"there is no {basis!r} in adata.obsm, which has: {', '.join(adata.obsm) or 'nothing'}."
+        )
     fig, ax = plt.subplots(figsize=(7.5, 4.8), dpi=85, layout="constrained")
     _draw_map(ax, xy, values)
     plt.close(fig)
     if store and basis is None:
-        if adata.is_view: adata._init_as_actual(adata.copy())
+        if adata.is_view:
+            adata._init_as_actual(adata.copy())
         adata.obsm["X_umap"] = xy
     return fig
 
@@ -311,7 +408,8 @@ def pca_overview(
     adata: ad.AnnData,  # cells x genes: raw counts, or log-normalised X
     color: str | None = None,  # column of obs to colour the cells by
     n_comps: int | None = None,  # components for the map; None: 50, or as many as there can be
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     random_state: int = 0,  # seed
     progress: bool = True,  # show progress bars
 ):
@@ -319,14 +417,19 @@ def pca_overview(
     import matplotlib.pyplot as plt
 
     values = _column(adata, color)
-    Z, genes = _scaled(adata, layer)
-    if n_comps is None: n_comps = max(min(50, min(Z.shape) - 1), 2)
+    Z, genes = scaled_values(adata, layer)
+    if n_comps is None:
+        n_comps = max(min(50, min(Z.shape) - 1), 2)
     few = max(1, min(15, n_comps, min(Z.shape) - 2))
-    bare = ad.AnnData(obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names))
-    bare.obsm["X_pca"], bare.varm["PCs"], bare.uns["pca"] = _pca(Z, genes, n_comps, random_state)
+    bare = ad.AnnData(
+        obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names)
+    )
+    bare.obsm["X_pca"], bare.varm["PCs"], bare.uns["pca"] = principal_components(
+        Z, genes, n_comps, random_state
+    )
     _need_pca(bare, 2)
-    part, names = _some_cells(Z, adata.var_names[genes], 5000, random_state)
-    result = _jackstraw(part, names, few, 0.05, 10_000, random_state, progress)
+    part, names = sample_cells(Z, adata.var_names[genes], 5000, random_state)
+    result = run_jackstraw(part, names, few, 0.05, 10_000, random_state, progress)
     xy = _map(bare.obsm["X_pca"], 15, random_state, progress)
     fig, axes = plt.subplots(2, 2, figsize=(9.4, 8.4), dpi=85, layout="constrained")
     _draw_scores(axes[0, 1], bare, values, few, small=True)

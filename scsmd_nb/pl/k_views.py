@@ -6,7 +6,7 @@
 __all__ = ['choose_k']
 
 # %% ../../nbs/api/pl/04_k_views.ipynb #d739eeb4
-from ..tl.choose_k import Choice, VIEWS
+from ..tl.choose_k import VIEWS, Choice
 
 # %% ../../nbs/api/pl/04_k_views.ipynb #bef2abe2
 def _plot_leiden(
@@ -18,12 +18,16 @@ def _plot_leiden(
     s, (line, mark, other) = c.scan, ink
     axes[0].plot(s["resolution"], s["communities"], "o-", color=line, ms=4)
     axes[0].axhline(c.views["leiden_plateau"], color=mark, ls="--")
-    axes[0].set(title="Leiden plateau", xlabel="resolution (log scale)", ylabel="communities", xscale="log")
+    axes[0].set(
+        title="Leiden plateau", xlabel="resolution (log scale)", ylabel="communities", xscale="log"
+    )
     s = s.dropna()
     axes[1].plot(s["resolution"], s["stable"], "o-", color=line, ms=4)
     axes[1].axhline(c.views["stability"], color=mark, ls="--")
     axes[1].axvspan(1.0, s["resolution"].max() * 1.05, color="0.92", zorder=0)
-    axes[1].set(title="Stability", xlabel="resolution (log scale)", ylabel="stable clusters", xscale="log")
+    axes[1].set(
+        title="Stability", xlabel="resolution (log scale)", ylabel="stable clusters", xscale="log"
+    )
     twin = axes[1].twinx()
     twin.plot(s["resolution"], s["ari"], "^:", color=other, ms=4)
     twin.set(ylim=(0, 1.05))
@@ -42,8 +46,11 @@ def choose_k(
 
     line, mark, other = "#0072B2", "#D55E00", "#009E73"
     fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), dpi=85, layout="constrained")
-    titles = {"eigengap": ("Eigengap", "gap after K"), "silhouette": ("Silhouette", "mean silhouette, k-means"),
-              "calinski_harabasz": ("Calinski-Harabasz", "index, k-means")}
+    titles = {
+        "eigengap": ("Eigengap", "gap after K"),
+        "silhouette": ("Silhouette", "mean silhouette, k-means"),
+        "calinski_harabasz": ("Calinski-Harabasz", "index, k-means"),
+    }
     for ax, (view, (title, ylabel)) in zip(axes.flat, titles.items()):
         ax.plot(c.table.index, c.table[view], "o-", color=line, ms=3)
         ax.axvline(c.views[view], color=mark, ls="--")
@@ -54,8 +61,17 @@ def choose_k(
     ax.axvspan(*c.range, color="0.92", zorder=0)
     ax.axvline(c.k, color="black", lw=2)
     ax.plot(named, range(5), "D", color=mark, ms=6)
-    for y, k in enumerate(named): ax.annotate(str(k), (k, y), (5, 5), textcoords="offset points", fontsize=8)
+    for y, k in enumerate(named):
+        ax.annotate(str(k), (k, y), (5, 5), textcoords="offset points", fontsize=8)
     short = ["eigengap", "silhouette", "Cal.-Har.", "plateau", "stability"]
-    ax.set(yticks=range(5), yticklabels=short, ylim=(4.6, -0.6), xlim=(0, max(*named, c.k) * 1.15 + 1), xlabel="K")
-    ax.set_title(f"Recommended: K = {c.k}" + ("" if c.structure else " (no structure)"), fontweight="bold")
+    ax.set(
+        yticks=range(5),
+        yticklabels=short,
+        ylim=(4.6, -0.6),
+        xlim=(0, max(*named, c.k) * 1.15 + 1),
+        xlabel="K",
+    )
+    ax.set_title(
+        f"Recommended: K = {c.k}" + ("" if c.structure else " (no structure)"), fontweight="bold"
+    )
     return fig

@@ -12,14 +12,38 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from ..pp.filtering import THRESHOLDS, _called, _cell_tests, _check_thresholds, _groups, _taken, cell_metrics
+from scsmd_nb.pp.filtering import (
+    THRESHOLDS,
+    cell_metrics,
+    cell_tests,
+    cells_taken,
+    check_thresholds,
+    doublet_calls,
+    sample_groups,
+)
 
 # %% ../../nbs/api/pl/02_qc.ipynb #9e14b060
-DEFAULTS = {"min_genes": 200, "max_genes": 5000, "min_counts": None, "max_counts": None, "max_mito": 0.10}  # `filter`'s
-AXES = {"total_counts": "counts per cell (UMIs)", "n_genes": "genes detected per cell",
-        "mito_share": "mitochondrial share (% of counts)"}
-COLOURS = {"": "#9A9A9A", "min_genes": "#0072B2", "max_genes": "#D55E00", "min_counts": "#56B4E9",
-           "max_counts": "#CC79A7", "max_mito": "#E69F00", "doublets": "#009E73"}
+DEFAULTS = {
+    "min_genes": 200,
+    "max_genes": 5000,
+    "min_counts": None,
+    "max_counts": None,
+    "max_mito": 0.10,
+}  # `filter`'s
+AXES = {
+    "total_counts": "counts per cell (UMIs)",
+    "n_genes": "genes detected per cell",
+    "mito_share": "mitochondrial share (% of counts)",
+}
+COLOURS = {
+    "": "#9A9A9A",
+    "min_genes": "#0072B2",
+    "max_genes": "#D55E00",
+    "min_counts": "#56B4E9",
+    "max_counts": "#CC79A7",
+    "max_mito": "#E69F00",
+    "doublets": "#009E73",
+}
 
 # %% ../../nbs/api/pl/02_qc.ipynb #04a33911
 def _look(
@@ -34,13 +58,18 @@ def _look(
     unknown = sorted(set(thresholds) - set(DEFAULTS))
     if unknown:
         near = difflib.get_close_matches(unknown[0], DEFAULTS, n=1)
-        raise ValueError(f"there is no threshold {unknown[0]!r}." + (f" Did you mean {near[0]!r}?" if near else "")
-                         + f" There are: {', '.join(DEFAULTS)}.")
+        raise ValueError(
+            f"there is no threshold {unknown[0]!r}."
+            + (f" Did you mean {near[0]!r}?" if near else "")
+            + f" There are: {', '.join(DEFAULTS)}."
+        )
     thresholds = DEFAULTS | thresholds
-    _check_thresholds(**thresholds)
+    check_thresholds(**thresholds)
     m = cell_metrics(adata, layer, mito)
-    groups = None if by is None else _groups(adata, by)
-    taken = _taken(_cell_tests(m, thresholds, groups, _called(adata, doublets)), adata.n_obs)
+    groups = None if by is None else sample_groups(adata, by)
+    taken = cells_taken(
+        cell_tests(m, thresholds, groups, doublet_calls(adata, doublets)), adata.n_obs
+    )
     return m, np.full(adata.n_obs, "all cells") if groups is None else groups, thresholds, taken
 
 # %% ../../nbs/api/pl/02_qc.ipynb #8ff4313e
@@ -49,7 +78,11 @@ def _scaled(
     x,  # values
 ):
     "Values as they are drawn: logarithms to base 10 of counts and genes, percent of shares."
-    return np.asarray(x, float) * 100 if column == "mito_share" else np.log10(np.maximum(np.asarray(x, float), 1))
+    return (
+        np.asarray(x, float) * 100
+        if column == "mito_share"
+        else np.log10(np.maximum(np.asarray(x, float), 1))
+    )
 
 # %% ../../nbs/api/pl/02_qc.ipynb #6b35cd24
 def _log_ticks(
@@ -58,12 +91,22 @@ def _log_ticks(
     "Ticks at 1, 2, 5, 10, ... (or at powers of ten, where the range is wide), with the numbers themselves."
     low, high = axis.get_view_interval()
     steps = (1, 2, 5) if high - low < 2.2 else (1,)
-    ticks = [k * 10**d for d in range(int(low), int(high) + 1) for k in steps if low <= np.log10(k * 10**d) <= high]
+    ticks = [
+        k * 10**d
+        for d in range(int(low), int(high) + 1)
+        for k in steps
+        if low <= np.log10(k * 10**d) <= high
+    ]
     if len(ticks) < 2:  # a narrow range
         from matplotlib.ticker import MaxNLocator
 
-        ticks = [int(t) for t in MaxNLocator(5, integer=True).tick_values(10**low, 10**high) if t >= 1 and low <= np.log10(t) <= high]
-    if ticks: axis.set_ticks(np.log10(ticks), [f"{t:,}" for t in ticks])
+        ticks = [
+            int(t)
+            for t in MaxNLocator(5, integer=True).tick_values(10**low, 10**high)
+            if t >= 1 and low <= np.log10(t) <= high
+        ]
+    if ticks:
+        axis.set_ticks(np.log10(ticks), [f"{t:,}" for t in ticks])
 
 # %% ../../nbs/api/pl/02_qc.ipynb #57b72866
 def _violin_panel(
@@ -78,19 +121,42 @@ def _violin_panel(
     for i, g in enumerate(names):
         v = _scaled(column, values[groups == g])
         if np.ptp(v) > 0:
-            some = v if len(v) <= 5000 else rng.choice(v, 5000, replace=False)  # the shape needs no more
-            body = ax.violinplot(some, [i], widths=.85, showextrema=False)["bodies"][0]
-            body.set(facecolor="#56B4E9", edgecolor="#0072B2", alpha=.6)
-        ax.hlines(np.median(v), i - .2, i + .2, color="#0072B2", lw=2)
+            some = (
+                v if len(v) <= 5000 else rng.choice(v, 5000, replace=False)
+            )  # the shape needs no more
+            body = ax.violinplot(some, [i], widths=0.85, showextrema=False)["bodies"][0]
+            body.set(facecolor="#56B4E9", edgecolor="#0072B2", alpha=0.6)
+        ax.hlines(np.median(v), i - 0.2, i + 0.2, color="#0072B2", lw=2)
         few = v if len(v) <= 300 else rng.choice(v, 300, replace=False)
-        ax.plot(i + rng.uniform(-.25, .25, len(few)), few, ".", ms=1.5, color="#333333", alpha=.5, rasterized=True)
+        ax.plot(
+            i + rng.uniform(-0.25, 0.25, len(few)),
+            few,
+            ".",
+            ms=1.5,
+            color="#333333",
+            alpha=0.5,
+            rasterized=True,
+        )
         for t in limits:
             t = {str(k): x for k, x in t.items()}.get(g) if isinstance(t, dict) else t
-            if t is not None: ax.hlines(_scaled(column, t), i - .45, i + .45, color="#D55E00", ls="--", lw=1.3)
-    if column != "mito_share": _log_ticks(ax.yaxis)
-    ax.set_xlim(-.6, len(names) - .4)
-    turn = {"rotation": 90} if len(names) > 5 else {"rotation": 20, "ha": "right"} if len(names) > 2 else {}
-    ax.set_xticks(range(len(names)), [n if len(n) <= 24 else n[:22] + "..." for n in names], fontsize=8, **turn)
+            if t is not None:
+                ax.hlines(_scaled(column, t), i - 0.45, i + 0.45, color="#D55E00", ls="--", lw=1.3)
+    if column != "mito_share":
+        _log_ticks(ax.yaxis)
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    turn = (
+        {"rotation": 90}
+        if len(names) > 5
+        else {"rotation": 20, "ha": "right"}
+        if len(names) > 2
+        else {}
+    )
+    ax.set_xticks(
+        range(len(names)),
+        [n if len(n) <= 24 else n[:22] + "..." for n in names],
+        fontsize=8,
+        **turn,
+    )
     ax.set_ylabel(AXES[column])
 
 # %% ../../nbs/api/pl/02_qc.ipynb #461f4fcb
@@ -105,17 +171,24 @@ def _draw_violin(
 
     fig, axes = plt.subplots(1, 3, figsize=(9, 3.6), dpi=90, layout="constrained")
     for ax, column in zip(axes, AXES):
-        limits = [t for name, t in thresholds.items() if THRESHOLDS[name] == column and t is not None]
+        limits = [
+            t for name, t in thresholds.items() if THRESHOLDS[name] == column and t is not None
+        ]
         _violin_panel(ax, column, m[column], groups, limits)
-    fig.suptitle(f"{(taken == '').sum():,} of {len(m):,} cells lie within the thresholds (dashed)", fontsize=11)
+    fig.suptitle(
+        f"{(taken == '').sum():,} of {len(m):,} cells lie within the thresholds (dashed)",
+        fontsize=11,
+    )
     plt.close(fig)  # shown once, as the value of the cell
     return fig
 
 # %% ../../nbs/api/pl/02_qc.ipynb #637c1f34
 def qc_violin(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str | None = None,  # column of obs with the samples, one violin each; None: one for all cells
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    by: str
+    | None = None,  # column of obs with the samples, one violin each; None: one for all cells
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ):
@@ -137,18 +210,33 @@ def _draw_scatter(
     for ax, column in zip(axes, ("n_genes", "mito_share")):
         for name in [c for c in COLOURS if (taken == c).any()]:
             here = shown[taken[shown] == name]
-            ax.scatter(_scaled("total_counts", m["total_counts"].iloc[here]), _scaled(column, m[column].iloc[here]),
-                       s=4 if name == "" else 8, c=COLOURS[name], linewidths=0, rasterized=True,
-                       label=f"{name or 'stays'} ({(taken == name).sum():,})")
+            ax.scatter(
+                _scaled("total_counts", m["total_counts"].iloc[here]),
+                _scaled(column, m[column].iloc[here]),
+                s=4 if name == "" else 8,
+                c=COLOURS[name],
+                linewidths=0,
+                rasterized=True,
+                label=f"{name or 'stays'} ({(taken == name).sum():,})",
+            )
         for name, t in thresholds.items():
-            if t is None or isinstance(t, dict) or THRESHOLDS[name] not in (column, "total_counts"): continue
+            if t is None or isinstance(t, dict) or THRESHOLDS[name] not in (column, "total_counts"):
+                continue
             draw = ax.axhline if THRESHOLDS[name] == column else ax.axvline
             draw(_scaled(THRESHOLDS[name], t), color=COLOURS[name], ls="--", lw=1)
         _log_ticks(ax.xaxis)
         ax.set(xlabel=AXES["total_counts"], ylabel=AXES[column])
     _log_ticks(axes[0].yaxis)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=8,
-               markerscale=2.5, title="taken by (cells)", title_fontsize=8)
+    fig.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+        fontsize=8,
+        markerscale=2.5,
+        title="taken by (cells)",
+        title_fontsize=8,
+    )
     fig.suptitle(f"The filters take {(taken != '').sum():,} of {len(m):,} cells", fontsize=11)
     plt.close(fig)
     return fig
@@ -156,8 +244,10 @@ def _draw_scatter(
 # %% ../../nbs/api/pl/02_qc.ipynb #62804230
 def qc_scatter(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str | None = None,  # column of obs with the samples, for thresholds that differ between them
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    by: str
+    | None = None,  # column of obs with the samples, for thresholds that differ between them
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `doublets`, or [cells] bool
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults

@@ -22,7 +22,17 @@ import scipy.sparse as sp
 import scsmd_nb
 from ..counts import check_names, get_counts
 from .qc import DEFAULTS, _draw_scatter, _draw_violin
-from ..pp.filtering import _called, _cell_tests, _check_thresholds, _choose_genes, _groups, _metrics, _per_sample, _taken, no_mito_words
+from scsmd_nb.pp.filtering import (
+    cell_tests,
+    cells_taken,
+    check_thresholds,
+    count_metrics,
+    doublet_calls,
+    genes_kept,
+    no_mito_words,
+    per_sample,
+    sample_groups,
+)
 from ..pp.genes import log_normalize, select_genes
 from ..pp.species import check_species, mito_mask
 
@@ -55,7 +65,9 @@ def _cluster_sums(
 ) -> tuple[np.ndarray, np.ndarray]:
     "Counts of each gene in each cluster [K, genes], and as many as the common mixture of all cells would give."
     at = np.flatnonzero(cells)
-    member = sp.csr_matrix((np.ones(len(at), np.float32), (clusters[at], at)), shape=(n_clusters, len(clusters)))
+    member = sp.csr_matrix(
+        (np.ones(len(at), np.float32), (clusters[at], at)), shape=(n_clusters, len(clusters))
+    )
     total = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
     seen = np.asarray((member @ counts).todense(), dtype=np.float64)
     return seen, seen.sum(1, keepdims=True) * total / total.sum()
@@ -68,25 +80,34 @@ def _ambient(
     skip: np.ndarray,  # [genes] True for genes that shall not tell
 ) -> tuple[float, np.ndarray]:
     "The share of ambient counts, NaN if it cannot be told, and the numbers of the genes that tell it."
-    k, half = clusters.max() + 1, np.random.default_rng(random_state).permutation(len(clusters)) % 2 == 0
+    k, half = (
+        clusters.max() + 1,
+        np.random.default_rng(random_state).permutation(len(clusters)) % 2 == 0,
+    )
     (seen, due), (seen2, due2) = (_cluster_sums(counts, clusters, h, k) for h in (half, ~half))
-    ratio = np.divide(seen, due, out=np.full_like(seen, np.inf), where=(due >= 50) & (due2 >= 50) & ~skip)
+    ratio = np.divide(
+        seen, due, out=np.full_like(seen, np.inf), where=(due >= 50) & (due2 >= 50) & ~skip
+    )
     lowest, cluster = ratio.min(0), ratio.argmin(0)
     genes = np.argsort(lowest, kind="stable")[:50]
     genes = genes[np.isfinite(lowest[genes])]
-    if len(genes) < 10: return float("nan"), genes
+    if len(genes) < 10:
+        return float("nan"), genes
     share = seen2[cluster[genes], genes].sum() / due2[cluster[genes], genes].sum()
     return (float(share) if share <= 0.5 else float("nan")), genes
 
 # %% ../../nbs/api/pl/03_report.ipynb #281a859b
 def ambient(
     adata: ad.AnnData,  # cells x genes with raw counts
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     n_clusters: int = 10,  # rough clusters in which genes may be off
     random_state: int = 0,  # seed
 ) -> dict:
     "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
-    return _ambient_of(get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state)
+    return _ambient_of(
+        get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state
+    )
 
 # %% ../../nbs/api/pl/03_report.ipynb #f78dc082
 def _ambient_of(
@@ -102,9 +123,12 @@ def _ambient_of(
     nothing = {"share": float("nan"), "genes": []}
     counts = counts[_some(counts.shape[0], random_state)]
     counts = counts[np.diff(counts.indptr) > 0]
-    if counts.shape[0] < 10 * n_clusters or counts.shape[1] < 10: return nothing
-    try: Z = _space(counts, random_state)
-    except ValueError: return nothing  # all genes constant
+    if counts.shape[0] < 10 * n_clusters or counts.shape[1] < 10:
+        return nothing
+    try:
+        Z = _space(counts, random_state)
+    except ValueError:
+        return nothing  # all genes constant
     clusters = KMeans(n_clusters, n_init=3, random_state=random_state).fit_predict(Z)
     share, genes = _ambient(counts, clusters, random_state, mito)
     return {"share": share, "genes": [str(var_names[g]) for g in genes]}
@@ -119,7 +143,11 @@ def _mixing_score(
     from sklearn.neighbors import NearestNeighbors
 
     codes, names = pd.factorize(groups)
-    near = NearestNeighbors(n_neighbors=min(n_neighbors, len(Z) - 1)).fit(Z).kneighbors(return_distance=False)
+    near = (
+        NearestNeighbors(n_neighbors=min(n_neighbors, len(Z) - 1))
+        .fit(Z)
+        .kneighbors(return_distance=False)
+    )
     free = (len(Z) - np.bincount(codes)[codes]) / (len(Z) - 1)
     return (codes[near] != codes[:, None]).mean(1) / free
 
@@ -128,11 +156,14 @@ def mixing(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str,  # column of obs with the samples
     n_neighbors: int = 15,  # neighbours of each cell, itself not counted
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     random_state: int = 0,  # seed
 ) -> pd.Series:
     "Mixing score of each sample: 1 if its cells lie among those of the other samples, 0 if apart from them."
-    return _mixing_of(get_counts(adata, layer), _groups(adata, by), by, n_neighbors, random_state)
+    return _mixing_of(
+        get_counts(adata, layer), sample_groups(adata, by), by, n_neighbors, random_state
+    )
 
 # %% ../../nbs/api/pl/03_report.ipynb #f4f00b47
 def _mixing_of(
@@ -145,26 +176,43 @@ def _mixing_of(
     "What `mixing` returns."
     names = sorted(set(groups))
     if len(names) < 2:
-        raise ValueError(f"obs[{by!r}] holds one sample only, {names[0]!r}, so there is nothing to "
-                                        f"mix with.")
+        raise ValueError(
+            f"obs[{by!r}] holds one sample only, {names[0]!r}, so there is nothing to mix with."
+        )
     drawn = _some(counts.shape[0], random_state)
     drawn = drawn[np.diff(counts.indptr)[drawn] > 0]
-    if len(set(groups[drawn])) < 2: return pd.Series(np.nan, index=pd.Index(names, name="sample"), name="mixing")
-    score = pd.Series(_mixing_score(_space(counts[drawn], random_state), groups[drawn], n_neighbors))
+    if len(set(groups[drawn])) < 2:
+        return pd.Series(np.nan, index=pd.Index(names, name="sample"), name="mixing")
+    score = pd.Series(
+        _mixing_score(_space(counts[drawn], random_state), groups[drawn], n_neighbors)
+    )
     return score.groupby(groups[drawn]).mean().reindex(names).rename("mixing").rename_axis("sample")
 
 # %% ../../nbs/api/pl/03_report.ipynb #2d075f73
 def _filter_rows(
-    tests: list[tuple],  # from qc._cell_tests
+    tests: list[tuple],  # from qc.cell_tests
     taken: np.ndarray,  # [cells] filter that takes each cell, or empty
 ) -> pd.DataFrame:
     "One row per filter of cells: threshold, removed in its turn, removed alone, left; also when nothing is left."
     rows, left = [], len(taken)
     for name, threshold, _, keep in tests:
         left -= (removed := int((taken == name).sum()))
-        shown = "one per sample" if isinstance(threshold, dict) else "" if np.isnan(threshold) else f"{threshold:g}"
-        rows.append({"filter": name, "threshold": shown, "removed": removed, "removed alone": int((~keep).sum()),
-                     "left": left})
+        shown = (
+            "one per sample"
+            if isinstance(threshold, dict)
+            else ""
+            if np.isnan(threshold)
+            else f"{threshold:g}"
+        )
+        rows.append(
+            {
+                "filter": name,
+                "threshold": shown,
+                "removed": removed,
+                "removed alone": int((~keep).sum()),
+                "left": left,
+            }
+        )
     return pd.DataFrame(rows, columns=["filter", "threshold", "removed", "removed alone", "left"])
 
 # %% ../../nbs/api/pl/03_report.ipynb #782531f8
@@ -180,30 +228,47 @@ def _facts(
 ) -> dict:
     "Everything the report shows, but for the figures."
     unknown = sorted(set(thresholds) - set(DEFAULTS))
-    if unknown: raise ValueError(f"there is no threshold {unknown[0]!r}. There are: {', '.join(DEFAULTS)}, min_cells.")
+    if unknown:
+        raise ValueError(
+            f"there is no threshold {unknown[0]!r}. There are: {', '.join(DEFAULTS)}, min_cells."
+        )
     thresholds = DEFAULTS | thresholds
-    _check_thresholds(**thresholds, min_cells=min_cells)
+    check_thresholds(**thresholds, min_cells=min_cells)
     counts = get_counts(adata, layer)
     check_names(adata)
-    mask, groups = mito_mask(adata, mito), None if by is None else _groups(adata, by)
-    m = _metrics(counts, adata.obs_names, mask)
-    tests = _cell_tests(m, thresholds, groups, _called(adata, doublets))
-    taken = _taken(tests, adata.n_obs)
-    out = {"metrics": m, "groups": groups, "thresholds": thresholds, "taken": taken, "shape": adata.shape,
-           "mito": adata.var_names[mask].tolist(), "filters": _filter_rows(tests, taken), "genes_left": 0,
-           "min_cells": min_cells, "by": by}
+    mask, groups = mito_mask(adata, mito), None if by is None else sample_groups(adata, by)
+    m = count_metrics(counts, adata.obs_names, mask)
+    tests = cell_tests(m, thresholds, groups, doublet_calls(adata, doublets))
+    taken = cells_taken(tests, adata.n_obs)
+    out = {
+        "metrics": m,
+        "groups": groups,
+        "thresholds": thresholds,
+        "taken": taken,
+        "shape": adata.shape,
+        "mito": adata.var_names[mask].tolist(),
+        "filters": _filter_rows(tests, taken),
+        "genes_left": 0,
+        "min_cells": min_cells,
+        "by": by,
+    }
     if (taken == "").any():
-        try: out["genes_left"] = int(_choose_genes(counts, taken == "", min_cells)[0].sum())
-        except ValueError: pass
+        try:
+            out["genes_left"] = int(genes_kept(counts, taken == "", min_cells)[0].sum())
+        except ValueError:
+            pass
     stay = np.flatnonzero(taken == "") if (taken == "").sum() >= 100 else np.arange(adata.n_obs)
     drawn = stay[_some(len(stay), random_state)]  # damaged cells would only blur the two numbers
     few = counts[drawn]
     out["ambient"] = _ambient_of(few, adata.var_names, mask, 10, random_state)
     if groups is not None:
         medians = m.groupby(groups)[["total_counts", "n_genes", "mito_share"]].median()
-        out["samples"] = _per_sample(groups, taken, [t[0] for t in tests]).join(medians)
-        if len(set(groups[drawn])) > 1: out["samples"]["mixing"] = _mixing_of(few, groups[drawn], by, 15, random_state)
-    out["doublets"] = doublets["doublet_score"].to_numpy() if isinstance(doublets, pd.DataFrame) else None
+        out["samples"] = per_sample(groups, taken, [t[0] for t in tests]).join(medians)
+        if len(set(groups[drawn])) > 1:
+            out["samples"]["mixing"] = _mixing_of(few, groups[drawn], by, 15, random_state)
+    out["doublets"] = (
+        doublets["doublet_score"].to_numpy() if isinstance(doublets, pd.DataFrame) else None
+    )
     return out
 
 # %% ../../nbs/api/pl/03_report.ipynb #8ac4725f
@@ -211,20 +276,27 @@ def _warnings_about_samples(
     facts: dict,  # from `_facts`
 ) -> list[str]:
     "Warnings that compare samples; none if there is only one."
-    if (s := facts.get("samples")) is None or len(s) < 2: return []
+    if (s := facts.get("samples")) is None or len(s) < 2:
+        return []
     out, lost = [], 1 - s["left"] / s["cells"]
     for name in s.index[(lost > 0.3) & (lost > 2 * lost.median())]:
-        out.append(f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample {lost.median():.0%}. It "
-                   f"may have "
-                   "failed, or the thresholds do not fit it: smd.pp.mad_thresholds(adata, by=...) sets them for each "
-                   "sample.")
+        out.append(
+            f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample {lost.median():.0%}. It "
+            f"may have "
+            "failed, or the thresholds do not fit it: smd.pp.mad_thresholds(adata, by=...) sets them for each "
+            "sample."
+        )
     apart = s.index[s.get("mixing", pd.Series(1, s.index)) < 0.5]
     if len(apart):
-        shown = ", ".join(f"{n!r} ({s.loc[n, 'mixing']:.2f})" for n in apart[:6]) + (", ..." if len(apart) > 6 else "")
-        out.append(f"{len(apart)} of {len(s)} samples lie apart from the others (mixing score below 0.5; 1 is mixed "
-                   f"freely): {shown}. If the samples were meant to be alike, this is a batch effect: correct it "
-                   f"before "
-                   "clustering. If they differ in tissue, condition or cell types, it is expected.")
+        shown = ", ".join(f"{n!r} ({s.loc[n, 'mixing']:.2f})" for n in apart[:6]) + (
+            ", ..." if len(apart) > 6 else ""
+        )
+        out.append(
+            f"{len(apart)} of {len(s)} samples lie apart from the others (mixing score below 0.5; 1 is mixed "
+            f"freely): {shown}. If the samples were meant to be alike, this is a batch effect: correct it "
+            f"before "
+            "clustering. If they differ in tissue, condition or cell types, it is expected."
+        )
     return out
 
 # %% ../../nbs/api/pl/03_report.ipynb #c41cb49e
@@ -234,27 +306,37 @@ def find_warnings(
 ) -> list[str]:
     "What a reader of the report must know first, one sentence or two each."
     out, taken, rows = [], facts["taken"], facts["filters"]
-    try: check_species(adata)
-    except ValueError as e: out.append(f"{e}"[:1].upper() + f"{e}"[1:])
+    try:
+        check_species(adata)
+    except ValueError as e:
+        out.append(f"{e}"[:1].upper() + f"{e}"[1:])
     lost = (taken != "").mean()
     if lost > 0.5:
-        who = ", ".join(f"{r['filter']} took {r['removed']:,}" for _, r in rows.iterrows() if r["removed"])
+        who = ", ".join(
+            f"{r['filter']} took {r['removed']:,}" for _, r in rows.iterrows() if r["removed"]
+        )
         what = "No cell survives" if lost == 1 else f"The filters take {lost:.0%} of the cells"
-        out.append(f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: compare them "
-                   f"with the "
-                   "figures below.")
+        out.append(
+            f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: compare them "
+            f"with the "
+            "figures below."
+        )
     if not facts["mito"] and facts["thresholds"]["max_mito"] is not None:
         words = no_mito_words(adata, facts["thresholds"]["max_mito"])
         out.append(words[:1].upper() + words[1:])
     if facts["ambient"]["share"] > 0.1:
-        out.append(f"Up to {facts['ambient']['share']:.0%} of the counts may be ambient RNA: genes that should be "
-                   f"off in a "
-                   f"group of cells are not ({', '.join(facts['ambient']['genes'][:5])}). Consider a correction with "
-                   "SoupX, CellBender or DecontX on the raw droplets.")
+        out.append(
+            f"Up to {facts['ambient']['share']:.0%} of the counts may be ambient RNA: genes that should be "
+            f"off in a "
+            f"group of cells are not ({', '.join(facts['ambient']['genes'][:5])}). Consider a correction with "
+            "SoupX, CellBender or DecontX on the raw droplets."
+        )
     called = facts["doublets"] is not None and (taken == "doublets").mean()
     if called and called > 0.15:
-        out.append(f"{called:.0%} of the cells are called doublets, more than an experiment should have. Look at the "
-                   "histogram of scores: the threshold may lie in the wrong place.")
+        out.append(
+            f"{called:.0%} of the cells are called doublets, more than an experiment should have. Look at the "
+            "histogram of scores: the threshold may lie in the wrong place."
+        )
     return out + _warnings_about_samples(facts)
 
 # %% ../../nbs/api/pl/03_report.ipynb #107cbf9a
@@ -262,14 +344,25 @@ def _html_table(
     df: pd.DataFrame,  # what to show; its index is not shown
 ) -> str:
     "An HTML table, every text escaped; numbers to the right, with three digits; a dash where there is none."
+
     def cell(v):
         if isinstance(v, (float, np.floating)):
-            shown = "&ndash;" if np.isnan(v) else f"{v:,.0f}" if abs(v) >= 100 or v == int(v) else f"{v:.3g}"
+            shown = (
+                "&ndash;"
+                if np.isnan(v)
+                else f"{v:,.0f}"
+                if abs(v) >= 100 or v == int(v)
+                else f"{v:.3g}"
+            )
             return f'<td class="n">{shown}</td>'
-        if isinstance(v, (int, np.integer)): return f'<td class="n">{v:,}</td>'
+        if isinstance(v, (int, np.integer)):
+            return f'<td class="n">{v:,}</td>'
         return f"<td>{html.escape(str(v))}</td>"
+
     head = "".join(f"<th>{html.escape(str(c))}</th>" for c in df.columns)
-    body = "\n".join(f"<tr>{''.join(cell(v) for v in row)}</tr>" for row in df.itertuples(index=False, name=None))
+    body = "\n".join(
+        f"<tr>{''.join(cell(v) for v in row)}</tr>" for row in df.itertuples(index=False, name=None)
+    )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 # %% ../../nbs/api/pl/03_report.ipynb #ae736b01
@@ -315,10 +408,18 @@ def _doublet_figure(
 
     fig, ax = plt.subplots(figsize=(9, 2.8), dpi=90, layout="constrained")
     ok = np.isfinite(scores)
-    ax.hist([scores[ok & ~called], scores[ok & called]], bins=25, stacked=True, color=["#9A9A9A", "#009E73"],
-            label=[f"single ({(ok & ~called).sum():,})", f"doublet ({called.sum():,})"])
-    ax.set(xlabel="doublet score (share of simulated doublets, corrected for their rate)", ylabel="cells",
-           yscale="symlog")
+    ax.hist(
+        [scores[ok & ~called], scores[ok & called]],
+        bins=25,
+        stacked=True,
+        color=["#9A9A9A", "#009E73"],
+        label=[f"single ({(ok & ~called).sum():,})", f"doublet ({called.sum():,})"],
+    )
+    ax.set(
+        xlabel="doublet score (share of simulated doublets, corrected for their rate)",
+        ylabel="cells",
+        yscale="symlog",
+    )
     ax.legend(frameon=False)
     fig.suptitle(f"Scrublet calls {called.sum():,} of {len(called):,} cells doublets", fontsize=11)
     plt.close(fig)
@@ -330,10 +431,13 @@ def _call(
 ) -> str:
     "The line of Python that filters as the report says."
     given = {name: t for name, t in facts["thresholds"].items() if t != DEFAULTS[name]}
-    if facts["min_cells"] != 3: given["min_cells"] = facts["min_cells"]
-    if facts["by"] is not None: given["by"] = facts["by"]
+    if facts["min_cells"] != 3:
+        given["min_cells"] = facts["min_cells"]
+    if facts["by"] is not None:
+        given["by"] = facts["by"]
     args = [f"{name}={t!r}" for name, t in given.items()]
-    if facts["doublets"] is not None: args.append("doublets=doublets")
+    if facts["doublets"] is not None:
+        args.append("doublets=doublets")
     return f"adata = smd.pp.filter({', '.join(['adata', *args])})"
 
 # %% ../../nbs/api/pl/03_report.ipynb #f4b4a89f
@@ -348,34 +452,52 @@ def _body(
     share, left = facts["ambient"]["share"], int((taken == "").sum())
     mito = ", ".join(facts["mito"][:15]) + (", ..." if len(facts["mito"]) > 15 else "")
     few = f" (detected in at least {facts['min_cells'] or 0} cells that stay)"
-    summary = {"cells": f"{left:,} of {n:,} stay", "genes": f"{facts['genes_left']:,} of {t:,} stay{few}",
-               "median counts per cell": f"{m['total_counts'].median():,.0f}",
-               "median genes per cell": f"{m['n_genes'].median():,.0f}",
-               "median mitochondrial share": f"{m['mito_share'].median():.1%}",
-               "mitochondrial genes": f"{len(facts['mito'])}{': ' + mito if mito else ', none found'}",
-               "ambient RNA": "cannot be told from these cells" if np.isnan(share) else f"at most about {share:.1%} "
-                                                                                        f"of counts"}
-    parts = ["<h2>Summary</h2>", _html_table(pd.DataFrame(summary.items(), columns=["what", "value"])),
-             "<h2>Warnings</h2>"]
-    parts += [f'<p class="warn">{html.escape(w)}</p>' for w in found] or ['<p class="good">None.</p>']
-    parts += ["<h2>What each filter removes</h2>", _html_table(facts["filters"]),
-              '<p class="small">removed: in its turn, after the filters above it; removed alone: if there were no other.</p>',
-              "<h2>Thresholds</h2>", _inline(_draw_violin(*look), "Violins of counts, genes and mitochondrial share"),
-              _inline(_draw_scatter(*look), "Genes and mitochondrial share against counts, by filter")]
+    summary = {
+        "cells": f"{left:,} of {n:,} stay",
+        "genes": f"{facts['genes_left']:,} of {t:,} stay{few}",
+        "median counts per cell": f"{m['total_counts'].median():,.0f}",
+        "median genes per cell": f"{m['n_genes'].median():,.0f}",
+        "median mitochondrial share": f"{m['mito_share'].median():.1%}",
+        "mitochondrial genes": f"{len(facts['mito'])}{': ' + mito if mito else ', none found'}",
+        "ambient RNA": "cannot be told from these cells"
+        if np.isnan(share)
+        else f"at most about {share:.1%} of counts",
+    }
+    parts = [
+        "<h2>Summary</h2>",
+        _html_table(pd.DataFrame(summary.items(), columns=["what", "value"])),
+        "<h2>Warnings</h2>",
+    ]
+    parts += [f'<p class="warn">{html.escape(w)}</p>' for w in found] or [
+        '<p class="good">None.</p>'
+    ]
+    parts += [
+        "<h2>What each filter removes</h2>",
+        _html_table(facts["filters"]),
+        '<p class="small">removed: in its turn, after the filters above it; removed alone: if there were no other.</p>',
+        "<h2>Thresholds</h2>",
+        _inline(_draw_violin(*look), "Violins of counts, genes and mitochondrial share"),
+        _inline(_draw_scatter(*look), "Genes and mitochondrial share against counts, by filter"),
+    ]
     if facts["doublets"] is not None:
         figure = _doublet_figure(facts["doublets"], taken == "doublets")
         parts += ["<h2>Doublets</h2>", _inline(figure, "Histogram of doublet scores")]
     if "samples" in facts:
         idle = [f for f in facts["filters"]["filter"] if not facts["samples"][f].any()]
-        parts += ["<h2>Samples</h2>", _html_table(facts["samples"].drop(columns=idle).reset_index()),
-                  '<p class="small">Filters that took nothing have no column. total_counts, n_genes, mito_share: medians '
-                  "over the cells of the sample, before filtering. "
-                  "mixing: 1 if its cells that stay lie among those of the other samples, 0 if apart.</p>"]
+        parts += [
+            "<h2>Samples</h2>",
+            _html_table(facts["samples"].drop(columns=idle).reset_index()),
+            '<p class="small">Filters that took nothing have no column. total_counts, n_genes, mito_share: medians '
+            "over the cells of the sample, before filtering. "
+            "mixing: 1 if its cells that stay lie among those of the other samples, 0 if apart.</p>",
+        ]
     each = {name: v for name, v in facts["thresholds"].items() if isinstance(v, dict)}
     if each:
         rows = pd.DataFrame(each).rename_axis("sample").reset_index()
         parts += ["<h2>Thresholds of each sample</h2>", _html_table(rows)]
-    return "\n".join([*parts, "<h2>The same in Python</h2>", f"<pre>{html.escape(_call(facts))}</pre>"])
+    return "\n".join(
+        [*parts, "<h2>The same in Python</h2>", f"<pre>{html.escape(_call(facts))}</pre>"]
+    )
 
 # %% ../../nbs/api/pl/03_report.ipynb #a7939778
 def _write_whole(
@@ -388,16 +510,20 @@ def _write_whole(
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     except OSError as e:
-        raise OSError(f"cannot write the report to {path}: {e.strerror or e}. Choose another place, or change its "
-                      "rights.") from e
-    finally: part.unlink(missing_ok=True)
+        raise OSError(
+            f"cannot write the report to {path}: {e.strerror or e}. Choose another place, or change its "
+            "rights."
+        ) from e
+    finally:
+        part.unlink(missing_ok=True)
 
 # %% ../../nbs/api/pl/03_report.ipynb #7bf92148
 def qc_report(
     adata: ad.AnnData,  # cells x genes with raw counts, before filtering; it is only read
     path: str | Path,  # the .html file; an older one is replaced
     by: str | None = None,  # column of obs with the samples
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of smd.pp.find_doublets; None: doublets are left out
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off
@@ -408,17 +534,25 @@ def qc_report(
     "The path of the page it wrote: what filters take and why, figures, samples, ambient RNA, batches, warnings."
     path = Path(path).expanduser()
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Give the name of a file in it, such as "
-                                              f"{path / 'qc.html'}.")
+        raise IsADirectoryError(
+            f"{path} is a folder. Give the name of a file in it, such as {path / 'qc.html'}."
+        )
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{path.name!r} does not end in .html, so no browser would open it. Write it as "
-                         f"{path.stem}.html.")
+        raise ValueError(
+            f"{path.name!r} does not end in .html, so no browser would open it. Write it as "
+            f"{path.stem}.html."
+        )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}. Make it first, or "
-                                                         f"choose another.")
+        raise FileNotFoundError(
+            f"there is no folder {path.parent}. Make it first, or choose another."
+        )
     facts = _facts(adata, by, layer, mito, doublets, min_cells, thresholds, random_state)
-    stamp = (f"{adata.n_obs:,} cells x {adata.n_vars:,} genes. scsmd_nb {scsmd_nb.__version__}, "
-             f"{time.strftime('%Y-%m-%d %H:%M')}")
+    stamp = (
+        f"{adata.n_obs:,} cells x {adata.n_vars:,} genes. scsmd_nb {scsmd_nb.__version__}, "
+        f"{time.strftime('%Y-%m-%d %H:%M')}"
+    )
     body = _body(facts, find_warnings(adata, facts))
-    _write_whole(path, _PAGE.substitute(title=html.escape(title), stamp=html.escape(stamp), body=body))
+    _write_whole(
+        path, _PAGE.substitute(title=html.escape(title), stamp=html.escape(stamp), body=body)
+    )
     return path

@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..counts import check_names, get_counts
-from .filtering import _groups
+from .filtering import sample_groups
 
 # %% ../../nbs/api/pp/02_doublets.ipynb #f4754485
 def _scrublet(
@@ -29,38 +29,55 @@ def _scrublet(
     a = ad.AnnData(counts, obs=pd.DataFrame(index=names))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sc.pp.scrublet(a, expected_doublet_rate=expected_rate, verbose=False, use_approx_neighbors=False,
-                       random_state=random_state)
+        sc.pp.scrublet(
+            a,
+            expected_doublet_rate=expected_rate,
+            verbose=False,
+            use_approx_neighbors=False,
+            random_state=random_state,
+        )
     called = a.obs.get("predicted_doublet", pd.Series(False, index=names))
-    return pd.DataFrame({"doublet_score": a.obs["doublet_score"].astype(np.float32), "doublet": called.eq(True)})
+    return pd.DataFrame(
+        {"doublet_score": a.obs["doublet_score"].astype(np.float32), "doublet": called.eq(True)}
+    )
 
 # %% ../../nbs/api/pp/02_doublets.ipynb #261a0f4a
 def find_doublets(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str | None = None,  # column of obs with the samples, each scored by itself; None: all cells are one sample
+    by: str
+    | None = None,  # column of obs with the samples, each scored by itself; None: all cells are one sample
     expected_rate: float = 0.05,  # share of doublets expected (10x: about 0.008 for each 1,000 cells recovered)
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     random_state: int = 0,  # seed of the simulated doublets
 ) -> pd.DataFrame:
     "One row per cell: doublet_score (0 to 1; NaN where it could not be computed) and doublet (bool), by Scrublet."
     from tqdm.auto import tqdm
 
     if not 0 < expected_rate < 0.5:
-        raise ValueError(f"expected_rate={expected_rate} must be between 0 and 0.5, e.g. "
-                                                     f"0.05.")
-    counts, groups = get_counts(adata, layer), np.full(adata.n_obs, "") if by is None else _groups(adata, by)
+        raise ValueError(f"expected_rate={expected_rate} must be between 0 and 0.5, e.g. 0.05.")
+    counts, groups = (
+        get_counts(adata, layer),
+        np.full(adata.n_obs, "") if by is None else sample_groups(adata, by),
+    )
     check_names(adata)
-    out = pd.DataFrame({"doublet_score": np.float32("nan"), "doublet": False}, index=adata.obs_names)
+    out = pd.DataFrame(
+        {"doublet_score": np.float32("nan"), "doublet": False}, index=adata.obs_names
+    )
     samples = sorted(set(groups))
     for g in tqdm(samples, desc="doublets", unit="sample", disable=len(samples) < 2):
         here, place = np.flatnonzero(groups == g), f"sample {g!r}" if g else "the matrix"
         why = f"{len(here)} cells are too few, it takes 100" if len(here) < 100 else ""
         if not why:
-            try: found = _scrublet(counts[here], adata.obs_names[here], expected_rate, random_state)
-            except ValueError as e: why = f"Scrublet failed: {e}"
+            try:
+                found = _scrublet(counts[here], adata.obs_names[here], expected_rate, random_state)
+            except ValueError as e:
+                why = f"Scrublet failed: {e}"
         if why:
-            warnings.warn(f"no doublet scores for {place} ({why}). None of its cells is called a doublet.",
-                          stacklevel=2)
+            warnings.warn(
+                f"no doublet scores for {place} ({why}). None of its cells is called a doublet.",
+                stacklevel=2,
+            )
             continue
         out.loc[found.index, "doublet_score"] = found["doublet_score"]
         out.loc[found.index, "doublet"] = found["doublet"]

@@ -27,10 +27,13 @@ def size_factors(
     empty = np.flatnonzero(total <= 0)
     if len(empty):
         shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in empty[:3])
-        if len(empty) > 3: shown += ", ..."
-        raise ValueError(f"{len(empty)} of {len(total)} cells have no counts in the {counts.shape[1]} genes given "
-                         f"(cell {shown}), so they cannot be scaled. Remove them, for example with "
-                         "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None), or keep more genes.")
+        if len(empty) > 3:
+            shown += ", ..."
+        raise ValueError(
+            f"{len(empty)} of {len(total)} cells have no counts in the {counts.shape[1]} genes given "
+            f"(cell {shown}), so they cannot be scaled. Remove them, for example with "
+            "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None), or keep more genes."
+        )
     return (total / np.median(total)).astype(np.float32)
 
 # %% ../../nbs/api/pp/03_genes.ipynb #12a9cceb
@@ -42,14 +45,19 @@ def log_normalize(
     X = sp.csr_matrix(counts, dtype=np.float32, copy=True)
     total = np.asarray(X.sum(1, dtype=np.float64)).ravel()
     some = total > 0
-    if target_sum is None: target_sum = np.median(total[some]) if some.any() else 1.0
+    if target_sum is None:
+        target_sum = np.median(total[some]) if some.any() else 1.0
     if not 0 < target_sum < np.inf:
-        raise ValueError(f"target_sum={target_sum} must be a positive number, or None for the median library size.")
+        raise ValueError(
+            f"target_sum={target_sum} must be a positive number, or None for the median library size."
+        )
     scale = np.divide(target_sum, total, out=np.zeros_like(total), where=some)
     for start in range(0, X.shape[0], 8192):  # in double precision, a block at a time
-        ends = X.indptr[start:start + 8193]
+        ends = X.indptr[start : start + 8193]
         part = slice(ends[0], ends[-1])
-        X.data[part] = np.log1p(X.data[part] * np.repeat(scale[start:start + 8192], np.diff(ends)))
+        X.data[part] = np.log1p(
+            X.data[part] * np.repeat(scale[start : start + 8192], np.diff(ends))
+        )
     return X
 
 # %% ../../nbs/api/pp/03_genes.ipynb #590c2316
@@ -60,19 +68,30 @@ def _copy(
     "A new AnnData in memory with the same content."
     if X is None or adata.isbacked:
         out = adata.to_memory() if adata.isbacked else adata.copy()
-        if X is not None: out.X = X
+        if X is not None:
+            out.X = X
         return out
-    parts = {slot: {k: copy.deepcopy(v) for k, v in getattr(adata, slot).items() if (slot, k) != ("layers", "counts")}
-             for slot in ("layers", "obsm", "varm", "obsp", "varp")}
-    out = ad.AnnData(X, obs=adata.obs.copy(), var=adata.var.copy(), uns=copy.deepcopy(dict(adata.uns)), **parts)
-    if adata.raw is not None: out.raw = adata.raw.to_adata()
+    parts = {
+        slot: {
+            k: copy.deepcopy(v)
+            for k, v in getattr(adata, slot).items()
+            if (slot, k) != ("layers", "counts")
+        }
+        for slot in ("layers", "obsm", "varm", "obsp", "varp")
+    }
+    out = ad.AnnData(
+        X, obs=adata.obs.copy(), var=adata.var.copy(), uns=copy.deepcopy(dict(adata.uns)), **parts
+    )
+    if adata.raw is not None:
+        out.raw = adata.raw.to_adata()
     return out
 
 # %% ../../nbs/api/pp/03_genes.ipynb #ffef617c
 def normalize(
     adata: ad.AnnData,  # cells x genes with raw counts
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData: X log-normalised (CSR float32), layers['counts'] raw counts, obs['size_factor']."
     import scanpy as sc
@@ -80,9 +99,14 @@ def normalize(
     counts = get_counts(adata, layer)
     factors = size_factors(counts, adata.obs_names)
     if target_sum is not None and not 0 < target_sum < np.inf:
-        raise ValueError(f"target_sum={target_sum} must be a positive number, or None for the median library size.")
+        raise ValueError(
+            f"target_sum={target_sum} must be a positive number, or None for the median library size."
+        )
     if layer not in (None, "counts") and "counts" in adata.layers:
-        warnings.warn(f"layers['counts'] is replaced in the result by the counts of layers[{layer!r}].", stacklevel=2)
+        warnings.warn(
+            f"layers['counts'] is replaced in the result by the counts of layers[{layer!r}].",
+            stacklevel=2,
+        )
     scaled = ad.AnnData(counts.copy())
     sc.pp.normalize_total(scaled, target_sum=target_sum)
     sc.pp.log1p(scaled)
@@ -110,10 +134,15 @@ def _gene_scores(
             hvg = sc.experimental.pp.highly_variable_genes
             df = hvg(a, flavor=flavor, n_top_genes=1, inplace=False, check_values=False)
             return df["residual_variances"].to_numpy(float)
-        try: df = sc.pp.highly_variable_genes(a, flavor=flavor, n_top_genes=1, inplace=False, check_values=False)
+        try:
+            df = sc.pp.highly_variable_genes(
+                a, flavor=flavor, n_top_genes=1, inplace=False, check_values=False
+            )
         except ImportError as e:
-            raise ImportError("flavor='seurat_v3' needs the package scikit-misc (pip install scikit-misc). "
-                              "'seurat' and 'pearson_residuals' need nothing more.") from e
+            raise ImportError(
+                "flavor='seurat_v3' needs the package scikit-misc (pip install scikit-misc). "
+                "'seurat' and 'pearson_residuals' need nothing more."
+            ) from e
         return df["variances_norm"].to_numpy(float)
 
 # %% ../../nbs/api/pp/03_genes.ipynb #10a10ec6
@@ -123,7 +152,9 @@ def not_constant(
     "True where a gene differs between at least two cells, [genes] bool."
     X = sp.csr_matrix(counts)
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
-    for _, block in _blocks(X):  # a block at a time, because the columns of a CSR matrix are only found in a copy
+    for _, block in _blocks(
+        X
+    ):  # a block at a time, because the columns of a CSR matrix are only found in a copy
         block = block.tocsc()
         low = np.minimum(low, block.min(axis=0).toarray().ravel())
         high = np.maximum(high, block.max(axis=0).toarray().ravel())
@@ -143,16 +174,24 @@ def select_genes(
         near = difflib.get_close_matches(str(flavor), FLAVORS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown flavor {flavor!r}.{hint} There are: {', '.join(FLAVORS)}.")
-    if isinstance(n_top_genes, bool) or not isinstance(n_top_genes, (int, np.integer)) or n_top_genes < 1:
+    if (
+        isinstance(n_top_genes, bool)
+        or not isinstance(n_top_genes, (int, np.integer))
+        or n_top_genes < 1
+    ):
         raise ValueError(f"n_top_genes={n_top_genes!r} must be a whole number of at least 1.")
     n, t = counts.shape
-    if n == 0 or t == 0: raise ValueError(f"counts has {n} cells and {t} genes, so it is empty.")
+    if n == 0 or t == 0:
+        raise ValueError(f"counts has {n} cells and {t} genes, so it is empty.")
     counts = sp.csr_matrix(counts, dtype=np.float32)
     varies = not_constant(counts)
     if not varies.any():
-        raise ValueError(f"all {t} genes are constant over the {n} cells, so nothing tells the cells apart. Check that "
-                         "rows are cells and columns are genes, and that the cells are not copies of one.")
-    if varies.sum() <= n_top_genes: return varies
+        raise ValueError(
+            f"all {t} genes are constant over the {n} cells, so nothing tells the cells apart. Check that "
+            "rows are cells and columns are genes, and that the cells are not copies of one."
+        )
+    if varies.sum() <= n_top_genes:
+        return varies
     at = np.flatnonzero(varies)
     score = np.nan_to_num(_gene_scores(counts[:, at], flavor), nan=-np.inf)
     mask = np.zeros(t, bool)
@@ -169,8 +208,11 @@ def _choose_variable(
     "The choice, [genes] bool; a warning if fewer genes vary than were asked for."
     mask = select_genes(get_counts(adata, layer), n_top_genes, flavor)
     if mask.sum() < n_top_genes:
-        warnings.warn(f"{mask.sum()} of {adata.n_vars} genes vary between cells, fewer than "
-                      f"n_top_genes={n_top_genes}. All of them are marked.", stacklevel=3)
+        warnings.warn(
+            f"{mask.sum()} of {adata.n_vars} genes vary between cells, fewer than "
+            f"n_top_genes={n_top_genes}. All of them are marked.",
+            stacklevel=3,
+        )
     return mask
 
 # %% ../../nbs/api/pp/03_genes.ipynb #d1e1ba5c
@@ -178,7 +220,8 @@ def highly_variable(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_top_genes: int = 2000,  # genes to keep
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData with the choice in var['highly_variable']; a warning if fewer genes vary than were asked for."
     mask = _choose_variable(adata, n_top_genes, flavor, layer)

@@ -15,25 +15,78 @@ import pandas as pd
 from ..counts import get_counts
 
 # %% ../../nbs/api/pp/00_species.ipynb #a102fc39
-GENOMES = {"human": ("GRCh37", "GRCh38", "hg18", "hg19", "hg38"), "mouse": ("GRCm38", "GRCm39", "mm9", "mm10", "mm39"),
-           "rat": ("Rnor_6.0", "rn6", "rn7"), "zebrafish": ("GRCz10", "GRCz11"), "fly": ("BDGP6", "dm3", "dm6"),
-           "worm": ("WBcel235", "ce10", "ce11")}
-_GENOME = re.compile(f"({'|'.join(re.escape(g) for gs in GENOMES.values() for g in gs)})[_-]+(?=.)", re.I)
+GENOMES = {
+    "human": ("GRCh37", "GRCh38", "hg18", "hg19", "hg38"),
+    "mouse": ("GRCm38", "GRCm39", "mm9", "mm10", "mm39"),
+    "rat": ("Rnor_6.0", "rn6", "rn7"),
+    "zebrafish": ("GRCz10", "GRCz11"),
+    "fly": ("BDGP6", "dm3", "dm6"),
+    "worm": ("WBcel235", "ce10", "ce11"),
+}
+_GENOME = re.compile(
+    f"({'|'.join(re.escape(g) for gs in GENOMES.values() for g in gs)})[_-]+(?=.)", re.I
+)
 _MITO = re.compile(r"mt[-.:_]", re.I)
-_MITO_IDS = {f"ENSG00000{n}" for n in (198888, 198763, 198804, 198712, 228253, 198899, 198938, 198840, 212907, 198886,
-                                       198786, 198695, 198727, 211459, 210082)}
-_MITO_IDS |= {f"ENSMUSG000000{n}" for n in (64341, 64345, 64351, 64354, 64356, 64357, 64358, 64360, 65947, 64363,
-                                            64367, 64368, 64370, 64337, 64339)}
-_MITO_WORM = {*(f"nduo-{i}" for i in range(1, 7)), "ndfl-4", "ctc-1", "ctc-2", "ctc-3", "ctb-1", "atp-6"}
+_MITO_IDS = {
+    f"ENSG00000{n}"
+    for n in (
+        198888,
+        198763,
+        198804,
+        198712,
+        228253,
+        198899,
+        198938,
+        198840,
+        212907,
+        198886,
+        198786,
+        198695,
+        198727,
+        211459,
+        210082,
+    )
+}
+_MITO_IDS |= {
+    f"ENSMUSG000000{n}"
+    for n in (
+        64341,
+        64345,
+        64351,
+        64354,
+        64356,
+        64357,
+        64358,
+        64360,
+        65947,
+        64363,
+        64367,
+        64368,
+        64370,
+        64337,
+        64339,
+    )
+}
+_MITO_WORM = {
+    *(f"nduo-{i}" for i in range(1, 7)),
+    "ndfl-4",
+    "ctc-1",
+    "ctc-2",
+    "ctc-3",
+    "ctb-1",
+    "atp-6",
+}
 
 # %% ../../nbs/api/pp/00_species.ipynb #223f6b7c
 def mito_genes(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
     "True for the mitochondrial genes of human, mouse, zebrafish, fly, worm, known by their names, [genes] bool."
+
     def one(name):
         name = _GENOME.sub("", str(name), count=1) if _GENOME.match(str(name)) else str(name)
         return bool(_MITO.match(name)) or name in _MITO_WORM or name.split(".")[0] in _MITO_IDS
+
     return np.array([one(g) for g in var_names], dtype=bool)
 
 # %% ../../nbs/api/pp/00_species.ipynb #466e1f4d
@@ -42,23 +95,34 @@ def mito_mask(
     mito=None,  # [genes] bool, or names of genes; None: found by `mito_genes`
 ) -> np.ndarray:
     "Which genes are mitochondrial, by name or as the caller says, [genes] bool."
-    if mito is None: return mito_genes(adata.var_names)
+    if mito is None:
+        return mito_genes(adata.var_names)
     given = np.asarray([mito] if isinstance(mito, str) else mito)
     if given.dtype == bool:
         if given.shape != (adata.n_vars,):
-            raise ValueError(f"mito has the shape {given.shape}, but there are {adata.n_vars} genes. Pass one True or "
-                             "False for each gene, or the names of the mitochondrial genes.")
+            raise ValueError(
+                f"mito has the shape {given.shape}, but there are {adata.n_vars} genes. Pass one True or "
+                "False for each gene, or the names of the mitochondrial genes."
+            )
         return given
     missing = [str(g) for g in given if g not in adata.var_names]
     if missing:
-        raise ValueError(f"{len(missing)} of the {len(given)} names in mito are not in adata.var_names: "
-                         f"{', '.join(map(repr, missing[:3]))}{', ...' if len(missing) > 3 else ''}. "
-                         f"The names there look like {str(adata.var_names[0])!r}.")
+        raise ValueError(
+            f"{len(missing)} of the {len(given)} names in mito are not in adata.var_names: "
+            f"{', '.join(map(repr, missing[:3]))}{', ...' if len(missing) > 3 else ''}. "
+            f"The names there look like {str(adata.var_names[0])!r}."
+        )
     return np.asarray(adata.var_names.isin(given))
 
 # %% ../../nbs/api/pp/00_species.ipynb #4d1d76d1
-_ENSEMBL = {"ENSG": "human", "ENSMUSG": "mouse", "ENSRNOG": "rat", "ENSDARG": "zebrafish", "FBgn": "fly",
-            "WBGene": "worm"}
+_ENSEMBL = {
+    "ENSG": "human",
+    "ENSMUSG": "mouse",
+    "ENSRNOG": "rat",
+    "ENSDARG": "zebrafish",
+    "FBgn": "fly",
+    "WBGene": "worm",
+}
 _SPECIES = {g.lower(): species for species, genomes in GENOMES.items() for g in genomes}
 
 # %% ../../nbs/api/pp/00_species.ipynb #a55e57f6
@@ -69,11 +133,24 @@ def gene_species(
     names, out = [str(g) for g in var_names], []
     for g in names:
         genome, ensembl = _GENOME.match(g), re.match(r"([A-Za-z]+)\d{5}", g)
-        out.append(_SPECIES[genome[1].lower()] if genome else _ENSEMBL.get(ensembl[1], "") if ensembl else "")
-    human = [not s and re.fullmatch(r"[A-Z][A-Z0-9.-]{2,}", g) is not None for s, g in zip(out, names)]
-    mouse = [not s and re.fullmatch(r"[A-Z][a-z0-9.-]{2,}|mt-.+", g) is not None for s, g in zip(out, names)]
+        out.append(
+            _SPECIES[genome[1].lower()]
+            if genome
+            else _ENSEMBL.get(ensembl[1], "")
+            if ensembl
+            else ""
+        )
+    human = [
+        not s and re.fullmatch(r"[A-Z][A-Z0-9.-]{2,}", g) is not None for s, g in zip(out, names)
+    ]
+    mouse = [
+        not s and re.fullmatch(r"[A-Z][a-z0-9.-]{2,}|mt-.+", g) is not None
+        for s, g in zip(out, names)
+    ]
     twins = {g for g, h in zip(names, human) if h} & {g.upper() for g, m in zip(names, mouse) if m}
-    if len(twins) >= max(20, len(names) // 100):  # one spelling alone says little: many kinds of names are written so
+    if len(twins) >= max(
+        20, len(names) // 100
+    ):  # one spelling alone says little: many kinds of names are written so
         out = [s or ("human" if h else "mouse" if m else "") for s, h, m in zip(out, human, mouse)]
     return np.array(out, dtype=object)
 
@@ -85,36 +162,44 @@ def check_species(
     of = gene_species(adata.var_names)
     found = pd.Series(of[of != ""]).value_counts()
     found = found[found >= max(20, adata.n_vars / 100)]
-    if len(found) < 2: return
+    if len(found) < 2:
+        return
     parts = [f"{n} {s} (like {str(adata.var_names[of == s][0])!r})" for s, n in found.items()]
-    raise ValueError(f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. Clusters would separate "
-                     f"the "
-                     f"species, and thresholds would mix them up. Keep one: adata = smd.pp.keep_species(adata, "
-                     f"{found.index[0]!r}), "
-                     "which takes its genes and the cells that are almost wholly of it.")
+    raise ValueError(
+        f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. Clusters would separate "
+        f"the "
+        f"species, and thresholds would mix them up. Keep one: adata = smd.pp.keep_species(adata, "
+        f"{found.index[0]!r}), "
+        "which takes its genes and the cells that are almost wholly of it."
+    )
 
 # %% ../../nbs/api/pp/00_species.ipynb #682c6d75
 def keep_species(
     adata: ad.AnnData,  # cells x genes with raw counts of two or more species
     name: str,  # the species to keep, as `species` calls it: "human", "mouse", ...
     min_share: float = 0.9,  # least share of the counts that a cell of this species has in its genes (0 to 1)
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData of the genes of one species, without the genome's name in front, and of the cells that belong to it."
     of = gene_species(adata.var_names)
     there = sorted(set(of) - {""})
     if name not in there:
-        raise ValueError(f"no gene name tells of the species {name!r}. The names tell of: "
-                         f"{', '.join(there) or 'none'}.")
+        raise ValueError(
+            f"no gene name tells of the species {name!r}. The names tell of: "
+            f"{', '.join(there) or 'none'}."
+        )
     counts = get_counts(adata, layer)
     own = np.asarray(counts[:, np.flatnonzero(of == name)].sum(1)).ravel()
     known = np.asarray(counts[:, np.flatnonzero(of != "")].sum(1)).ravel()
     cells = (known > 0) & (own >= min_share * known)
     if not cells.any():
-        raise ValueError(f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the "
-                         f"largest "
-                         f"share is {np.divide(own, known, out=np.zeros_like(own), where=known > 0).max():.1%}. "
-                         "Choose a smaller min_share, or another species.")
+        raise ValueError(
+            f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the "
+            f"largest "
+            f"share is {np.divide(own, known, out=np.zeros_like(own), where=known > 0).max():.1%}. "
+            "Choose a smaller min_share, or another species."
+        )
     out = adata[cells, of == name]
     out = out.to_memory() if adata.isbacked else out.copy()
     out.var_names = [_GENOME.sub("", str(g), count=1) for g in out.var_names]

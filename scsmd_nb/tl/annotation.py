@@ -31,7 +31,8 @@ def marker_scores(
     logged.X = logged.X.tocsc()  # whole columns are read below
     bins, scores = max(2, min(25, logged.n_vars // 20)), {}
     for gene in genes:
-        try: sc.tl.score_genes(logged, [gene], score_name="score", n_bins=bins)
+        try:
+            sc.tl.score_genes(logged, [gene], score_name="score", n_bins=bins)
         except RuntimeError:  # no gene is like it, so there is nothing to subtract
             logged.obs["score"] = logged.X[:, [logged.var_names.get_loc(gene)]].toarray().ravel()
         s = logged.obs["score"].to_numpy(np.float64)
@@ -45,23 +46,35 @@ def _known_markers(
 ) -> dict[str, list[str]]:
     "Type -> those of its markers that were measured; a warning for types that lose genes, an error if nothing is left."
     markers = info(markers).markers if isinstance(markers, str) else markers
-    if len(markers) < 2: raise ValueError(f"markers names {len(markers)} types; at least 2 are needed to compare.")
+    if len(markers) < 2:
+        raise ValueError(f"markers names {len(markers)} types; at least 2 are needed to compare.")
     if wrong := [t for t, genes in markers.items() if isinstance(genes, str)]:
-        raise ValueError(f"markers[{wrong[0]!r}] is one text, {markers[wrong[0]]!r}. Give a list of genes.")
+        raise ValueError(
+            f"markers[{wrong[0]!r}] is one text, {markers[wrong[0]]!r}. Give a list of genes."
+        )
     kept = {t: [g for g in genes if g in var_names] for t, genes in markers.items()}
     lost = sorted({g for genes in markers.values() for g in genes} - set(var_names))
     left = {t: genes for t, genes in kept.items() if genes}
     if len(left) < 2:
         other = {v.upper(): v for v in map(str, var_names)}
         near = next((other[g.upper()] for g in lost if g.upper() in other), None)
-        hint = f" The genes here have {near}: markers of another species, or names written otherwise?" if near else ""
-        raise ValueError(f"markers of {len(left)} types are among the {len(var_names)} genes; missing are "
-                         f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}.{hint}")
+        hint = (
+            f" The genes here have {near}: markers of another species, or names written otherwise?"
+            if near
+            else ""
+        )
+        raise ValueError(
+            f"markers of {len(left)} types are among the {len(var_names)} genes; missing are "
+            f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}.{hint}"
+        )
     if lost:
         gone = [t for t in markers if t not in left]
         rest = f"; without any are {', '.join(gone)}, which no cluster can be." if gone else "."
-        warnings.warn(f"{len(lost)} of the markers were not measured: {', '.join(lost[:8])}"
-                      f"{', ...' if len(lost) > 8 else ''}{rest}", stacklevel=3)
+        warnings.warn(
+            f"{len(lost)} of the markers were not measured: {', '.join(lost[:8])}"
+            f"{', ...' if len(lost) > 8 else ''}{rest}",
+            stacklevel=3,
+        )
     return left
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #da5b89ac
@@ -72,17 +85,23 @@ def _check_clusters(
     "The clusters as text, or an error that says what to do."
     if key not in adata.obs:
         near = difflib.get_close_matches(key, [str(c) for c in adata.obs.columns], n=1)
-        raise ValueError(f"there is no column {key!r} in adata.obs. " + (f"Did you mean {near[0]!r}? " if near else "")
-                         + "Cluster first (smd.cluster), or pass key= the column with clusters.")
+        raise ValueError(
+            f"there is no column {key!r} in adata.obs. "
+            + (f"Did you mean {near[0]!r}? " if near else "")
+            + "Cluster first (smd.cluster), or pass key= the column with clusters."
+        )
     if n := int(adata.obs[key].isna().sum()):
-        raise ValueError(f"{n} cells have no cluster in adata.obs[{key!r}]. Leave them out first: "
-                         f"adata[adata.obs[{key!r}].notna()].copy().")
+        raise ValueError(
+            f"{n} cells have no cluster in adata.obs[{key!r}]. Leave them out first: "
+            f"adata[adata.obs[{key!r}].notna()].copy()."
+        )
     return adata.obs[key].astype(str)
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #dcacc6e8
 def annotate(
     adata: ad.AnnData,  # cells x genes with raw counts and clusters
-    markers: dict | str,  # type -> marker genes, or the name of a public data set, such as "osteosarcoma"
+    markers: dict
+    | str,  # type -> marker genes, or the name of a public data set, such as "osteosarcoma"
     key: str = "scsmd",  # column of obs with the clusters
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_margin: float = 0.25,  # smallest margin for a name, in standard deviations of a marker's score
@@ -93,17 +112,31 @@ def annotate(
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)
     T = pd.DataFrame({t: z[genes].mean(axis=1) for t, genes in left.items()})
     rows = {}
-    for cluster in (adata.obs[key].cat.categories if hasattr(adata.obs[key], "cat") else sorted(clusters.unique())):
+    for cluster in (
+        adata.obs[key].cat.categories
+        if hasattr(adata.obs[key], "cat")
+        else sorted(clusters.unique())
+    ):
         here = T[(clusters == str(cluster)).to_numpy()]
-        if here.empty: continue
+        if here.empty:
+            continue
         best, second = here.mean().nlargest(2).index
         lead = here[best] - here[second]
         margin, error = lead.mean(), lead.std() / np.sqrt(len(lead)) if len(lead) > 1 else np.inf
         sure = margin >= max(min_margin, 2 * error) and here[best].mean() >= min_margin
-        rows[str(cluster)] = {"type": best if sure else "unsure", "cells": len(here), "nearest": best,
-                              "score": here[best].mean(), "second": second, "margin": margin, "margin_error": error}
+        rows[str(cluster)] = {
+            "type": best if sure else "unsure",
+            "cells": len(here),
+            "nearest": best,
+            "score": here[best].mean(),
+            "second": second,
+            "margin": margin,
+            "margin_error": error,
+        }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(key)
-    names = pd.Categorical(clusters.map(table["type"]), categories=[*left, "unsure"]).remove_unused_categories()
+    names = pd.Categorical(
+        clusters.map(table["type"]), categories=[*left, "unsure"]
+    ).remove_unused_categories()
     margins = clusters.map(table["margin"]).astype(np.float32)
     adata.obs = adata.obs.assign(**{f"{key}_type": names, f"{key}_type_margin": margins})
     return table

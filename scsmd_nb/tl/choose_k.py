@@ -20,7 +20,7 @@ from scipy.sparse.linalg import eigsh
 from sklearn.metrics import adjusted_rand_score
 
 from ..counts import get_counts
-from ..nn.partition import _kmeans, neighbor_graph
+from ..nn.partition import kmeans, neighbor_graph
 from ..pp.genes import log_normalize, select_genes
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #c9613748
@@ -33,10 +33,21 @@ def spectrum(
     scale = sp.diags(1 / np.sqrt(np.maximum(degree, 1e-12)))
     walk = sp.csr_matrix(scale @ graph @ scale, dtype=float)
     n = walk.shape[0]
-    if n <= 1000 or m >= n - 1: top = np.linalg.eigvalsh(walk.toarray())[::-1][:m]
+    if n <= 1000 or m >= n - 1:
+        top = np.linalg.eigvalsh(walk.toarray())[::-1][:m]
     else:
         start = np.random.default_rng(0).normal(size=n)
-        top = eigsh(walk + sp.identity(n), k=m, which="LA", v0=start, tol=1e-6, return_eigenvectors=False) - 1
+        top = (
+            eigsh(
+                walk + sp.identity(n),
+                k=m,
+                which="LA",
+                v0=start,
+                tol=1e-6,
+                return_eigenvectors=False,
+            )
+            - 1
+        )
     return np.clip(1 - np.sort(top)[::-1], 0, 2)
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #07251240
@@ -101,7 +112,8 @@ def finest(
 ) -> int:
     "The largest K whose score is at least `share` of the best one; the best K itself if no score is positive."
     scores = scores.dropna()
-    if np.isinf(scores.max()) or scores.max() <= 0: return int(scores.idxmax())
+    if np.isinf(scores.max()) or scores.max() <= 0:
+        return int(scores.idxmax())
     return int(scores.index[scores >= share * scores.max()].max())
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #0450240a
@@ -115,7 +127,7 @@ def kmeans_scores(
     at = np.random.default_rng(random_state).permutation(len(z))[:2000]
     D, rows = _distances(z[at]), {}
     for k in range(2, k_max + 1):
-        labels = _kmeans(z, k, n_init=3, random_state=random_state)
+        labels = kmeans(z, k, n_init=3, random_state=random_state)
         seen = np.unique(labels[at], return_inverse=True)[1].ravel()
         full = labels.max() + 1 == k and seen.max() > 0
         rows[k] = (silhouette(D, seen), calinski_harabasz(z, labels)) if full else (np.nan, np.nan)
@@ -140,9 +152,12 @@ def leiden_scan(
     try:
         for r in resolutions:
             ig.set_random_number_generator(random.Random(random_state))
-            found = g.community_leiden("modularity", weights=links.data.astype(float), resolution=r, n_iterations=2)
+            found = g.community_leiden(
+                "modularity", weights=links.data.astype(float), resolution=r, n_iterations=2
+            )
             out.append(np.array(found.membership))
-    finally: ig.set_random_number_generator(random)
+    finally:
+        ig.set_random_number_generator(random)
     return out
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #a14d7611
@@ -152,7 +167,8 @@ def plateau(
 ) -> int:
     "The number met at most resolutions, of equals the middle one; 1 if there is never more than one."
     found = np.array([c for c in communities if 1 < c <= k_max])
-    if len(found) == 0: return 1 if max(communities) <= 1 else k_max
+    if len(found) == 0:
+        return 1 if max(communities) <= 1 else k_max
     k, times = np.unique(found, return_counts=True)
     tied = k[times == times.max()]
     return int(tied[(len(tied) - 1) // 2])
@@ -190,8 +206,14 @@ def subsample_stability(
             jaccard[i] += np.pad(best, (0, len(jaccard[i]) - len(best))) / N_SUBSAMPLES
             ari[i] += index / N_SUBSAMPLES
         step()
-    out = pd.DataFrame({"resolution": resolutions, "communities": [s.max() + 1 for s in scan], "ari": ari,
-                        "stable": [float((j >= JACCARD).sum()) for j in jaccard]})
+    out = pd.DataFrame(
+        {
+            "resolution": resolutions,
+            "communities": [s.max() + 1 for s in scan],
+            "ari": ari,
+            "stable": [float((j >= JACCARD).sum()) for j in jaccard],
+        }
+    )
     out.loc[1::2, ["ari", "stable"]] = np.nan
     return out
 
@@ -205,8 +227,10 @@ def combine(
     "One K from five, by the three rules."
     named = [views[v] for v in VIEWS]
     if views["stability"] <= 1:
-        why = ("No structure: at no resolution are two or more clusters found again when a fifth of the cells is left "
-               "out. One cluster is all that these data support.")
+        why = (
+            "No structure: at no resolution are two or more clusters found again when a fifth of the cells is left "
+            "out. One cluster is all that these data support."
+        )
         return 1, (1, 1), why
     k, times = np.unique(named, return_counts=True)
     if times.max() >= 3:
@@ -220,6 +244,7 @@ def combine(
 @dataclass
 class Choice:
     "A recommended number of clusters and all that led to it."
+
     k: int  # recommended K
     range: tuple  # smallest and largest K named by a view
     structure: bool  # False: nothing stable was found, k is 1
@@ -231,11 +256,11 @@ class Choice:
     n_cells: int = 0  # cells that were looked at
     random_state: int = 0  # seed
 
-    def __str__(self): return "\n".join([f"K = {self.k}, range {self.range[0]} to {self.range[1]}", *self.reasons])
+    def __str__(self):
+        return "\n".join([f"K = {self.k}, range {self.range[0]} to {self.range[1]}", *self.reasons])
 
-    def __repr__(self): return f"Choice(k={self.k}, range={self.range}, views={self.views})"
-
-
+    def __repr__(self):
+        return f"Choice(k={self.k}, range={self.range}, views={self.views})"
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #3b340fc0
 def _table(
@@ -264,19 +289,28 @@ def _reasons(
 ) -> list[str]:
     "Plain sentences: what was looked at, what each view says, how they were combined, how far to trust it."
     K, (low, high), why = choice
-    said = {"eigengap": "the neighbour graph comes nearest to falling into {} parts (eigengap).",
-            "silhouette": f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette.",
-            "calinski_harabasz": f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index.",
-            "leiden_plateau": "{} is the number of Leiden communities that persists longest over the resolutions.",
-            "stability": "{} clusters are found again when a fifth of the cells is left out (up to resolution 1)."}
-    if views["stability"] <= 1: said["stability"] = "fewer than two clusters are found again (up to resolution 1)."
+    said = {
+        "eigengap": "the neighbour graph comes nearest to falling into {} parts (eigengap).",
+        "silhouette": f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette.",
+        "calinski_harabasz": f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index.",
+        "leiden_plateau": "{} is the number of Leiden communities that persists longest over the resolutions.",
+        "stability": "{} clusters are found again when a fifth of the cells is left out (up to resolution 1).",
+    }
+    if views["stability"] <= 1:
+        said["stability"] = "fewer than two clusters are found again (up to resolution 1)."
     out = [cells, why, *(f"{v}: {said[v].format(views[v])}" for v in VIEWS)]
     spread = high / max(low, 1)
     if views["stability"] > 1:
-        trust = ("agree well" if spread <= 1.5 else "differ moderately" if spread <= 3 else
-                 "differ widely: take this K as a start, and look at the plot and at marker genes")
+        trust = (
+            "agree well"
+            if spread <= 1.5
+            else "differ moderately"
+            if spread <= 3
+            else "differ widely: take this K as a start, and look at the plot and at marker genes"
+        )
         out.append(f"The views {trust} (largest over smallest: {spread:.1f}).")
-        if high >= k_max: out.append(f"A view reached k_max={k_max}: a larger k_max may change the answer.")
+        if high >= k_max:
+            out.append(f"A view reached k_max={k_max}: a larger k_max may change the answer.")
     return out
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #dcfd82ef
@@ -287,17 +321,25 @@ def _check(
     random_state: int,  # seed
 ) -> int:
     "Number of cells that will be looked at, if the arguments make sense, else an error that says what is wrong."
-    for name, v, least in (("k_max", k_max, 2), ("max_cells", max_cells, 10), ("random_state", random_state, 0)):
+    for name, v, least in (
+        ("k_max", k_max, 2),
+        ("max_cells", max_cells, 10),
+        ("random_state", random_state, 0),
+    ):
         if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < least:
             raise ValueError(f"{name}={v!r} must be a whole number of at least {least}.")
     if not isinstance(data, ad.AnnData) and (sp.issparse(data) or np.ndim(data) != 2):
-        raise ValueError(f"expected an AnnData of raw counts or a dense matrix, one row per cell and one column per "
-                         f"dimension, but got {type(data).__name__} of shape {np.shape(data)}.")
+        raise ValueError(
+            f"expected an AnnData of raw counts or a dense matrix, one row per cell and one column per "
+            f"dimension, but got {type(data).__name__} of shape {np.shape(data)}."
+        )
     n = min(np.shape(data)[0] if not isinstance(data, ad.AnnData) else data.n_obs, int(max_cells))
     if n < max(k_max + 2, 10):
-        raise ValueError(f"{n} cells are too few to look for up to k_max={k_max} clusters: at least "
-                         f"{max(k_max + 2, 10)} are needed. Lower k_max (and see that rows are cells, max_cells is not "
-                         "too small), or bring more cells.")
+        raise ValueError(
+            f"{n} cells are too few to look for up to k_max={k_max} clusters: at least "
+            f"{max(k_max + 2, 10)} are needed. Lower k_max (and see that rows are cells, max_cells is not "
+            "too small), or bring more cells."
+        )
     return n
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #f0d092fc
@@ -317,12 +359,17 @@ def _embed(
     bare = np.flatnonzero(counts.getnnz(axis=1) == 0)
     if len(bare):
         name = adata.obs_names[at[bare[0]]]
-        raise ValueError(f"{len(bare)} cells have no counts (the first one is {name!r}). Remove them, for example with "
-                         "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None).")
+        raise ValueError(
+            f"{len(bare)} cells have no counts (the first one is {name!r}). Remove them, for example with "
+            "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
+        )
     keep = select_genes(counts, N_GENES)
     a = ad.AnnData(log_normalize(counts, None)[:, keep])
     d = min(N_COMPONENTS, min(a.shape) - 1)
-    if d < 1: raise ValueError(f"only {keep.sum()} gene varies between the cells: too few to look for clusters.")
+    if d < 1:
+        raise ValueError(
+            f"only {keep.sum()} gene varies between the cells: too few to look for clusters."
+        )
     sc.pp.pca(a, n_comps=d, random_state=random_state)
     return a.obsm["X_pca"]
 
@@ -335,22 +382,32 @@ def _representation(
     random_state: int,  # seed
 ) -> np.ndarray:
     "The matrix in which clusters are looked for, [cells, d] float32, finite, not constant."
-    if not isinstance(data, ad.AnnData): z, name = np.asarray(data)[at], "z"
-    elif use_rep is None: z, name = _embed(data, at, layer, random_state), "X_pca"
-    elif use_rep in data.obsm: z, name = np.asarray(data.obsm[use_rep])[at], f"obsm[{use_rep!r}]"
+    if not isinstance(data, ad.AnnData):
+        z, name = np.asarray(data)[at], "z"
+    elif use_rep is None:
+        z, name = _embed(data, at, layer, random_state), "X_pca"
+    elif use_rep in data.obsm:
+        z, name = np.asarray(data.obsm[use_rep])[at], f"obsm[{use_rep!r}]"
     else:
         near = difflib.get_close_matches(str(use_rep), list(data.obsm), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(f"use_rep={use_rep!r} is not in adata.obsm, which has {list(data.obsm)}.{hint}")
-    try: z = np.array(z, dtype=np.float32, order="C")
-    except (TypeError, ValueError) as e: raise ValueError(f"{name} holds values that are not numbers: {e}") from e
+        raise KeyError(
+            f"use_rep={use_rep!r} is not in adata.obsm, which has {list(data.obsm)}.{hint}"
+        )
+    try:
+        z = np.array(z, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} holds values that are not numbers: {e}") from e
     bad = np.argwhere(~np.isfinite(z))
     if len(bad):
         i, j = bad[0]
-        raise ValueError(f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: remove "
-                         "those cells or columns first.")
+        raise ValueError(
+            f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: remove "
+            "those cells or columns first."
+        )
     distinct = len(np.unique(z, axis=0))
-    if distinct < 3: raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
+    if distinct < 3:
+        raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
     return z
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #7ae74213
@@ -358,7 +415,8 @@ def suggest_k(
     data,  # AnnData of raw counts, or an embedding [n, d]
     k_max: int = 30,  # largest number of clusters to consider
     random_state: int = 0,  # seed
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     use_rep: str | None = None,  # key in obsm to use in place of the counts
     max_cells: int = 5000,  # cells to look at; more are sampled down to so many
     progress: bool = True,  # show a progress bar
@@ -369,8 +427,11 @@ def suggest_k(
     n = _check(data, k_max, max_cells, random_state)
     total = data.n_obs if isinstance(data, ad.AnnData) else len(data)
     at = np.arange(total)
-    if n < total: at = np.sort(np.random.default_rng(random_state).choice(total, n, replace=False))
-    with tqdm(total=k_max + N_SUBSAMPLES + 2, desc="choosing K", disable=not progress, leave=False) as bar:
+    if n < total:
+        at = np.sort(np.random.default_rng(random_state).choice(total, n, replace=False))
+    with tqdm(
+        total=k_max + N_SUBSAMPLES + 2, desc="choosing K", disable=not progress, leave=False
+    ) as bar:
         z = _representation(data, at, layer, use_rep, random_state)
         graph = neighbor_graph(z)
         bar.update()
@@ -379,13 +440,28 @@ def suggest_k(
         bar.update(2)
         scores = kmeans_scores(z, k_max, random_state, bar.update)
         scan = subsample_stability(z, partitions, random_state=random_state, step=bar.update)
-    views = {"eigengap": int(gaps.idxmax()), "silhouette": finest(scores["silhouette"], SILHOUETTE_SHARE),
-             "calinski_harabasz": finest(scores["calinski_harabasz"], CH_SHARE),
-             "leiden_plateau": plateau(scan["communities"].tolist(), k_max),
-             "stability": int(np.clip(scan["stable"][scan["resolution"] <= 1].max(), 1, k_max))}
+    views = {
+        "eigengap": int(gaps.idxmax()),
+        "silhouette": finest(scores["silhouette"], SILHOUETTE_SHARE),
+        "calinski_harabasz": finest(scores["calinski_harabasz"], CH_SHARE),
+        "leiden_plateau": plateau(scan["communities"].tolist(), k_max),
+        "stability": int(np.clip(scan["stable"][scan["resolution"] <= 1].max(), 1, k_max)),
+    }
     choice = combine(views)
-    cells = f"Looked at {n:,} cells" + (f" drawn from {total:,}" if n < total else "") + f" in {z.shape[1]} dimensions."
-    return Choice(k=choice[0], range=choice[1], structure=views["stability"] > 1,
-                  reasons=_reasons(views, choice, k_max, cells), views=views,
-                  table=_table(k_max, gaps, scores, scan, views), scan=scan, eigenvalues=eigenvalues, n_cells=n,
-                  random_state=random_state)
+    cells = (
+        f"Looked at {n:,} cells"
+        + (f" drawn from {total:,}" if n < total else "")
+        + f" in {z.shape[1]} dimensions."
+    )
+    return Choice(
+        k=choice[0],
+        range=choice[1],
+        structure=views["stability"] > 1,
+        reasons=_reasons(views, choice, k_max, cells),
+        views=views,
+        table=_table(k_max, gaps, scores, scan, views),
+        scan=scan,
+        eigenvalues=eigenvalues,
+        n_cells=n,
+        random_state=random_state,
+    )

@@ -16,7 +16,12 @@ import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._files import atomic
@@ -25,7 +30,15 @@ from ..nn.autoencoder import build_autoencoder
 from ..nn.cellnet import CellNet
 from ..pp.genes import select_genes, size_factors
 from .params import Params, _nearest, get_params
-from .run import CellData, Scaling, latent, learn_scaling, make_fabric, new_run, probabilities
+from scsmd_nb.tl.run import (
+    CellData,
+    Scaling,
+    latent,
+    learn_scaling,
+    make_fabric,
+    new_run,
+    probabilities,
+)
 from .saved import load_checkpoint
 from .training import train
 
@@ -51,8 +64,18 @@ class SCSMD(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Bas
         check_counts: bool = True,  # refuse what is not whole numbers
         progress: bool = False,  # show a progress bar
     ):
-        self.n_clusters, self.preset, self.n_top_genes, self.n_latent = n_clusters, preset, n_top_genes, n_latent
-        self.batch_size, self.max_epochs, self.params, self.random_state = batch_size, max_epochs, params, random_state
+        self.n_clusters, self.preset, self.n_top_genes, self.n_latent = (
+            n_clusters,
+            preset,
+            n_top_genes,
+            n_latent,
+        )
+        self.batch_size, self.max_epochs, self.params, self.random_state = (
+            batch_size,
+            max_epochs,
+            params,
+            random_state,
+        )
         self.accelerator, self.devices, self.precision = accelerator, devices, precision
         self.checkpoint, self.check_counts, self.progress = checkpoint, check_counts, progress
 
@@ -113,9 +136,13 @@ def check_n_clusters(
     if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)):
         raise ValueError(f"n_clusters={n_clusters!r} must be a whole number, such as 8, or 'auto'.")
     if n_clusters < 2:
-        raise ValueError(f"n_clusters={n_clusters} must be at least 2: one cluster would hold every cell.")
+        raise ValueError(
+            f"n_clusters={n_clusters} must be at least 2: one cluster would hold every cell."
+        )
     if n_cells < n_clusters:
-        raise ValueError(f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters.")
+        raise ValueError(
+            f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters."
+        )
     return int(n_clusters)
 
 # %% ../../nbs/api/tl/04_model.ipynb #1fb9d060
@@ -130,10 +157,18 @@ def _decide_n_clusters(
         return check_n_clusters(estimator.n_clusters, counts.shape[0])
     from scsmd_nb.tl.choose_k import suggest_k as suggest
 
-    choice = suggest(ad.AnnData(counts), k_max=max(2, min(30, counts.shape[0] - 2)), random_state=seed, progress=estimator.progress)
+    choice = suggest(
+        ad.AnnData(counts),
+        k_max=max(2, min(30, counts.shape[0] - 2)),
+        random_state=seed,
+        progress=estimator.progress,
+    )
     if choice.k < 2:
-        raise ValueError("n_clusters='auto' found no groups that come back when some cells are left out: " + " ".join(choice.reasons)
-                         + " If you know better, give n_clusters as a number.")
+        raise ValueError(
+            "n_clusters='auto' found no groups that come back when some cells are left out: "
+            + " ".join(choice.reasons)
+            + " If you know better, give n_clusters as a number."
+        )
     estimator.k_choice_ = choice
     return choice.k
 
@@ -144,14 +179,24 @@ def _numbers(
     reset: bool,  # True in fit
 ) -> sp.csr_matrix:
     "Validated counts as CSR float32."
-    X = validate_data(estimator, X, accept_sparse=("csr", "csc", "coo"), dtype="numeric", reset=reset, ensure_min_features=2 if reset else 1,
-                      ensure_min_samples=2 if reset else 1)
+    X = validate_data(
+        estimator,
+        X,
+        accept_sparse=("csr", "csc", "coo"),
+        dtype="numeric",
+        reset=reset,
+        ensure_min_features=2 if reset else 1,
+        ensure_min_samples=2 if reset else 1,
+    )
     if estimator.check_counts:
         check_counts(X)
     elif X.shape[0] and X.min() < 0:
-        raise ValueError(f"Negative values in data passed to SCSMD: the smallest is {X.min():g}. Counts cannot be negative.")
+        raise ValueError(
+            f"Negative values in data passed to SCSMD: the smallest is {X.min():g}. Counts cannot be negative."
+        )
     X = sp.csr_matrix(X, dtype=np.float32, copy=True)
-    X.sum_duplicates(); X.eliminate_zeros()
+    X.sum_duplicates()
+    X.eliminate_zeros()
     return X
 
 # %% ../../nbs/api/tl/04_model.ipynb #63b371a6
@@ -165,7 +210,10 @@ def _read_for_fit(
         return counts, getattr(estimator, "feature_names_in_", None)
     check_names(X)
     counts = get_counts(X)
-    estimator.n_features_in_, estimator.feature_names_in_ = counts.shape[1], np.asarray(X.var_names, dtype=object)
+    estimator.n_features_in_, estimator.feature_names_in_ = (
+        counts.shape[1],
+        np.asarray(X.var_names, dtype=object),
+    )
     return counts, estimator.feature_names_in_
 
 # %% ../../nbs/api/tl/04_model.ipynb #9cae8968
@@ -173,8 +221,13 @@ def _chosen_params(
     estimator,
 ) -> Params:
     "The preset with the estimator's own arguments and `params` in place."
-    own = {k: getattr(estimator, k) for k in ("n_top_genes", "n_latent", "batch_size", "max_epochs")}
-    return get_params(estimator.preset, **{k: v for k, v in own.items() if v is not None} | dict(estimator.params or {}))
+    own = {
+        k: getattr(estimator, k) for k in ("n_top_genes", "n_latent", "batch_size", "max_epochs")
+    }
+    return get_params(
+        estimator.preset,
+        **{k: v for k, v in own.items() if v is not None} | dict(estimator.params or {}),
+    )
 
 # %% ../../nbs/api/tl/04_model.ipynb #eead6110
 def _fit(
@@ -186,18 +239,40 @@ def _fit(
     "Train, and set everything that ends in an underscore."
     params = _chosen_params(estimator)
     size_factors(counts)  # refuses empty cells
-    seed = int(np.random.SeedSequence().entropy % 2**32) if estimator.random_state is None else _seed(estimator.random_state)
+    seed = (
+        int(np.random.SeedSequence().entropy % 2**32)
+        if estimator.random_state is None
+        else _seed(estimator.random_state)
+    )
     K = _decide_n_clusters(estimator, counts, seed)
-    mask = select_genes(counts, params.n_top_genes, params.gene_selection) if genes is None else np.asarray(genes, bool)
-    chosen, library = counts[:, np.flatnonzero(mask)], np.asarray(counts.sum(1, dtype=np.float64)).ravel()
+    mask = (
+        select_genes(counts, params.n_top_genes, params.gene_selection)
+        if genes is None
+        else np.asarray(genes, bool)
+    )
+    chosen, library = (
+        counts[:, np.flatnonzero(mask)],
+        np.asarray(counts.sum(1, dtype=np.float64)).ravel(),
+    )
     cells = CellData(chosen, library, learn_scaling(chosen, library, params), params.nb_target)
-    run = new_run(cells, params, K, seed, make_fabric(estimator.accelerator, estimator.devices, estimator.precision))
+    run = new_run(
+        cells,
+        params,
+        K,
+        seed,
+        make_fabric(estimator.accelerator, estimator.devices, estimator.precision),
+    )
     mark = fingerprint(counts, asdict(params), K, seed, mask.tobytes())
     if estimator.checkpoint and Path(estimator.checkpoint).exists():
         load_checkpoint(run, estimator.checkpoint, mark)
     train(run, cells, estimator.checkpoint, mark, estimator.progress)
     run.fabric = run.wrapped = run.optimizer = run.rng = None  # only training needs them
-    estimator._run, estimator._scaling, estimator.params_, estimator.seed_ = run, cells.scaling, params, seed
+    estimator._run, estimator._scaling, estimator.params_, estimator.seed_ = (
+        run,
+        cells.scaling,
+        params,
+        seed,
+    )
     estimator.mask_, estimator.data_hash_ = mask, fingerprint(counts)
     estimator.genes_ = np.flatnonzero(mask) if names is None else np.asarray(names)[mask]
     return _results(estimator, cells)
@@ -209,7 +284,8 @@ def _seed(
     "A seed between 0 and 2**32 - 1."
     from sklearn.utils import check_random_state
 
-    if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**32: return int(random_state)
+    if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**32:
+        return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 # %% ../../nbs/api/tl/04_model.ipynb #0e691b6d
@@ -228,13 +304,16 @@ def _results(
     estimator.centroids_ = run.centroids.numpy()[estimator.order_]
     estimator.n_clusters_ = int((sizes > 0).sum())
     estimator._n_features_out = estimator.embedding_.shape[1]
-    estimator.history_ = {c: [row[c] for row in run.history] for c in run.history[0]} if run.history else {}
+    estimator.history_ = (
+        {c: [row[c] for row in run.history] for c in run.history[0]} if run.history else {}
+    )
     estimator.warnings_ = []
     if estimator.n_clusters_ < run.n_clusters:
         estimator.warnings_.append(
             f"{estimator.n_clusters_} of the {run.n_clusters} clusters asked for hold cells; the others died in training. "
             "The cells may fall into fewer groups: try n_clusters="
-            f"{estimator.n_clusters_}, another random_state, or second_anchor above {run.params.second_anchor:g}.")
+            f"{estimator.n_clusters_}, another random_state, or second_anchor above {run.params.second_anchor:g}."
+        )
     for text in estimator.warnings_:
         warnings.warn(text, stacklevel=4)
     return estimator
@@ -249,10 +328,15 @@ def _read_for_predict(
         counts, library = align(X, estimator.genes_)
     else:
         counts = _numbers(estimator, X.X if isinstance(X, ad.AnnData) else X, reset=False)
-        library, counts = np.asarray(counts.sum(1, dtype=np.float64)).ravel(), counts[:, np.flatnonzero(estimator.mask_)]
+        library, counts = (
+            np.asarray(counts.sum(1, dtype=np.float64)).ravel(),
+            counts[:, np.flatnonzero(estimator.mask_)],
+        )
     if (empty := np.flatnonzero(library <= 0)).size:
-        raise ValueError(f"{len(empty)} of {len(library)} cells have no counts at all (first: cell {empty[0]}), so nothing can be said "
-                         "about them. Remove them first, for example with smd.pp.filter(adata, min_genes=1).")
+        raise ValueError(
+            f"{len(empty)} of {len(library)} cells have no counts at all (first: cell {empty[0]}), so nothing can be said "
+            "about them. Remove them first, for example with smd.pp.filter(adata, min_genes=1)."
+        )
     return CellData(counts, library, estimator._scaling, estimator.params_.nb_target)
 
 # %% ../../nbs/api/tl/04_model.ipynb #890aa121
@@ -271,19 +355,41 @@ def save_model(
     check_is_fitted(estimator)
     run, path = estimator._run, Path(path)
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file; a model is saved as a folder. Choose another name.")
-    tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()} | {f"cellnet.{k}": v for k, v in run.cellnet.state_dict().items()}
+        raise FileExistsError(
+            f"{path} is a file; a model is saved as a folder. Choose another name."
+        )
+    tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()} | {
+        f"cellnet.{k}": v for k, v in run.cellnet.state_dict().items()
+    }
     scaling = estimator._scaling
-    tensors |= {"centroids": run.centroids, "mask": torch.from_numpy(estimator.mask_), "order": torch.from_numpy(estimator.order_),
-                "scaling.mean": torch.as_tensor(scaling.mean), "scaling.divisor": torch.as_tensor(scaling.divisor)}
+    tensors |= {
+        "centroids": run.centroids,
+        "mask": torch.from_numpy(estimator.mask_),
+        "order": torch.from_numpy(estimator.order_),
+        "scaling.mean": torch.as_tensor(scaling.mean),
+        "scaling.divisor": torch.as_tensor(scaling.divisor),
+    }
     weights = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
-    facts = dict(format=FORMAT, version=__version__, arguments=_plain(estimator.get_params(deep=False)), params=asdict(run.params),
-                 n_clusters=run.n_clusters, seed=estimator.seed_, n_features_in=int(estimator.n_features_in_),
-                 genes=[g if isinstance(g, str) else int(g) for g in estimator.genes_.tolist()], data_hash=estimator.data_hash_,
-                 target_sum=scaling.target_sum, median_library=scaling.median_library, warnings=estimator.warnings_,
-                 history=estimator.history_, sha256=hashlib.sha256(weights).hexdigest())
-    with atomic(path / "weights.safetensors") as part: part.write_bytes(weights)
-    with atomic(path / "model.json") as part: part.write_text(json.dumps(facts, indent=1))
+    facts = dict(
+        format=FORMAT,
+        version=__version__,
+        arguments=_plain(estimator.get_params(deep=False)),
+        params=asdict(run.params),
+        n_clusters=run.n_clusters,
+        seed=estimator.seed_,
+        n_features_in=int(estimator.n_features_in_),
+        genes=[g if isinstance(g, str) else int(g) for g in estimator.genes_.tolist()],
+        data_hash=estimator.data_hash_,
+        target_sum=scaling.target_sum,
+        median_library=scaling.median_library,
+        warnings=estimator.warnings_,
+        history=estimator.history_,
+        sha256=hashlib.sha256(weights).hexdigest(),
+    )
+    with atomic(path / "weights.safetensors") as part:
+        part.write_bytes(weights)
+    with atomic(path / "model.json") as part:
+        part.write_text(json.dumps(facts, indent=1))
     return path
 
 # %% ../../nbs/api/tl/04_model.ipynb #e3530e8f
@@ -292,7 +398,9 @@ def _plain(
 ) -> dict:
     "The arguments as JSON can hold them."
     plain = (str, int, float, bool, dict, list, type(None))
-    return {k: v if isinstance(v, plain) else str(v) for k, v in arguments.items() if k != "checkpoint"}
+    return {
+        k: v if isinstance(v, plain) else str(v) for k, v in arguments.items() if k != "checkpoint"
+    }
 
 # %% ../../nbs/api/tl/04_model.ipynb #1905d421
 def load_model(
@@ -306,16 +414,27 @@ def load_model(
     path = Path(path)
     for name in ("model.json", "weights.safetensors"):
         if not (path / name).is_file():
-            raise FileNotFoundError(f"there is no {name} in {path}: a model of scsmd_nb is a folder with model.json and weights.safetensors.")
+            raise FileNotFoundError(
+                f"there is no {name} in {path}: a model of scsmd_nb is a folder with model.json and weights.safetensors."
+            )
     try:
-        facts, weights = json.loads((path / "model.json").read_text()), (path / "weights.safetensors").read_bytes()
+        facts, weights = (
+            json.loads((path / "model.json").read_text()),
+            (path / "weights.safetensors").read_bytes(),
+        )
         if facts.get("format") != FORMAT:
-            raise ValueError(f"its format is {facts.get('format')!r}, this version reads {FORMAT!r}")
+            raise ValueError(
+                f"its format is {facts.get('format')!r}, this version reads {FORMAT!r}"
+            )
         if hashlib.sha256(weights).hexdigest() != facts["sha256"]:
-            raise ValueError(f"weights.safetensors ({len(weights):,} bytes) is not the file that was saved: cut short or exchanged")
+            raise ValueError(
+                f"weights.safetensors ({len(weights):,} bytes) is not the file that was saved: cut short or exchanged"
+            )
         return _rebuild(facts, load(weights), accelerator)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as e:
-        raise ValueError(f"{path} cannot be read as a model of scsmd_nb: {e}. Save it again, or copy it again from where it came.") from None
+        raise ValueError(
+            f"{path} cannot be read as a model of scsmd_nb: {e}. Save it again, or copy it again from where it came."
+        ) from None
 
 # %% ../../nbs/api/tl/04_model.ipynb #3b0c93ed
 def _rebuild(
@@ -326,21 +445,55 @@ def _rebuild(
     "The estimator as it was after fit, without the training cells."
     from scsmd_nb.tl.run import Run
 
-    part = lambda prefix: {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
+    part = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
     s, K = get_params("default", **facts["params"]), facts["n_clusters"]
     n_latent = K if s.n_latent is None else s.n_latent
-    net = build_autoencoder(np.arange(int(tensors["mask"].sum())), n_latent, s.layout, s.architecture, s.dilations, s.dispersion, n_linear=s.n_linear)
+    net = build_autoencoder(
+        np.arange(int(tensors["mask"].sum())),
+        n_latent,
+        s.layout,
+        s.architecture,
+        s.dilations,
+        s.dispersion,
+        n_linear=s.n_linear,
+    )
     cellnet = CellNet(n_latent + s.n_linear, K)
-    net.load_state_dict(part("net.")); cellnet.load_state_dict(part("cellnet."))
+    net.load_state_dict(part("net."))
+    cellnet.load_state_dict(part("cellnet."))
     fabric = make_fabric(accelerator)
     model = SCSMD(**facts["arguments"])
-    model._run = Run(s, K, facts["seed"], net.to(fabric.device), cellnet.to(fabric.device), None, None, "done",
-                     centroids=tensors["centroids"])
-    model._scaling = Scaling(facts["target_sum"], facts["median_library"], tensors["scaling.mean"].numpy(), tensors["scaling.divisor"].numpy())
-    model.params_, model.seed_, model.n_features_in_, model.data_hash_ = s, facts["seed"], facts["n_features_in"], facts["data_hash"]
+    model._run = Run(
+        s,
+        K,
+        facts["seed"],
+        net.to(fabric.device),
+        cellnet.to(fabric.device),
+        None,
+        None,
+        "done",
+        centroids=tensors["centroids"],
+    )
+    model._scaling = Scaling(
+        facts["target_sum"],
+        facts["median_library"],
+        tensors["scaling.mean"].numpy(),
+        tensors["scaling.divisor"].numpy(),
+    )
+    model.params_, model.seed_, model.n_features_in_, model.data_hash_ = (
+        s,
+        facts["seed"],
+        facts["n_features_in"],
+        facts["data_hash"],
+    )
     model.mask_, model.order_ = tensors["mask"].numpy(), tensors["order"].numpy()
-    model.genes_ = np.asarray(facts["genes"], dtype=int if isinstance(facts["genes"][0], int) else object)
-    model.centroids_, model.history_, model.warnings_ = tensors["centroids"].numpy()[model.order_], facts["history"], facts["warnings"]
+    model.genes_ = np.asarray(
+        facts["genes"], dtype=int if isinstance(facts["genes"][0], int) else object
+    )
+    model.centroids_, model.history_, model.warnings_ = (
+        tensors["centroids"].numpy()[model.order_],
+        facts["history"],
+        facts["warnings"],
+    )
     model._n_features_out = n_latent + s.n_linear
     return model
 
@@ -352,7 +505,8 @@ SCSMD.load = staticmethod(load_model)
 def cluster(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_clusters: int | str = 8,  # K, at least 2; "auto": recommended from the data, see choose_k
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
     key_added: str = "scsmd",  # name of the slots that are filled
     random_state: int = 0,  # seed of everything random
     copy: bool = False,  # True: return a changed copy and leave adata as it is
@@ -363,16 +517,26 @@ def cluster(
 ):
     "None, with adata's slots filled; the filled copy if copy=True; (either, fitted SCSMD) if return_model=True."
     if not isinstance(adata, ad.AnnData):
-        raise TypeError(f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X).")
+        raise TypeError(
+            f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X)."
+        )
     model = _estimator(n_clusters, preset, random_state, progress, options)
     check_names(adata)
     counts = get_counts(adata, layer)
     if key_added in adata.obs:
-        warnings.warn(f"adata.obs[{key_added!r}] exists and will be replaced; pass another key_added to keep it.", stacklevel=2)
+        warnings.warn(
+            f"adata.obs[{key_added!r}] exists and will be replaced; pass another key_added to keep it.",
+            stacklevel=2,
+        )
     genes = _marked_genes(adata) if "n_top_genes" not in options else None
-    model.n_features_in_, model.feature_names_in_ = adata.n_vars, np.asarray(adata.var_names, dtype=object)
-    try: _fit(model, counts, model.feature_names_in_, genes)
-    except (ValueError, FloatingPointError) as e: raise type(e)(str(e)) from None
+    model.n_features_in_, model.feature_names_in_ = (
+        adata.n_vars,
+        np.asarray(adata.var_names, dtype=object),
+    )
+    try:
+        _fit(model, counts, model.feature_names_in_, genes)
+    except (ValueError, FloatingPointError) as e:
+        raise type(e)(str(e)) from None
     out = adata.copy() if copy else adata
     _fill(out, model, key_added)
     result = out if copy else None
@@ -383,11 +547,14 @@ def _marked_genes(
     adata: ad.AnnData,
 ):
     "var['highly_variable'] as a mask, or None."
-    if "highly_variable" not in adata.var: return None
+    if "highly_variable" not in adata.var:
+        return None
     mask = adata.var["highly_variable"].fillna(False).to_numpy(bool)
     if mask.sum() < 2:
-        raise ValueError(f"adata.var['highly_variable'] marks {mask.sum()} genes, too few to read. Mark them anew with smd.pp.highly_variable, "
-                         "delete the column, or pass n_top_genes.")
+        raise ValueError(
+            f"adata.var['highly_variable'] marks {mask.sum()} genes, too few to read. Mark them anew with smd.pp.highly_variable, "
+            "delete the column, or pass n_top_genes."
+        )
     return mask
 
 # %% ../../nbs/api/tl/04_model.ipynb #76ddc397
@@ -397,18 +564,28 @@ def _estimator(n_clusters, preset, random_state, progress, options) -> SCSMD:
     known = own | {f.name for f in fields(Params)}
     for name in options:
         if name not in known:
-            raise TypeError(f"cluster() has no option {name!r}.{_nearest(name, known | {'layer', 'key_added', 'copy'})}")
+            raise TypeError(
+                f"cluster() has no option {name!r}.{_nearest(name, known | {'layer', 'key_added', 'copy'})}"
+            )
     rest = {k: v for k, v in options.items() if k not in own}
-    return SCSMD(n_clusters, preset=preset, random_state=random_state, progress=progress, params=rest or None,
-                 **{k: v for k, v in options.items() if k in own})
+    return SCSMD(
+        n_clusters,
+        preset=preset,
+        random_state=random_state,
+        progress=progress,
+        params=rest or None,
+        **{k: v for k, v in options.items() if k in own},
+    )
 
 # %% ../../nbs/api/tl/04_model.ipynb #1cb16a30
 def _storable(
     value,  # anything a parameter can be
 ):
     "The value as h5ad can hold it."
-    if value is None: return "None"
-    if isinstance(value, (tuple, list)): return list(value)
+    if value is None:
+        return "None"
+    if isinstance(value, (tuple, list)):
+        return list(value)
     return str(value) if isinstance(value, Path) else value
 
 # %% ../../nbs/api/tl/04_model.ipynb #d043101a
@@ -422,10 +599,25 @@ def _fill(
 
     K = model._run.n_clusters
     names = [str(k) for k in range(K) if (model.labels_ == k).any()]
-    history = {k: np.asarray(v) if k != "phase" else np.asarray(v, dtype=object) for k, v in model.history_.items()}
-    facts = dict(params={k: _storable(v) for k, v in asdict(model.params_).items()}, preset=model.preset, version=__version__,
-                 random_state=int(model.seed_), data_hash=model.data_hash_, history=history, n_clusters=K, n_clusters_found=model.n_clusters_,
-                 n_clusters_chosen="given by the caller" if model.k_choice_ is None else str(model.k_choice_), warnings=list(model.warnings_), genes=np.asarray(model.genes_, dtype=object))
+    history = {
+        k: np.asarray(v) if k != "phase" else np.asarray(v, dtype=object)
+        for k, v in model.history_.items()
+    }
+    facts = dict(
+        params={k: _storable(v) for k, v in asdict(model.params_).items()},
+        preset=model.preset,
+        version=__version__,
+        random_state=int(model.seed_),
+        data_hash=model.data_hash_,
+        history=history,
+        n_clusters=K,
+        n_clusters_found=model.n_clusters_,
+        n_clusters_chosen="given by the caller"
+        if model.k_choice_ is None
+        else str(model.k_choice_),
+        warnings=list(model.warnings_),
+        genes=np.asarray(model.genes_, dtype=object),
+    )
     if adata.is_view:
         adata._init_as_actual(adata.copy())
     adata.obs[key] = _categories(model.labels_, names, adata.obs_names)

@@ -19,7 +19,9 @@ class Params:
     # what the network reads
     n_top_genes: int = 2000  # highly variable genes
     gene_selection: str = "seurat"  # how they are ranked, see smd.pp.FLAVORS
-    target_sum: float | None = None  # counts a cell is scaled to before the logarithm; None: the median library size
+    target_sum: float | None = (
+        None  # counts a cell is scaled to before the logarithm; None: the median library size
+    )
     gene_scaling: float = 0.5  # inputs are centred and divided by sd**gene_scaling; 0: neither
     gene_order: str = "hvg"  # "hvg", "random" or "correlation"
     layout: str = "sequence"  # "sequence" (1-D) or "image" (2-D)
@@ -29,7 +31,9 @@ class Params:
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
     # the likelihood
-    nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised values
+    nb_target: str = (
+        "counts"  # "counts" with size factors, or "rounded": rounded log-normalised values
+    )
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"
     reconstruction_weight: float = 0.0  # factor of L_r in formula (7)
     beta: float = 1.0  # factor of L_NB in formula (7)
@@ -49,8 +53,12 @@ class Params:
     soft_lr: float = 3e-4  # learning rate
     alpha: float = 1.0  # factor of L_c in formula (7)
     fuzzifier: float = 1.5  # lambda, above 1
-    refresh_every: int | None = None  # T: epochs between two updates of the centroids; None: they stay where they started
-    update: str = "joint"  # "joint": one pass for all clusters; "per_cluster": K passes, to the letter
+    refresh_every: int | None = (
+        None  # T: epochs between two updates of the centroids; None: they stay where they started
+    )
+    update: str = (
+        "joint"  # "joint": one pass for all clusters; "per_cluster": K passes, to the letter
+    )
     # CellNet
     first_epochs: int = 10  # epochs on formula (14)
     second_epochs: int = 10  # epochs on formula (15)
@@ -59,24 +67,82 @@ class Params:
     delta: float = 0.8  # pairs at or above delta are positive, at or below 1 - delta negative
     strict: bool = False  # above and below instead
     hardened: bool = False  # the public code's hardening of q
-    pair_scale: float | None = None  # factor of the summed pair loss; None: divide by the number of pairs
-    first_anchor: float = 1.0  # factor of KL(p || q) beside formula (14): the guard against dying clusters
+    pair_scale: float | None = (
+        None  # factor of the summed pair loss; None: divide by the number of pairs
+    )
+    first_anchor: float = (
+        1.0  # factor of KL(p || q) beside formula (14): the guard against dying clusters
+    )
     second_anchor: float = 0.01  # the same beside formula (15)
 
 # %% ../../nbs/api/tl/00_params.ipynb #524dbc7c
 PRESETS = {
     "default": Params(),
     "paper": Params(
-        n_top_genes=1000, target_sum=1e4, gene_scaling=0.0, architecture="deconv", n_latent=None, n_linear=0, nb_target="rounded",
-        dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3,
-        pretrain_beta=0.0, schedule="constant", start="kmeans", soft_epochs=20, soft_lr=1e-4, alpha=0.1, refresh_every=1, update="per_cluster",
-        first_epochs=20, second_epochs=20, encoder_lr=1e-5, pair_scale=1.0, first_anchor=0.0, second_anchor=0.0),
+        n_top_genes=1000,
+        target_sum=1e4,
+        gene_scaling=0.0,
+        architecture="deconv",
+        n_latent=None,
+        n_linear=0,
+        nb_target="rounded",
+        dispersion="gene-cell",
+        reconstruction_weight=1.0,
+        beta=0.1,
+        pretrain_epochs=20,
+        min_steps=0,
+        pretrain_lr=1e-3,
+        pretrain_beta=0.0,
+        schedule="constant",
+        start="kmeans",
+        soft_epochs=20,
+        soft_lr=1e-4,
+        alpha=0.1,
+        refresh_every=1,
+        update="per_cluster",
+        first_epochs=20,
+        second_epochs=20,
+        encoder_lr=1e-5,
+        pair_scale=1.0,
+        first_anchor=0.0,
+        second_anchor=0.0,
+    ),
     "authors": Params(
-        n_top_genes=784, target_sum=1e4, gene_scaling=0.0, layout="image", architecture="authors", n_latent=10, n_linear=0,
-        dilations=(2, 4, 6, 8), nb_target="rounded", dispersion="gene-cell", reconstruction_weight=1.0, beta=0.1,
-        batch_size=100, noise=0.0, pretrain_epochs=20, min_steps=0, pretrain_lr=1e-3, pretrain_beta=0.0, schedule="constant",
-        start="kmeans", soft_epochs=20, optimizer="sgd", soft_lr=1e-6, alpha=0.2, refresh_every=2, update="per_cluster",
-        first_epochs=2, second_epochs=18, encoder_lr=1e-6, strict=True, hardened=True, pair_scale=1e-4, first_anchor=0.0, second_anchor=0.0),
+        n_top_genes=784,
+        target_sum=1e4,
+        gene_scaling=0.0,
+        layout="image",
+        architecture="authors",
+        n_latent=10,
+        n_linear=0,
+        dilations=(2, 4, 6, 8),
+        nb_target="rounded",
+        dispersion="gene-cell",
+        reconstruction_weight=1.0,
+        beta=0.1,
+        batch_size=100,
+        noise=0.0,
+        pretrain_epochs=20,
+        min_steps=0,
+        pretrain_lr=1e-3,
+        pretrain_beta=0.0,
+        schedule="constant",
+        start="kmeans",
+        soft_epochs=20,
+        optimizer="sgd",
+        soft_lr=1e-6,
+        alpha=0.2,
+        refresh_every=2,
+        update="per_cluster",
+        first_epochs=2,
+        second_epochs=18,
+        encoder_lr=1e-6,
+        strict=True,
+        hardened=True,
+        pair_scale=1e-4,
+        first_anchor=0.0,
+        second_anchor=0.0,
+    ),
 }
 
 # %% ../../nbs/api/tl/00_params.ipynb #8893952e
@@ -95,23 +161,56 @@ def get_params(
 ) -> Params:
     "The preset's parameters with the given ones replaced."
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise ValueError(f"preset={preset!r} is not known.{_nearest(preset, PRESETS)} There are: {', '.join(PRESETS)}.")
+        raise ValueError(
+            f"preset={preset!r} is not known.{_nearest(preset, PRESETS)} There are: {', '.join(PRESETS)}."
+        )
     known = {f.name for f in fields(Params)}
     for name in options:
         if name not in known:
-            raise ValueError(f"option {name!r} is not known.{_nearest(name, known)} All options: {', '.join(sorted(known))}.")
+            raise ValueError(
+                f"option {name!r} is not known.{_nearest(name, known)} All options: {', '.join(sorted(known))}."
+            )
     if isinstance(options.get("dilations"), list):
         options["dilations"] = tuple(options["dilations"])
     return _check_params(replace(PRESETS[preset], **options))
 
 # %% ../../nbs/api/tl/00_params.ipynb #0edb31f0
-_CHOICES = {"layout": ("sequence", "image"), "architecture": ("dense", "deconv", "authors"), "nb_target": ("counts", "rounded"),
-            "gene_order": ("hvg", "random", "correlation"), "dispersion": ("gene", "gene-cell"), "schedule": ("one_cycle", "constant"),
-            "start": ("consensus", "leiden", "kmeans"), "optimizer": ("adam", "sgd"), "update": ("joint", "per_cluster")}
-_NUMBERS = ("gene_scaling", "reconstruction_weight", "beta", "noise", "pretrain_lr", "pretrain_beta", "soft_lr", "alpha", "fuzzifier",
-            "cellnet_lr", "encoder_lr", "delta", "first_anchor", "second_anchor")
-_LEAST = {"n_top_genes": 1, "batch_size": 2, "pretrain_epochs": 0, "min_steps": 0, "soft_epochs": 0, "first_epochs": 0,
-          "second_epochs": 0}
+_CHOICES = {
+    "layout": ("sequence", "image"),
+    "architecture": ("dense", "deconv", "authors"),
+    "nb_target": ("counts", "rounded"),
+    "gene_order": ("hvg", "random", "correlation"),
+    "dispersion": ("gene", "gene-cell"),
+    "schedule": ("one_cycle", "constant"),
+    "start": ("consensus", "leiden", "kmeans"),
+    "optimizer": ("adam", "sgd"),
+    "update": ("joint", "per_cluster"),
+}
+_NUMBERS = (
+    "gene_scaling",
+    "reconstruction_weight",
+    "beta",
+    "noise",
+    "pretrain_lr",
+    "pretrain_beta",
+    "soft_lr",
+    "alpha",
+    "fuzzifier",
+    "cellnet_lr",
+    "encoder_lr",
+    "delta",
+    "first_anchor",
+    "second_anchor",
+)
+_LEAST = {
+    "n_top_genes": 1,
+    "batch_size": 2,
+    "pretrain_epochs": 0,
+    "min_steps": 0,
+    "soft_epochs": 0,
+    "first_epochs": 0,
+    "second_epochs": 0,
+}
 
 # %% ../../nbs/api/tl/00_params.ipynb #29d27119
 def _check_params(
@@ -120,21 +219,37 @@ def _check_params(
     "The same parameters, or an error that names the unusable one."
     for name, allowed in _CHOICES.items():
         if (value := getattr(p, name)) not in allowed:
-            raise ValueError(f"{name}={value!r} is not known.{_nearest(value, allowed)} There are: {', '.join(allowed)}.")
+            raise ValueError(
+                f"{name}={value!r} is not known.{_nearest(value, allowed)} There are: {', '.join(allowed)}."
+            )
     for name, least in _LEAST.items():
         value = getattr(p, name)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
     for name in _NUMBERS:
         value = getattr(p, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.number))
+            or not 0 <= value < np.inf
+        ):
             raise ValueError(f"{name}={value!r} must be a number of at least 0.")
-    if p.refresh_every is not None and not (isinstance(p.refresh_every, (int, np.integer)) and p.refresh_every >= 1):
-        raise ValueError(f"refresh_every={p.refresh_every!r} must be a whole number of at least 1, or None to leave the centroids in place.")
+    if p.refresh_every is not None and not (
+        isinstance(p.refresh_every, (int, np.integer)) and p.refresh_every >= 1
+    ):
+        raise ValueError(
+            f"refresh_every={p.refresh_every!r} must be a whole number of at least 1, or None to leave the centroids in place."
+        )
     if not p.fuzzifier > 1:
-        raise ValueError(f"fuzzifier={p.fuzzifier!r} must be above 1; 1.5 is the usual choice, larger is softer.")
+        raise ValueError(
+            f"fuzzifier={p.fuzzifier!r} must be above 1; 1.5 is the usual choice, larger is softer."
+        )
     if not 0 <= p.noise < 1:
-        raise ValueError(f"noise={p.noise!r} is the share of genes hidden from the encoder: 0 or more, below 1.")
+        raise ValueError(
+            f"noise={p.noise!r} is the share of genes hidden from the encoder: 0 or more, below 1."
+        )
     if not 0.5 < p.delta <= 1:
-        raise ValueError(f"delta={p.delta!r} must lie above 0.5 and be at most 1, so that no pair is both alike and different.")
+        raise ValueError(
+            f"delta={p.delta!r} must lie above 0.5 and be at most 1, so that no pair is both alike and different."
+        )
     return p

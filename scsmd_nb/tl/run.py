@@ -58,12 +58,22 @@ class CellData:
     ) -> Batch:
         "The cells as dense tensors."
         counts = self.counts[index].toarray()
-        logs = np.log1p(counts * (self.scaling.target_sum / self.library[index])[:, None].astype(np.float32))
+        logs = np.log1p(
+            counts * (self.scaling.target_sum / self.library[index])[:, None].astype(np.float32)
+        )
         x = np.clip((logs - self.scaling.mean) / self.scaling.divisor, -10, 10)
         rounded = self.nb_target == "rounded"
-        size = None if rounded else torch.tensor((self.library[index] / self.scaling.median_library).astype(np.float32))
+        size = (
+            None
+            if rounded
+            else torch.tensor(
+                (self.library[index] / self.scaling.median_library).astype(np.float32)
+            )
+        )
         tensors = [torch.tensor(a) for a in (x, np.round(logs) if rounded else counts)]
-        return Batch(index, *(t.to(device) for t in tensors), size if size is None else size.to(device))
+        return Batch(
+            index, *(t.to(device) for t in tensors), size if size is None else size.to(device)
+        )
 
 # %% ../../nbs/api/tl/01_run.ipynb #77c2322a
 def learn_scaling(
@@ -81,7 +91,12 @@ def learn_scaling(
     np.log1p(logs.data, out=logs.data)
     mean = np.asarray(logs.mean(0)).ravel()
     sd = np.sqrt(np.maximum(np.asarray(logs.multiply(logs).mean(0)).ravel() - mean**2, 0))
-    return Scaling(target_sum, median, mean.astype(np.float32), (sd + 1e-6).astype(np.float32) ** params.gene_scaling)
+    return Scaling(
+        target_sum,
+        median,
+        mean.astype(np.float32),
+        (sd + 1e-6).astype(np.float32) ** params.gene_scaling,
+    )
 
 # %% ../../nbs/api/tl/01_run.ipynb #58bac92c
 def batches(
@@ -135,9 +150,17 @@ def make_fabric(
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
     except Exception as e:
-        have = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "no GPU"
-        raise ValueError(f"cannot train with accelerator={accelerator!r}, devices={devices!r}, precision={precision!r}: {e}. "
-                         f"This machine has {have}; accelerator='cpu' or 'auto' always works.") from None
+        have = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "no GPU"
+        )
+        raise ValueError(
+            f"cannot train with accelerator={accelerator!r}, devices={devices!r}, precision={precision!r}: {e}. "
+            f"This machine has {have}; accelerator='cpu' or 'auto' always works."
+        ) from None
     fabric.launch()
     return fabric
 
@@ -158,8 +181,16 @@ def new_run(
     n_latent = n_clusters if params.n_latent is None else params.n_latent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_state)
-        net = build_autoencoder(order, n_latent, params.layout, params.architecture, params.dilations, params.dispersion, mean,
-                                n_linear=params.n_linear)
+        net = build_autoencoder(
+            order,
+            n_latent,
+            params.layout,
+            params.architecture,
+            params.dilations,
+            params.dispersion,
+            mean,
+            n_linear=params.n_linear,
+        )
         cellnet = CellNet(n_latent + params.n_linear, n_clusters)
     rng = torch.Generator().manual_seed(random_state)
     return Run(params, n_clusters, random_state, net, cellnet, rng, fabric or make_fabric())
@@ -170,8 +201,12 @@ def _gene_means(
 ) -> np.ndarray:
     "Means [t] that the NB heads start from."
     if data.nb_target == "counts":
-        return nb_moments(data.counts, (data.library / data.scaling.median_library).astype(np.float32))[0]
-    logs = sp.csr_matrix(data.counts.multiply((data.scaling.target_sum / data.library)[:, None]), dtype=np.float32)
+        return nb_moments(
+            data.counts, (data.library / data.scaling.median_library).astype(np.float32)
+        )[0]
+    logs = sp.csr_matrix(
+        data.counts.multiply((data.scaling.target_sum / data.library)[:, None]), dtype=np.float32
+    )
     logs.data = np.round(np.log1p(logs.data))
     return nb_moments(logs)[0]
 
@@ -186,7 +221,10 @@ def latent(
     torch.set_num_threads(THREADS)
     run.net.eval()
     device = next(run.net.parameters()).device
-    parts = [run.net.encoder(data.batch(i, device).x).float().cpu() for i in batches(len(data), batch_size)]
+    parts = [
+        run.net.encoder(data.batch(i, device).x).float().cpu()
+        for i in batches(len(data), batch_size)
+    ]
     return torch.cat(parts).numpy()
 
 # %% ../../nbs/api/tl/01_run.ipynb #753d5dbc

@@ -22,13 +22,32 @@ def save_checkpoint(
     "The run's whole state in one file, written atomically."
     from safetensors.torch import save_file
 
-    state = run.optimizer.state_dict() if run.optimizer is not None else {"state": {}, "param_groups": []}
-    tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()} | {f"cellnet.{k}": v for k, v in run.cellnet.state_dict().items()}
-    tensors |= {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, s in state["state"].items() for k, v in s.items() if v is not None}
+    state = (
+        run.optimizer.state_dict()
+        if run.optimizer is not None
+        else {"state": {}, "param_groups": []}
+    )
+    tensors = {f"net.{k}": v for k, v in run.net.state_dict().items()} | {
+        f"cellnet.{k}": v for k, v in run.cellnet.state_dict().items()
+    }
+    tensors |= {
+        f"optimizer.{i}.{k}": torch.as_tensor(v)
+        for i, s in state["state"].items()
+        for k, v in s.items()
+        if v is not None
+    }
     tensors |= {"rng": run.rng.get_state()}
-    if run.centroids is not None: tensors["centroids"] = run.centroids
-    if run.labels is not None: tensors["labels"] = torch.as_tensor(run.labels)
-    head = dict(fingerprint=fingerprint, phase=run.phase, epoch=run.epoch, history=run.history, groups=state["param_groups"])
+    if run.centroids is not None:
+        tensors["centroids"] = run.centroids
+    if run.labels is not None:
+        tensors["labels"] = torch.as_tensor(run.labels)
+    head = dict(
+        fingerprint=fingerprint,
+        phase=run.phase,
+        epoch=run.epoch,
+        history=run.history,
+        groups=state["param_groups"],
+    )
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     with atomic(path) as part:
         save_file(tensors, part, metadata={"scsmd_checkpoint": json.dumps(head)})
@@ -47,11 +66,16 @@ def load_checkpoint(
             head = json.loads((f.metadata() or {})["scsmd_checkpoint"])
             tensors = {k: f.get_tensor(k) for k in f.keys()}
     except (SafetensorError, KeyError, json.JSONDecodeError) as e:
-        raise ValueError(f"{path} is not a checkpoint of scsmd_nb, or is damaged ({e}). Delete it to start anew.") from None
+        raise ValueError(
+            f"{path} is not a checkpoint of scsmd_nb, or is damaged ({e}). Delete it to start anew."
+        ) from None
     if head["fingerprint"] != fingerprint:
-        raise ValueError(f"the checkpoint {path} belongs to other data or parameters. Delete it, or choose another path, to start anew.")
-    part = lambda prefix: {k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}
-    run.net.load_state_dict(part("net.")); run.cellnet.load_state_dict(part("cellnet."))
+        raise ValueError(
+            f"the checkpoint {path} belongs to other data or parameters. Delete it, or choose another path, to start anew."
+        )
+    part = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+    run.net.load_state_dict(part("net."))
+    run.cellnet.load_state_dict(part("cellnet."))
     run.rng.set_state(tensors["rng"])
     run.centroids = tensors.get("centroids")
     run.labels = tensors["labels"].numpy() if "labels" in tensors else None
@@ -60,4 +84,6 @@ def load_checkpoint(
     for name, value in part("optimizer.").items():
         i, key = name.split(".", 1)
         memory.setdefault(int(i), {})[key] = value
-    run.pending = {"state": memory, "param_groups": head["groups"]} if head["groups"] and run.epoch else None
+    run.pending = (
+        {"state": memory, "param_groups": head["groups"]} if head["groups"] and run.epoch else None
+    )

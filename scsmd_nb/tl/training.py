@@ -20,7 +20,17 @@ from ..nn.cellnet import clusters_in_use, harden, membership_loss, pair_loss
 from ..nn.likelihood import nb_loss_from_logs
 from ..nn.partition import start_partition
 from ..nn.soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
-from .run import Batch, COLUMNS, CellData, LatentData, PHASES, Run, THREADS, batches, latent
+from scsmd_nb.tl.run import (
+    COLUMNS,
+    PHASES,
+    THREADS,
+    Batch,
+    CellData,
+    LatentData,
+    Run,
+    batches,
+    latent,
+)
 from .saved import save_checkpoint
 
 # %% ../../nbs/api/tl/02_training.ipynb #7b6c1a33
@@ -91,10 +101,13 @@ def place_centroids(
     data: CellData,  # the cells
 ) -> None:
     "Centroids at the means of a partition of the latent space."
-    if run.params.n_linear: add_linear_view(run, data)
+    if run.params.n_linear:
+        add_linear_view(run, data)
     u = torch.from_numpy(latent(run, data))
     run.labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
-    one_hot = torch.nn.functional.one_hot(torch.from_numpy(run.labels).long(), run.n_clusters).float()
+    one_hot = torch.nn.functional.one_hot(
+        torch.from_numpy(run.labels).long(), run.n_clusters
+    ).float()
     run.centroids = one_hot.T @ u / one_hot.sum(0).clamp_min(1)[:, None]
 
 # %% ../../nbs/api/tl/02_training.ipynb #e91ee7e3
@@ -120,19 +133,27 @@ def soft_step(
     if s.update == "joint":
         u, r, nb = cell_losses(run, batch, s.noise)
         p = memberships(u.detach(), centroids, s.fuzzifier)
-        loss = joint_loss(p, r, nb, u, centroids, s.alpha, s.beta, s.fuzzifier, s.reconstruction_weight)
+        loss = joint_loss(
+            p, r, nb, u, centroids, s.alpha, s.beta, s.fuzzifier, s.reconstruction_weight
+        )
         descend(run, loss)
     else:
         with torch.no_grad():
-            p = memberships(run.wrapped(batch.x, batch.size_factor).u.float(), centroids, s.fuzzifier)
+            p = memberships(
+                run.wrapped(batch.x, batch.size_factor).u.float(), centroids, s.fuzzifier
+            )
         loss = torch.zeros((), device=batch.x.device)
         for k in range(run.n_clusters):
             u, r, nb = cell_losses(run, batch, s.noise)
-            part = cluster_loss(k, p, r, nb, u, centroids, s.alpha, s.beta, s.fuzzifier, s.reconstruction_weight)
+            part = cluster_loss(
+                k, p, r, nb, u, centroids, s.alpha, s.beta, s.fuzzifier, s.reconstruction_weight
+            )
             descend(run, part)
             loss = loss + part.detach()
     pull = (p**s.fuzzifier * torch.cdist(u.detach(), centroids) ** 2).sum()
-    return dict(loss=loss.detach(), reconstruction=r.detach().sum(), nb=nb.detach().sum(), centroid=pull)
+    return dict(
+        loss=loss.detach(), reconstruction=r.detach().sum(), nb=nb.detach().sum(), centroid=pull
+    )
 
 # %% ../../nbs/api/tl/02_training.ipynb #38790c9b
 def cellnet_step(
@@ -180,8 +201,10 @@ def n_epochs(
     most = math.inf if s.max_epochs is None else s.max_epochs
     enough = math.ceil(s.min_steps / len(batches(len(data), s.batch_size)))
     at_least = lambda epochs: min(most, max(epochs, enough)) if epochs else 0
-    if run.phase == "pretrain": return at_least(s.pretrain_epochs)
-    if run.phase == "soft": return min(most, s.soft_epochs)
+    if run.phase == "pretrain":
+        return at_least(s.pretrain_epochs)
+    if run.phase == "soft":
+        return min(most, s.soft_epochs)
     run.first_epochs = at_least(s.first_epochs)
     return run.first_epochs + at_least(s.second_epochs)
 
@@ -199,10 +222,15 @@ def begin(
             groups.append(dict(params=run.net.encoder.parameters(), lr=s.encoder_lr))
         module, optimizer = both, torch.optim.Adam(groups)
     elif run.phase == "soft" and s.optimizer == "sgd":
-        module, optimizer = run.net, torch.optim.SGD(run.net.parameters(), lr=s.soft_lr, momentum=0.9)
+        module, optimizer = (
+            run.net,
+            torch.optim.SGD(run.net.parameters(), lr=s.soft_lr, momentum=0.9),
+        )
     else:
         module = run.net
-        optimizer = torch.optim.Adam(run.net.parameters(), lr=s.soft_lr if run.phase == "soft" else s.pretrain_lr)
+        optimizer = torch.optim.Adam(
+            run.net.parameters(), lr=s.soft_lr if run.phase == "soft" else s.pretrain_lr
+        )
     if run.pending is not None:
         optimizer.load_state_dict(run.pending)
         run.pending = None
@@ -231,7 +259,8 @@ def train_epoch(
             labels[index] = result.pop("clusters").cpu().numpy()
         for name, value in result.items():
             sums[name] = sums.get(name, 0.0) + value
-        if tick: tick()
+        if tick:
+            tick()
     return {name: float(value) / len(data) for name, value in sums.items()}, labels
 
 # %% ../../nbs/api/tl/02_training.ipynb #cab2d471
@@ -244,7 +273,8 @@ def check_finite(
     row: dict,  # the epoch's means
 ) -> None:
     "Nothing if the loss is a finite number; else TrainingDiverged."
-    if math.isfinite(row["loss"]): return
+    if math.isfinite(row["loss"]):
+        return
     s = run.params
     rate = {"pretrain": s.pretrain_lr, "soft": s.soft_lr, "cellnet": s.cellnet_lr}[run.phase]
     name = {"pretrain": "pretrain_lr", "soft": "soft_lr", "cellnet": "cellnet_lr"}[run.phase]
@@ -252,7 +282,8 @@ def check_finite(
     raise TrainingDiverged(
         f"the loss became {row['loss']} in epoch {run.epoch + 1} of phase {run.phase!r} ({', '.join(bad)}). Most likely the learning "
         f"rate is too high ({name}={rate:g}) or the precision too low. Try {name}={rate / 10:g}, precision='32-true', "
-        "or look for cells with extreme counts (smd.pp.filter).")
+        "or look for cells with extreme counts (smd.pp.filter)."
+    )
 
 # %% ../../nbs/api/tl/02_training.ipynb #1c452e51
 class TrainingInterrupted(KeyboardInterrupt):
@@ -283,10 +314,16 @@ def train(
         while run.phase in PHASES:
             _one_phase(run, data, checkpoint, fingerprint, progress)
     except KeyboardInterrupt:
-        kept = (f"The last whole epoch is kept in {checkpoint}; call again with the same checkpoint to go on." if checkpoint
-                else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on.")
-        raise TrainingInterrupted(f"stopped in epoch {run.epoch + 1} of phase {run.phase!r}. {kept}") from None
-    if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
+        kept = (
+            f"The last whole epoch is kept in {checkpoint}; call again with the same checkpoint to go on."
+            if checkpoint
+            else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on."
+        )
+        raise TrainingInterrupted(
+            f"stopped in epoch {run.epoch + 1} of phase {run.phase!r}. {kept}"
+        ) from None
+    if checkpoint:
+        save_checkpoint(run, checkpoint, fingerprint)
     return run
 
 # %% ../../nbs/api/tl/02_training.ipynb #2cf38579
@@ -297,7 +334,14 @@ def _one_phase(run, data, checkpoint, fingerprint, progress):
     torch.set_num_threads(THREADS)
     source, last = _prepare(run, data), n_epochs(run, data)
     begin(run, data)
-    with tqdm(total=last, initial=run.epoch, desc=f"{run.phase:8s}", unit="epoch", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=last,
+        initial=run.epoch,
+        desc=f"{run.phase:8s}",
+        unit="epoch",
+        disable=not progress,
+        leave=False,
+    ) as bar:
         while run.epoch < last:
             _one_epoch(run, data, source, bar, checkpoint, fingerprint)
     run.phase, run.epoch = (*PHASES, "done")[PHASES.index(run.phase) + 1], 0
@@ -309,15 +353,23 @@ def _one_epoch(run, data, source, bar, checkpoint, fingerprint):
     row, labels = train_epoch(run, source)
     check_finite(run, row)
     if run.phase == "soft":
-        labels = settle(run, data, refresh=every is not None and (run.epoch + 1) % every == every - 1)
+        labels = settle(
+            run, data, refresh=every is not None and (run.epoch + 1) % every == every - 1
+        )
     if run.phase != "pretrain":
-        row["changed"] = float(np.mean(labels != run.labels)) if run.labels is not None else math.nan
+        row["changed"] = (
+            float(np.mean(labels != run.labels)) if run.labels is not None else math.nan
+        )
         row["n_clusters"] = clusters_in_use(labels, run.n_clusters)
         run.labels = labels
     row["seconds"] = time.perf_counter() - clock
-    run.history.append({"epoch": len(run.history), "phase": run.phase} | {c: row.get(c, math.nan) for c in COLUMNS})
+    run.history.append(
+        {"epoch": len(run.history), "phase": run.phase} | {c: row.get(c, math.nan) for c in COLUMNS}
+    )
     run.epoch += 1
     if run.phase == "cellnet" and run.params.encoder_lr and run.epoch <= run.first_epochs:
         settle(run, data, refresh=True)
-    bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False); bar.update()
-    if checkpoint: save_checkpoint(run, checkpoint, fingerprint)
+    bar.set_postfix(loss=f"{row['loss']:.4g}", refresh=False)
+    bar.update()
+    if checkpoint:
+        save_checkpoint(run, checkpoint, fingerprint)

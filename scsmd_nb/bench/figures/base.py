@@ -27,7 +27,9 @@ def made_up(
 ) -> pd.DataFrame:  # one row a run, in the columns of the results file
     "A results table with invented numbers, to try the figures on."
     rng = np.random.default_rng(random_state)
-    strength = dict(zip(methods, np.linspace(0.95, 0.35, len(methods)) + rng.normal(0, 0.04, len(methods))))
+    strength = dict(
+        zip(methods, np.linspace(0.95, 0.35, len(methods)) + rng.normal(0, 0.04, len(methods)))
+    )
     ease = {d: rng.uniform(0.7, 1.0) for d in datasets}
     cells = {d: int(rng.integers(500, 9000)) for d in datasets}
     rows = []
@@ -36,18 +38,42 @@ def made_up(
             base = np.clip(strength[m] * ease[d] + rng.normal(0, 0.06), 0.0, 0.97)
             for o in options:
                 for s in seeds:
-                    score = float(np.clip(base + rng.normal(0, 0.02) - 0.03 * (o != options[0]), -0.02, 1))
-                    rows.append(dict.fromkeys(COLUMNS) | {
-                        "schema": 1, "dataset": d, "method": m, "options": o, "budget": "laptop", "seed": s,
-                        "status": "ok",
-                        "cpu_seconds": float(np.exp(5 * strength[m] + rng.normal(0, 0.2))) * cells[d] / 4000, "message": "",
-                        "peak_memory_mb": 300 + 900 * strength[m] + cells[d] / 10, "ari": score,
-                        "nmi_max": min(1, score * 0.9 + 0.06), "nmi_mean": min(1, score * 0.9 + 0.08),
-                        "accuracy": min(1, score * 0.8 + 0.2),
-                        "n_clusters_asked": 8, "n_clusters_found": 8, "n_cells": cells[d], "n_genes": 2000,
-                        "n_types": 8, "warnings": "",
-                        "version": "0", "torch": "0", "python": "0", "machine": "made up", "threads": 1,
-                        "date": "2000-01-01T00:00:00+00:00"})
+                    score = float(
+                        np.clip(base + rng.normal(0, 0.02) - 0.03 * (o != options[0]), -0.02, 1)
+                    )
+                    rows.append(
+                        dict.fromkeys(COLUMNS)
+                        | {
+                            "schema": 1,
+                            "dataset": d,
+                            "method": m,
+                            "options": o,
+                            "budget": "laptop",
+                            "seed": s,
+                            "status": "ok",
+                            "cpu_seconds": float(np.exp(5 * strength[m] + rng.normal(0, 0.2)))
+                            * cells[d]
+                            / 4000,
+                            "message": "",
+                            "peak_memory_mb": 300 + 900 * strength[m] + cells[d] / 10,
+                            "ari": score,
+                            "nmi_max": min(1, score * 0.9 + 0.06),
+                            "nmi_mean": min(1, score * 0.9 + 0.08),
+                            "accuracy": min(1, score * 0.8 + 0.2),
+                            "n_clusters_asked": 8,
+                            "n_clusters_found": 8,
+                            "n_cells": cells[d],
+                            "n_genes": 2000,
+                            "n_types": 8,
+                            "warnings": "",
+                            "version": "0",
+                            "torch": "0",
+                            "python": "0",
+                            "machine": "made up",
+                            "threads": 1,
+                            "date": "2000-01-01T00:00:00+00:00",
+                        }
+                    )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #f151d90f
@@ -60,19 +86,25 @@ def _check(
 ) -> pd.DataFrame:  # a copy, one row a run, the last one where a run was repeated
     "The table, if it can be drawn; else an error that says how to mend it."
     if not isinstance(df, pd.DataFrame):
-        raise TypeError(f"a figure needs the results as a DataFrame, got {type(df).__name__}: use "
-                        f"smd.bench.read(path).")
+        raise TypeError(
+            f"a figure needs the results as a DataFrame, got {type(df).__name__}: use "
+            f"smd.bench.read(path)."
+        )
     if metric is not None and metric not in METRICS:
         near = difflib.get_close_matches(str(metric).lower(), METRICS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"metric={metric!r} is not known.{hint} There are: {', '.join(METRICS)}.")
     lacking = [c for c in [*KEY, "status", *([metric] if metric else [])] if c not in df]
     if lacking:
-        raise ValueError(f"the results lack the columns {lacking}: read the file with smd.bench.read, which "
-                         f"knows every schema.")
+        raise ValueError(
+            f"the results lack the columns {lacking}: read the file with smd.bench.read, which "
+            f"knows every schema."
+        )
     if not len(df):
-        raise ValueError("the results have no rows: run a suite first (scsmd bench --suite quick --out DIR), or "
-                         "widen the selection.")
+        raise ValueError(
+            "the results have no rows: run a suite first (scsmd bench --suite quick --out DIR), or "
+            "widen the selection."
+        )
     df = df.copy()
     df["options"] = df["options"].fillna("").astype(str).replace("", "{}")
     df["budget"] = df["budget"].fillna("").astype(str)
@@ -82,8 +114,10 @@ def _check(
         messages = df["message"].dropna().astype(str) if "message" in df else pd.Series(dtype=str)
         first = next((m for m in messages if m), "no message")
         states = ", ".join(f"{n} {s}" for s, n in df["status"].value_counts().items())
-        raise ValueError(f"none of the {len(df)} runs has a value of {metric or 'anything'} ({states}): there is "
-                         f"nothing to draw. First message: {first}")
+        raise ValueError(
+            f"none of the {len(df)} runs has a value of {metric or 'anything'} ({states}): there is "
+            f"nothing to draw. First message: {first}"
+        )
     return df
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #453b1c0d
@@ -98,7 +132,10 @@ def _option_text(
     if not isinstance(values, dict):
         return options
     join = lambda v: ",".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v)
-    return ", ".join(f"{k} {join(v)}" if isinstance(v, list) else f"{k}={join(v)}" for k, v in sorted(values.items()))
+    return ", ".join(
+        f"{k} {join(v)}" if isinstance(v, list) else f"{k}={join(v)}"
+        for k, v in sorted(values.items())
+    )
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #94c00a50
 def title(
@@ -111,7 +148,11 @@ def title(
     extra = [t for t in (_option_text(options), budget) if t]
     if not extra:
         return words
-    return f"{words[:-1]}; {', '.join(extra)})" if words.endswith(")") else f"{words} ({', '.join(extra)})"
+    return (
+        f"{words[:-1]}; {', '.join(extra)})"
+        if words.endswith(")")
+        else f"{words} ({', '.join(extra)})"
+    )
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #7326f9cf
 def _pick(
@@ -128,7 +169,9 @@ def _pick(
         if name not in have:
             near = difflib.get_close_matches(str(name), have, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{column} {name!r} is not in the results.{hint} There are: {', '.join(have)}.")
+            raise ValueError(
+                f"{column} {name!r} is not in the results.{hint} There are: {', '.join(have)}."
+            )
     return df[df[column].isin(wanted)]
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #7b32fd73
@@ -139,7 +182,9 @@ def compared(
     "The rows of the plain comparison: no options, no disturbance, one budget."
     df = _check(df)
     plain = df["options"].eq("{}") & ~df["dataset"].astype(str).str.contains("+", regex=False)
-    return df[plain & (df["budget"].eq(budget) if budget is not None else True)].reset_index(drop=True)
+    return df[plain & (df["budget"].eq(budget) if budget is not None else True)].reset_index(
+        drop=True
+    )
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #4aa9dd28
 def seed_means(
@@ -161,13 +206,21 @@ def seed_means(
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #a5a2299c
 def _wide(
     table: pd.DataFrame,  # from seed_means
-) -> pd.DataFrame:  # methods x data sets, means; best mean rank first; attrs: rank and sets per method
+) -> (
+    pd.DataFrame
+):  # methods x data sets, means; best mean rank first; attrs: rank and sets per method
     "Seed means as a matrix, methods in the order of their mean rank."
-    wide = table.pivot(index="label", columns="dataset", values="mean").reindex(columns=table["dataset"].unique())
+    wide = table.pivot(index="label", columns="dataset", values="mean").reindex(
+        columns=table["dataset"].unique()
+    )
     ranks = wide.rank(ascending=False).mean(axis=1)
     sets = wide.notna().sum(axis=1)
-    few = sets * 2 < wide.shape[1]  # a rank over less than half of the sets says little: these come last
-    wide = wide.loc[pd.DataFrame({"few": few, "rank": ranks}).sort_values(["few", "rank"], kind="stable").index]
+    few = (
+        sets * 2 < wide.shape[1]
+    )  # a rank over less than half of the sets says little: these come last
+    wide = wide.loc[
+        pd.DataFrame({"few": few, "rank": ranks}).sort_values(["few", "rank"], kind="stable").index
+    ]
     wide.attrs.update(rank=ranks.to_dict(), sets=sets.to_dict())
     return wide
 
@@ -187,9 +240,16 @@ def _notes(
     "What a figure has to say about seeds, gaps and failures."
     seeds = table.loc[table["seeds"] > 0, "seeds"]
     low, high = int(seeds.min()), int(seeds.max())
-    notes = [f"{low} seed{'s' if low > 1 else ''}" + (f" to {high}" if high != low else "")
-             + (": no spread drawn." if high == 1 else "; intervals are ± 1 sd over seeds"
-                + (", none where there is one seed." if low == 1 else "."))]
+    notes = [
+        f"{low} seed{'s' if low > 1 else ''}"
+        + (f" to {high}" if high != low else "")
+        + (
+            ": no spread drawn."
+            if high == 1
+            else "; intervals are ± 1 sd over seeds"
+            + (", none where there is one seed." if low == 1 else ".")
+        )
+    ]
     if lost := int((table["seeds"] == 0).sum()):
         notes.append(f"× every run failed ({lost}).")
     if gaps := table["label"].nunique() * table["dataset"].nunique() - len(table):
@@ -210,6 +270,12 @@ def _finish(
     width = int(fig.get_figwidth() * 15.5)
     fig.suptitle("\n".join(textwrap.wrap(heading, int(width * 0.72))), fontsize=11)
     if notes:
-        fig.supxlabel("\n".join(textwrap.wrap(" ".join(notes), width)), x=0.01, ha="left", fontsize=8, color="#444444")
+        fig.supxlabel(
+            "\n".join(textwrap.wrap(" ".join(notes), width)),
+            x=0.01,
+            ha="left",
+            fontsize=8,
+            color="#444444",
+        )
     plt.close(fig)
     return fig

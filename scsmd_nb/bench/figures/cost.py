@@ -25,7 +25,9 @@ def cost_medians(
     "Median of a cost over the seeds that finished, one row for each data set and method."
     df = _pick(_pick(_check(df), "dataset", datasets), "method", methods)
     if column not in df:
-        raise ValueError(f"the results lack the column {column!r}: read the file with smd.bench.read.")
+        raise ValueError(
+            f"the results lack the column {column!r}: read the file with smd.bench.read."
+        )
     df = df.assign(value=pd.to_numeric(df[column], errors="coerce"))
     df = df[df["status"].eq("ok") & df["value"].notna()]
     if not len(df):
@@ -47,18 +49,44 @@ def _place_labels(
     scale = fig.dpi / 72
     points, frame = ax.transData.transform(np.column_stack([x, y])), ax.get_window_extent()
     boxes = [(px - 4 * scale, py - 4 * scale, px + 4 * scale, py + 4 * scale) for px, py in points]
-    free = lambda b: not any(b[0] < o[2] and o[0] < b[2] and b[1] < o[3] and o[1] < b[3] for o in boxes)
+    free = lambda b: (
+        not any(b[0] < o[2] and o[0] < b[2] and b[1] < o[3] and o[1] < b[3] for o in boxes)
+    )
     for (px, py), text in sorted(zip(points, texts), key=lambda t: -t[0][1]):
-        art = ax.annotate(text, ax.transData.inverted().transform((px, py)), xytext=(0, 0),
-                          textcoords="offset points", fontsize=fontsize, va="center", ha="center",
-                          arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.6, "shrinkA": 0, "shrinkB": 3})
+        art = ax.annotate(
+            text,
+            ax.transData.inverted().transform((px, py)),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=fontsize,
+            va="center",
+            ha="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "#999999",
+                "lw": 0.6,
+                "shrinkA": 0,
+                "shrinkB": 3,
+            },
+        )
         art.set_in_layout(False)
         size = art.get_window_extent()
         w, h = size.width / 2 + 2 * scale, size.height / 2 + 1
-        places = [(px + (r * scale + w) * np.cos(a), py + (r * scale + h) * np.sin(a))
-                  for r in range(5, 160, 6) for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)]
-        inside = lambda c: frame.x0 < c[0] - w and c[0] + w < frame.x1 and frame.y0 < c[1] - h and c[1] + h < frame.y1
-        cx, cy = next((c for c in places if inside(c) and free((c[0] - w, c[1] - h, c[0] + w, c[1] + h))), places[0])
+        places = [
+            (px + (r * scale + w) * np.cos(a), py + (r * scale + h) * np.sin(a))
+            for r in range(5, 160, 6)
+            for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)
+        ]
+        inside = lambda c: (
+            frame.x0 < c[0] - w
+            and c[0] + w < frame.x1
+            and frame.y0 < c[1] - h
+            and c[1] + h < frame.y1
+        )
+        cx, cy = next(
+            (c for c in places if inside(c) and free((c[0] - w, c[1] - h, c[0] + w, c[1] + h))),
+            places[0],
+        )
         boxes.append((cx - w, cy - h, cx + w, cy + h))
         art.set_position(((cx - px) / scale, (cy - py) / scale))
 
@@ -70,29 +98,59 @@ def time_accuracy(
     methods=None,  # names to show; None: all
 ) -> Figure:
     "Processor seconds against score, both averaged over data sets; hollow where a method lacks some."
-    table, cost = seed_means(df, metric, datasets, methods), cost_medians(df, "cpu_seconds", datasets, methods)
+    table, cost = (
+        seed_means(df, metric, datasets, methods),
+        cost_medians(df, "cpu_seconds", datasets, methods),
+    )
     table = table[table["seeds"] > 0].merge(cost, on=["dataset", "label"])
     n = table["dataset"].nunique()
-    total = table.groupby("label", sort=False).agg(score=("mean", "mean"), seconds=("value", "mean"),
-                                                   sets=("dataset", "nunique"), method=("method", "first"))
+    total = table.groupby("label", sort=False).agg(
+        score=("mean", "mean"),
+        seconds=("value", "mean"),
+        sets=("dataset", "nunique"),
+        method=("method", "first"),
+    )
     colours = _colour(total["method"])
     fig, ax = plt.subplots(figsize=(9, 5.6), layout="constrained")
-    ax.scatter(total["seconds"], total["score"], s=34, edgecolors=colours, lw=1.5, zorder=3,
-               facecolors=[c if s == n else "white" for c, s in zip(colours, total["sets"])])
+    ax.scatter(
+        total["seconds"],
+        total["score"],
+        s=34,
+        edgecolors=colours,
+        lw=1.5,
+        zorder=3,
+        facecolors=[c if s == n else "white" for c, s in zip(colours, total["sets"])],
+    )
     ax.set_xscale("log")
     ax.set_xlim(total["seconds"].min() / 1.8, total["seconds"].max() * 2.2)
     ax.margins(y=0.1)
-    ax.set(xlabel="processor seconds for a run (mean over data sets of the median over seeds, log scale)",
-           ylabel=f"{METRICS[metric]} (mean over data sets)")
+    ax.set(
+        xlabel="processor seconds for a run (mean over data sets of the median over seeds, log scale)",
+        ylabel=f"{METRICS[metric]} (mean over data sets)",
+    )
     ax.grid(color="#E5E5E5", lw=0.6)
     ax.set_axisbelow(True)
     whole = total[total["sets"] == n]
     best = whole["score"].idxmax() if len(whole) else None
-    heading = (f"{best} scores highest, at {whole.loc[best, 'seconds']:,.3g} processor seconds a run" if best
-               else "Time and accuracy; no method has every set")
-    _finish(fig, heading, [f"Means over {n} data set{'s' if n > 1 else ''}; hollow dots stand on fewer, see their "
-                           f"names."])
-    _place_labels(ax, total["seconds"], total["score"], [_marked(name, s, n) for name, s in total["sets"].items()])
+    heading = (
+        f"{best} scores highest, at {whole.loc[best, 'seconds']:,.3g} processor seconds a run"
+        if best
+        else "Time and accuracy; no method has every set"
+    )
+    _finish(
+        fig,
+        heading,
+        [
+            f"Means over {n} data set{'s' if n > 1 else ''}; hollow dots stand on fewer, see their "
+            f"names."
+        ],
+    )
+    _place_labels(
+        ax,
+        total["seconds"],
+        total["score"],
+        [_marked(name, s, n) for name, s in total["sets"].items()],
+    )
     return fig
 
 # %% ../../../nbs/api/bench/figures/04_cost.ipynb #fa91b25d
@@ -104,7 +162,11 @@ def memory(
     "Peak memory of each method, a dot for each data set, the largest one filled and written out."
     table = cost_medians(df, "peak_memory_mb", datasets, methods)
     n = table["dataset"].nunique()
-    worst = table.loc[table.groupby("label")["value"].idxmax()].set_index("label").sort_values("value", ascending=False)
+    worst = (
+        table.loc[table.groupby("label")["value"].idxmax()]
+        .set_index("label")
+        .sort_values("value", ascending=False)
+    )
     have = table.groupby("label")["dataset"].nunique()
     fig, ax = plt.subplots(figsize=(9, 1.7 + 0.2 * len(worst)), layout="constrained")
     rows = {name: i for i, name in enumerate(worst.index)}
@@ -112,17 +174,33 @@ def memory(
     ax.scatter(worst["value"], range(len(worst)), s=30, color=OTHERS, zorder=3)
     ax.set_xscale("log")
     for name, r in worst.iterrows():
-        ax.annotate(f"{r['value']:,.0f} ({r['dataset']})", (r["value"], rows[name]), xytext=(6, 0),
-                    textcoords="offset points", va="center", fontsize=8)
+        ax.annotate(
+            f"{r['value']:,.0f} ({r['dataset']})",
+            (r["value"], rows[name]),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     low, high = table["value"].min(), table["value"].max()
     ax.set_xlim(low / 1.15, high * max(high / low, 2) ** 0.5 * 1.15)  # room for the words
-    ax.set_yticks(range(len(worst)), [_marked(name, int(have[name]), n) for name in worst.index], fontsize=8)
-    ax.set(xlabel="peak memory of a run (MB, median over seeds, log scale)", ylim=(-0.6, len(worst) - 0.4))
+    ax.set_yticks(
+        range(len(worst)), [_marked(name, int(have[name]), n) for name in worst.index], fontsize=8
+    )
+    ax.set(
+        xlabel="peak memory of a run (MB, median over seeds, log scale)",
+        ylim=(-0.6, len(worst) - 0.4),
+    )
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
     ax.xaxis.set_minor_formatter(lambda v, _: "")
     ax.grid(axis="x", color="#E5E5E5", lw=0.6)
     ax.set_axisbelow(True)
     top = worst.index[0]
-    return _finish(fig, f"{top} needs the most memory, {worst['value'].iloc[0]:,.0f} MB on {worst['dataset'].iloc[0]}",
-                   [f"{n} data set{'s' if n > 1 else ''}, one grey dot each; blue: the largest, with its data set."])
+    return _finish(
+        fig,
+        f"{top} needs the most memory, {worst['value'].iloc[0]:,.0f} MB on {worst['dataset'].iloc[0]}",
+        [
+            f"{n} data set{'s' if n > 1 else ''}, one grey dot each; blue: the largest, with its data set."
+        ],
+    )

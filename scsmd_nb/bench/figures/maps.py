@@ -60,29 +60,41 @@ def _map(
     "UMAP of a latent space; two columns are taken as they are."
     if space.shape[1] <= 2:
         return np.column_stack([space, np.zeros((len(space), 2 - space.shape[1]))])
-    from scsmd_nb.pl.clusters import _embed
+    from scsmd_nb.pl.clusters import embed_cells
 
-    bare = ad.AnnData(obs=pd.DataFrame(index=np.arange(len(space)).astype(str)), obsm={"X_space": space})
-    return _embed(bare, "space", None, 15, random_state)
+    bare = ad.AnnData(
+        obs=pd.DataFrame(index=np.arange(len(space)).astype(str)), obsm={"X_space": space}
+    )
+    return embed_cells(bare, "space", None, 15, random_state)
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #26dae9fc
 def umap_table(
     adata: ad.AnnData,  # counts, with the reference types in obs
     labels_by_method: dict,  # name -> [n] labels
     truth: str = "cell_type",  # column of obs
-    embeddings: dict | None = None,  # name -> [n, d] latent vectors; a name that is missing or None: PCA
+    embeddings: dict
+    | None = None,  # name -> [n, d] latent vectors; a name that is missing or None: PCA
     max_cells: int = 1500,  # cells drawn; ARI is computed on all
     random_state: int = 0,  # seed of the choice of cells and of the maps
-) -> pd.DataFrame:  # columns panel ("" is the reference), ari, x, y, type, label, matched ("" where surplus)
+) -> (
+    pd.DataFrame
+):  # columns panel ("" is the reference), ari, x, y, type, label, matched ("" where surplus)
     "Positions and matched labels of every panel, ready to store and to draw."
     if truth not in adata.obs:
-        raise KeyError(f"{truth!r} is not in adata.obs, which has "
-                       f"{', '.join(map(str, adata.obs.columns)) or 'nothing'}.")
+        raise KeyError(
+            f"{truth!r} is not in adata.obs, which has "
+            f"{', '.join(map(str, adata.obs.columns)) or 'nothing'}."
+        )
     embeddings = embeddings or {}
-    for name, values in [*labels_by_method.items(), *((k, v) for k, v in embeddings.items() if v is not None)]:
+    for name, values in [
+        *labels_by_method.items(),
+        *((k, v) for k, v in embeddings.items() if v is not None),
+    ]:
         if len(values) != adata.n_obs:
-            raise ValueError(f"{name!r} has {len(values)} rows for {adata.n_obs} cells: labels and embeddings need "
-                             f"one for each cell.")
+            raise ValueError(
+                f"{name!r} has {len(values)} rows for {adata.n_obs} cells: labels and embeddings need "
+                f"one for each cell."
+            )
     known = np.flatnonzero(adata.obs[truth].notna())  # cells without a reference type are left out
     types = np.asarray(adata.obs[truth].astype(str))[known]
     chosen = np.sort(np.random.default_rng(random_state).permutation(len(known))[:max_cells])
@@ -97,11 +109,20 @@ def umap_table(
         else:
             xy = _map(np.asarray(space, dtype=np.float32)[shown], random_state)
         partner = match_labels(types, labels)
-        parts.append(pd.DataFrame({
-            "panel": name, "ari": 1.0 if name == "" else round(ari(types, labels), 4), "x": xy[:, 0].round(2),
-            "y": xy[:, 1].round(2),
-            "type": types[chosen], "label": labels[chosen], "matched": [partner.get(k, "") for k in labels[chosen]],
-            "space": "principal components" if space is None else "its own"}))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "panel": name,
+                    "ari": 1.0 if name == "" else round(ari(types, labels), 4),
+                    "x": xy[:, 0].round(2),
+                    "y": xy[:, 1].round(2),
+                    "type": types[chosen],
+                    "label": labels[chosen],
+                    "matched": [partner.get(k, "") for k in labels[chosen]],
+                    "space": "principal components" if space is None else "its own",
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #15eed589
@@ -117,7 +138,9 @@ def _map_panel(
         here = part[part["matched"] == name]
         ax.scatter(here["x"], here["y"], s=size, color=colour, marker=marker, lw=0, rasterized=True)
     for i, (_, here) in enumerate(part[part["matched"] == ""].groupby("label")):
-        ax.scatter(here["x"], here["y"], s=size, color=SURPLUS[i % 3], marker="o", lw=0, rasterized=True)
+        ax.scatter(
+            here["x"], here["y"], s=size, color=SURPLUS[i % 3], marker="o", lw=0, rasterized=True
+        )
     ax.set(xticks=[], yticks=[], box_aspect=1)
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #f3cd7f61
@@ -129,31 +152,49 @@ def draw_maps(
     "One panel for the reference, one for each method; the same type has the same colour everywhere."
     names = list(dict.fromkeys(table["panel"]))
     types = table.loc[table["panel"] == names[0], "type"].value_counts().index
-    looks = {t: (PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)]) for i, t in enumerate(types)}
+    looks = {
+        t: (PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)])
+        for i, t in enumerate(types)
+    }
     ncols = max(1, min(ncols, len(names)))
     nrows = -(-len(names) // ncols)
-    fig, axes = plt.subplots(nrows, ncols, squeeze=False, layout="constrained",
-                             figsize=(max(2.25 * ncols, 4.5), 2.5 * nrows + 0.5))
+    fig, axes = plt.subplots(
+        nrows,
+        ncols,
+        squeeze=False,
+        layout="constrained",
+        figsize=(max(2.25 * ncols, 4.5), 2.5 * nrows + 0.5),
+    )
     for ax, name in zip(axes.flat, names):
         part = table[table["panel"] == name]
         _map_panel(ax, part, looks)
         found = part["label"].nunique()
         own = "" if part["space"].iloc[0] == "its own" or name == "" else ", on PCA"
-        ax.set_title("reference" if name == "" else f"{title(name)}\nARI {part['ari'].iloc[0]:.2f}, {found} "
-                     f"clusters{own}", fontsize=8)
+        ax.set_title(
+            "reference"
+            if name == ""
+            else f"{title(name)}\nARI {part['ari'].iloc[0]:.2f}, {found} clusters{own}",
+            fontsize=8,
+        )
         ax.set_xlabel("UMAP 1", fontsize=7, labelpad=1)
         ax.set_ylabel("UMAP 2", fontsize=7, labelpad=1)
-    for ax in axes.flat[len(names):]:
+    for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     handles = [plt.Line2D([], [], ls="", marker=m, color=c, label=t) for t, (c, m) in looks.items()]
     if (table["matched"] == "").any():
-        handles.append(plt.Line2D([], [], ls="", marker="o", color=SURPLUS[1], label="surplus cluster"))
+        handles.append(
+            plt.Line2D([], [], ls="", marker="o", color=SURPLUS[1], label="surplus cluster")
+        )
     letters = max(len(h.get_label()) for h in handles) + 7
     columns = int(np.clip(14 * fig.get_figwidth() / letters, 1, len(handles)))
     fig.set_figheight(fig.get_figheight() + 0.2 * -(-len(handles) // columns))
-    fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    fig.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False
+    )
     best = table[table["panel"] != ""].groupby("panel", sort=False)["ari"].first()
-    lead = f"{title(best.idxmax())} comes closest to the reference" if len(best) else "The reference"
+    lead = (
+        f"{title(best.idxmax())} comes closest to the reference" if len(best) else "The reference"
+    )
     fig.suptitle(f"{heading + ': ' if heading else ''}{lead}", fontsize=11)
     plt.close(fig)
     return fig
@@ -170,7 +211,11 @@ def umap_panels(
     random_state: int = 0,  # seed
 ) -> Figure:
     "Figures 3 and 4 from labels at hand: the reference and every method, each on its own map."
-    return draw_maps(umap_table(adata, labels_by_method, truth, embeddings, max_cells, random_state), ncols, heading)
+    return draw_maps(
+        umap_table(adata, labels_by_method, truth, embeddings, max_cells, random_state),
+        ncols,
+        heading,
+    )
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #07abcd3f
 def umap_table_of_runs(
@@ -187,13 +232,19 @@ def umap_table_of_runs(
 
     runs = compared(_pick(bench.read(folder), "dataset", dataset))
     runs = _check(_pick(runs, "method", methods), "ari")
-    runs = runs[runs["status"].eq("ok") & runs["ari"].notna()].sort_values("ari", ascending=False, kind="stable")
-    order = [methods] if isinstance(methods, str) else list(methods or dict.fromkeys(runs["method"]))
+    runs = runs[runs["status"].eq("ok") & runs["ari"].notna()].sort_values(
+        "ari", ascending=False, kind="stable"
+    )
+    order = (
+        [methods] if isinstance(methods, str) else list(methods or dict.fromkeys(runs["method"]))
+    )
     labels, embeddings, hashes = {}, {}, set()
     for name in order:
         own = runs[runs["method"] == name]
         if not len(own):
-            raise ValueError(f"{name!r} has no finished run on {dataset!r}: there are no labels to draw.")
+            raise ValueError(
+                f"{name!r} has no finished run on {dataset!r}: there are no labels to draw."
+            )
         row = own.iloc[len(own) // 2]
         kept = bench.arrays(folder, row)
         hashes.add(row["data_hash"])
@@ -201,8 +252,12 @@ def umap_table_of_runs(
     if adata is None:
         data = bench.load(dataset)
         if hashes != {data.data_hash}:
-            raise ValueError(f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass "
-                             f"adata.")
-        adata = ad.AnnData(data.counts.astype(np.float32),
-                           obs=pd.DataFrame({truth: data.types}, index=np.arange(len(data.types)).astype(str)))
+            raise ValueError(
+                f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass "
+                f"adata."
+            )
+        adata = ad.AnnData(
+            data.counts.astype(np.float32),
+            obs=pd.DataFrame({truth: data.types}, index=np.arange(len(data.types)).astype(str)),
+        )
     return umap_table(adata, labels, truth, embeddings, max_cells, random_state)

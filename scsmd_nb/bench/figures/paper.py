@@ -15,8 +15,12 @@ from .base import _check, title
 from .parts import DEFAULT_DILATIONS, dilation_runs
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #b57af641
-SETS_OF_PAPER = {"PBMC": "pbmc4k", "Zeisel": "zeisel", "Baron": "baron_human",
-                 "10X PBMC (4271 cells)": "pbmc4k"}  # published name -> ours
+SETS_OF_PAPER = {
+    "PBMC": "pbmc4k",
+    "Zeisel": "zeisel",
+    "Baron": "baron_human",
+    "10X PBMC (4271 cells)": "pbmc4k",
+}  # published name -> ours
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #d4daa0bc
 def read_published(
@@ -24,7 +28,9 @@ def read_published(
 ) -> pd.DataFrame:
     "The published numbers, each with its source."
     table = pd.read_csv(path, dtype={"setting": str, "method": str}, keep_default_na=False)
-    lacking = [c for c in ("metric", "dataset", "method", "setting", "value", "source") if c not in table]
+    lacking = [
+        c for c in ("metric", "dataset", "method", "setting", "value", "source") if c not in table
+    ]
     if lacking:
         raise ValueError(f"{path} lacks the columns {lacking}.")
     return table.assign(value=pd.to_numeric(table["value"]))
@@ -49,8 +55,10 @@ def dilation_table(
     ours = {(r.dataset, str(r.dilations)): _pm(r.mean, r.sd) for r in table.itertuples(index=False)}
     kinds, theirs, names = list(table["dilations"].cat.categories), {}, {}
     if published is not None:
-        rows = published[published["metric"].eq(metric.split("_")[0])
-                         & published["setting"].str.startswith("dilations ")]
+        rows = published[
+            published["metric"].eq(metric.split("_")[0])
+            & published["setting"].str.startswith("dilations ")
+        ]
         for r in rows.itertuples():
             place = SETS_OF_PAPER.get(r.dataset, r.dataset)
             names[place] = r.dataset
@@ -58,13 +66,24 @@ def dilation_table(
         kinds += [k for k in dict.fromkeys(k for _, k in theirs) if k not in kinds]
     sets = [*dict.fromkeys(table["dataset"]), *(d for d in names if d not in set(table["dataset"]))]
     here = set(table["dataset"])
-    index = [f"{d} (paper: {names[d]})" if d in names and d in here else f"{d} (paper only)" if d in names else d
-             for d in sets]
-    columns = pd.MultiIndex.from_product([[f"({k})" for k in kinds], ["measured", "published"][:1 + bool(theirs)]],
-                                         names=["dilations", ""])
+    index = [
+        f"{d} (paper: {names[d]})"
+        if d in names and d in here
+        else f"{d} (paper only)"
+        if d in names
+        else d
+        for d in sets
+    ]
+    columns = pd.MultiIndex.from_product(
+        [[f"({k})" for k in kinds], ["measured", "published"][: 1 + bool(theirs)]],
+        names=["dilations", ""],
+    )
     cell = lambda d, k, which: (ours if which == "measured" else theirs).get((d, k.strip("()")), "")
-    return pd.DataFrame([[cell(d, *c) for c in columns] for d in sets], index=pd.Index(index, name="data set"),
-                        columns=columns)
+    return pd.DataFrame(
+        [[cell(d, *c) for c in columns] for d in sets],
+        index=pd.Index(index, name="data set"),
+        columns=columns,
+    )
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #9d6c153c
 def _reasons(
@@ -75,12 +94,16 @@ def _reasons(
     "What is known to differ between the published number and ours."
     if row.dataset not in SETS_OF_PAPER:
         listed = row.dataset in set(published.loc[published["source"].eq("table 1"), "dataset"])
-        return "not available here" + ("" if listed or row.source.startswith("the method's own")
-                                       else "; not in the paper's table 1")
+        return "not available here" + (
+            ""
+            if listed or row.source.startswith("the method's own")
+            else "; not in the paper's table 1"
+        )
     if not len(runs):
         return "not run here"
-    sizes = published[published["dataset"].eq(row.dataset)
-                      & published["source"].eq("table 1")].set_index("metric")["value"]
+    sizes = published[
+        published["dataset"].eq(row.dataset) & published["source"].eq("table 1")
+    ].set_index("metric")["value"]
     ours, words = runs.iloc[0], []
     if "cells" in sizes and sizes["cells"] != ours["n_cells"]:
         words.append(f"other cells ({ours['n_cells']:,.0f} here, {sizes['cells']:,.0f} there)")
@@ -91,9 +114,16 @@ def _reasons(
     asked = pd.to_numeric(runs["n_clusters_asked"], errors="coerce")
     found = pd.to_numeric(runs["n_clusters_found"], errors="coerce").dropna()
     if len(found) and (asked.loc[found.index] != found).any():
-        words.append(f"K: {found.min():.0f}" + (f" to {found.max():.0f}" if found.max() > found.min() else "")
-                     + " clusters found")
-    words.append("K given as the number of types" if "K=" not in row.setting else f"published with {row.setting}")
+        words.append(
+            f"K: {found.min():.0f}"
+            + (f" to {found.max():.0f}" if found.max() > found.min() else "")
+            + " clusters found"
+        )
+    words.append(
+        "K given as the number of types"
+        if "K=" not in row.setting
+        else f"published with {row.setting}"
+    )
     if row.metric == "nmi":
         words.append("NMI by which entropy is not told")
     budgets = ", ".join(sorted(set(runs["budget"])))
@@ -108,11 +138,19 @@ def _ours(
     runs = df[df["dataset"].eq(SETS_OF_PAPER.get(row.dataset, "")) & df["status"].eq("ok")]
     if row.setting.startswith("dilations "):
         wanted = row.setting.removeprefix("dilations ")
+
         def fits(method, options):
             own = json.loads(options)
             given = own.get("dilations", DEFAULT_DILATIONS.get(method)) or ()
-            return method in DEFAULT_DILATIONS and set(own) <= {"dilations"} and ",".join(map(str, given)) == wanted
-        runs = runs[np.array([fits(m, o) for m, o in zip(runs["method"], runs["options"])], dtype=bool)]
+            return (
+                method in DEFAULT_DILATIONS
+                and set(own) <= {"dilations"}
+                and ",".join(map(str, given)) == wanted
+            )
+
+        runs = runs[
+            np.array([fits(m, o) for m, o in zip(runs["method"], runs["options"])], dtype=bool)
+        ]
     else:
         runs = runs[runs["method"].eq(row.method) & runs["options"].eq("{}")]
     runs = runs.drop_duplicates(["method", "budget", "seed"], keep="last")
@@ -128,18 +166,32 @@ def measured_beside_published(
     rows = []
     for row in published[published["metric"].isin(["ari", "nmi", "accuracy"])].itertuples():
         metric = {"nmi": "nmi_max"}.get(row.metric, row.metric)
-        start = {"metric": row.metric.upper() if row.metric != "accuracy" else row.metric,
-                 "published for": row.dataset, "method": title(row.method).removesuffix(" (default)"),
-                 "setting": row.setting, "published": row.value, "source": row.source}
+        start = {
+            "metric": row.metric.upper() if row.metric != "accuracy" else row.metric,
+            "published for": row.dataset,
+            "method": title(row.method).removesuffix(" (default)"),
+            "setting": row.setting,
+            "published": row.value,
+            "source": row.source,
+        }
         for runs in _ours(row, df) or [df.head(0)]:
             values = pd.to_numeric(runs[metric], errors="coerce").dropna()
             mean = values.mean() if len(values) else np.nan
-            rows.append(start | {
-                "measured on": SETS_OF_PAPER.get(row.dataset, ""),
-                "as": title(runs["method"].iloc[0], "{}", runs["budget"].iloc[0]) if len(runs) else "",
-                "measured": mean, "sd": values.std() if len(values) > 1 else np.nan, "seeds": len(values),
-                "difference": mean - row.value,
-                "NMI (mean)": pd.to_numeric(runs["nmi_mean"], errors="coerce").mean() if row.metric == "nmi"
-                and len(runs) else np.nan,
-                "what differs": _reasons(row, runs, published)})
+            rows.append(
+                start
+                | {
+                    "measured on": SETS_OF_PAPER.get(row.dataset, ""),
+                    "as": title(runs["method"].iloc[0], "{}", runs["budget"].iloc[0])
+                    if len(runs)
+                    else "",
+                    "measured": mean,
+                    "sd": values.std() if len(values) > 1 else np.nan,
+                    "seeds": len(values),
+                    "difference": mean - row.value,
+                    "NMI (mean)": pd.to_numeric(runs["nmi_mean"], errors="coerce").mean()
+                    if row.metric == "nmi" and len(runs)
+                    else np.nan,
+                    "what differs": _reasons(row, runs, published),
+                }
+            )
     return pd.DataFrame(rows)

@@ -15,13 +15,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .base import METRICS, _check, _finish, _marked, _notes, _option_text, _pick, seed_means, title
+from scsmd_nb.bench.figures.base import (
+    METRICS,
+    _check,
+    _finish,
+    _marked,
+    _notes,
+    _option_text,
+    _pick,
+    seed_means,
+    title,
+)
 from .scores import OTHERS
 from ..table import KEY
 from ...pl.clusters import MARKERS, MISSING, PALETTE
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #aabbf51d
-DEFAULT_DILATIONS = {"scsmd": (4, 6, 8, 10), "scsmd-paper": (4, 6, 8, 10), "scsmd-authors": (2, 4, 6, 8)}
+DEFAULT_DILATIONS = {
+    "scsmd": (4, 6, 8, 10),
+    "scsmd-paper": (4, 6, 8, 10),
+    "scsmd-authors": (2, 4, 6, 8),
+}
 _PAPER_ORDER = ["2,4,6,8", "1,3,5,7", "4,6,8,10", "6,8,10,12", "10,8,6,4"]
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #13d8e599
@@ -35,24 +49,33 @@ def dilation_runs(
     options = df["options"].map(json.loads)
     own = df["options"].eq("{}") & df["method"].isin(DEFAULT_DILATIONS)
     set_by_hand = options.map(lambda o: set(o) == {"dilations"} and o["dilations"] is not None)
-    budget = df.loc[set_by_hand, "budget"].mode()  # budgets are not mixed: the one most of these runs had
+    budget = df.loc[
+        set_by_hand, "budget"
+    ].mode()  # budgets are not mixed: the one most of these runs had
     own &= df["budget"].isin(budget[:1])
     set_by_hand &= df["budget"].isin(budget[:1])
     counts = df.loc[set_by_hand].groupby("method")["options"].nunique()
     if not len(counts):
-        raise ValueError('no run has the option {"dilations": [...]}: run the ablation suite (scsmd bench --suite '
-                         'ablation --out DIR).')
+        raise ValueError(
+            'no run has the option {"dilations": [...]}: run the ablation suite (scsmd bench --suite '
+            "ablation --out DIR)."
+        )
     method = counts.idxmax() if method is None else method
     df = _pick(df[set_by_hand | own], "method", method)
     options = options.loc[df.index]
     used = [o.get("dilations", DEFAULT_DILATIONS.get(m, ())) for o, m in zip(options, df["method"])]
     df = df.assign(options="{}", method=[",".join(map(str, d)) for d in used])
-    df = df.loc[options.map(len).sort_values(kind="stable").index].drop_duplicates(list(KEY), keep="last")
+    df = df.loc[options.map(len).sort_values(kind="stable").index].drop_duplicates(
+        list(KEY), keep="last"
+    )
     base = df["dataset"].isin(df.loc[set_by_hand.loc[df.index], "dataset"])
-    table = seed_means(df[base], metric).drop(columns="label").rename(columns={"method": "dilations"})
+    table = (
+        seed_means(df[base], metric).drop(columns="label").rename(columns={"method": "dilations"})
+    )
     known = [*_PAPER_ORDER, *(d for d in table["dilations"].unique() if d not in _PAPER_ORDER)]
-    table["dilations"] = pd.Categorical(table["dilations"], [d for d in known if d in set(table["dilations"])],
-                                        ordered=True)
+    table["dilations"] = pd.Categorical(
+        table["dilations"], [d for d in known if d in set(table["dilations"])], ordered=True
+    )
     table.attrs["method"] = method
     return table.sort_values(["dataset", "dilations"], kind="stable").reset_index(drop=True)
 
@@ -66,29 +89,57 @@ def dilations(
     tables = {m: dilation_runs(df, m, method) for m in metrics}
     first = tables[metrics[0]]
     sets, kinds = list(dict.fromkeys(first["dataset"])), list(first["dilations"].cat.categories)
-    fig, axes = plt.subplots(1, len(metrics), sharey=True, squeeze=False, layout="constrained",
-                             figsize=(9, 1.6 + 0.17 * len(sets) * (len(kinds) + 1)))
+    fig, axes = plt.subplots(
+        1,
+        len(metrics),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+        figsize=(9, 1.6 + 0.17 * len(sets) * (len(kinds) + 1)),
+    )
     for ax, (metric, table) in zip(axes[0], tables.items()):
         for j, kind in enumerate(kinds):
             part = table[table["dilations"].eq(kind) & table["seeds"].gt(0)]
-            y = np.array([sets.index(d) for d in part["dataset"]]) + (j - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
-            ax.errorbar(part["mean"], y, xerr=part["sd"].fillna(0), fmt=MARKERS[j % len(MARKERS)],
-                        color=PALETTE[j % len(PALETTE)],
-                        ms=5, lw=1.4, label=f"({kind})")
+            y = np.array([sets.index(d) for d in part["dataset"]]) + (
+                j - (len(kinds) - 1) / 2
+            ) * 0.8 / len(kinds)
+            ax.errorbar(
+                part["mean"],
+                y,
+                xerr=part["sd"].fillna(0),
+                fmt=MARKERS[j % len(MARKERS)],
+                color=PALETTE[j % len(PALETTE)],
+                ms=5,
+                lw=1.4,
+                label=f"({kind})",
+            )
         for i in range(1, len(sets)):
             ax.axhline(i - 0.5, color="#DDDDDD", lw=0.6)
         ax.set_yticks(range(len(sets)), sets)
         ax.set(xlabel=METRICS[metric], ylim=(len(sets) - 0.5, -0.5))
     axes[0, 0].set_ylabel("data set")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", title="dilations", frameon=False)
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside right center",
+        title="dilations",
+        frameon=False,
+    )
     wide = first.pivot(index="dilations", columns="dataset", values="mean").dropna(axis=1)
     mean = wide.mean(axis=1)
     heading = f"{title(first.attrs['method'])} with other dilations"
     if wide.size:
-        heading = (f"{title(first.attrs['method'])}: the best dilations by mean {METRICS[metrics[0]]} are "
-                   f"({mean.idxmax()}), {mean.max() - mean.min():.3f} above the worst")
-    return _finish(fig, heading, [*_notes(first.rename(columns={"dilations": "label"})),
-                                  f"Means in the title are over {wide.shape[1]} of {len(sets)} sets."])
+        heading = (
+            f"{title(first.attrs['method'])}: the best dilations by mean {METRICS[metrics[0]]} are "
+            f"({mean.idxmax()}), {mean.max() - mean.min():.3f} above the worst"
+        )
+    return _finish(
+        fig,
+        heading,
+        [
+            *_notes(first.rename(columns={"dilations": "label"})),
+            f"Means in the title are over {wide.shape[1]} of {len(sets)} sets.",
+        ],
+    )
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #29e0df92
 def _part(
@@ -97,7 +148,9 @@ def _part(
     "What options of scSMD take away, in words; the options themselves where there are none."
     from scsmd_nb.bench.methods.scsmd import ABLATIONS
 
-    return next((name for name, o in ABLATIONS.items() if o == json.loads(options)), _option_text(options))
+    return next(
+        (name for name, o in ABLATIONS.items() if o == json.loads(options)), _option_text(options)
+    )
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #08b508b5
 def ablation_table(
@@ -108,21 +161,31 @@ def ablation_table(
     "Each variant minus the default on the same data set and seed."
     df = _check(df, metric)
     df = df[df["status"].eq("ok") & df[metric].notna()]
-    budget = df.loc[df["options"].ne("{}"), "budget"].mode()  # budgets are not mixed: the one most variants had
+    budget = df.loc[
+        df["options"].ne("{}"), "budget"
+    ].mode()  # budgets are not mixed: the one most variants had
     df = df[df["budget"].eq(budget[0] if len(budget) else "laptop")]
-    whole = df[df["method"].eq(method) & df["options"].eq("{}")].set_index(["dataset", "seed"])[metric]
+    whole = df[df["method"].eq(method) & df["options"].eq("{}")].set_index(["dataset", "seed"])[
+        metric
+    ]
     if not len(whole):
-        raise ValueError(f"the results have no finished run of {method!r} without options to compare with. Methods: "
-                         f"{', '.join(df['method'].unique())}.")
+        raise ValueError(
+            f"the results have no finished run of {method!r} without options to compare with. Methods: "
+            f"{', '.join(df['method'].unique())}."
+        )
     forms = df["options"].eq("{}") & df["method"].astype(str).str.startswith(f"{method}-")
     rows = df[forms | (df["method"].eq(method) & df["options"].ne("{}"))].copy()
-    rows["variant"] = [_part(o) if m == method else title(m) for m, o in zip(rows["method"], rows["options"])]
+    rows["variant"] = [
+        _part(o) if m == method else title(m) for m, o in zip(rows["method"], rows["options"])
+    ]
     partner = whole.reindex(pd.MultiIndex.from_frame(rows[["dataset", "seed"]]))
     rows["difference"] = rows[metric].to_numpy(float) - partner.to_numpy(float)
     rows = rows.dropna(subset="difference")
     if not len(rows):
-        raise ValueError(f"no variant of {method!r} shares a data set and seed with the default: run the ablation "
-                         f"suite.")
+        raise ValueError(
+            f"no variant of {method!r} shares a data set and seed with the default: run the ablation "
+            f"suite."
+        )
     groups = rows.groupby(["variant", "dataset"], sort=False)["difference"]
     return groups.agg(difference="mean", sd="std", seeds="count").reset_index()
 
@@ -142,29 +205,60 @@ def ablation(
     for i, name in enumerate(total.index):
         part = table[table["variant"] == name]
         y = i + np.linspace(-0.22, 0.22, len(part)) if len(part) > 1 else np.array([float(i)])
-        ax.hlines(y, part["difference"] - part["sd"].fillna(0), part["difference"] + part["sd"].fillna(0),
-                  color=MISSING, lw=1)
+        ax.hlines(
+            y,
+            part["difference"] - part["sd"].fillna(0),
+            part["difference"] + part["sd"].fillna(0),
+            color=MISSING,
+            lw=1,
+        )
         ax.scatter(part["difference"], y, s=12, color="#7F7F7F", zorder=2)
-    ax.errorbar(total["mean"], range(len(total)), xerr=total["sd"].fillna(0), fmt="D", color=OTHERS, ms=6, lw=2,
-                zorder=3)
+    ax.errorbar(
+        total["mean"],
+        range(len(total)),
+        xerr=total["sd"].fillna(0),
+        fmt="D",
+        color=OTHERS,
+        ms=6,
+        lw=2,
+        zorder=3,
+    )
     ax.axvline(0, color="black", lw=0.8)
-    ax.set_yticks(range(len(total)), [_marked(name, int(r["sets"]), n) for name, r in total.iterrows()], fontsize=8)
-    ax.set(xlabel=f"difference in {METRICS[metric]} to {title(method)} (negative: the change costs)",
-           ylim=(-0.6, len(total) - 0.4))
+    ax.set_yticks(
+        range(len(total)),
+        [_marked(name, int(r["sets"]), n) for name, r in total.iterrows()],
+        fontsize=8,
+    )
+    ax.set(
+        xlabel=f"difference in {METRICS[metric]} to {title(method)} (negative: the change costs)",
+        ylim=(-0.6, len(total) - 0.4),
+    )
     ax.grid(axis="x", color="#DDDDDD", lw=0.6)
     ax.set_axisbelow(True)
     worst = total.index[0]
     one = total["seeds"].max() == 1
     costs = total["mean"].iloc[0] < 0
-    heading = (f"The costliest change to {title(method)}: {worst}, {total['mean'].iloc[0]:+.3f} {METRICS[metric]} on "
-               f"average" if costs
-               else f"No change to {title(method)} costs {METRICS[metric]} on average")
-    return _finish(fig, heading,
-                   [f"Diamond: mean and sd over the sets of a variant ({n} in all). Grey: one dot for each set"
-                    + (", one seed: no spread drawn." if one else ", mean and sd over seeds.")])
+    heading = (
+        f"The costliest change to {title(method)}: {worst}, {total['mean'].iloc[0]:+.3f} {METRICS[metric]} on "
+        f"average"
+        if costs
+        else f"No change to {title(method)} costs {METRICS[metric]} on average"
+    )
+    return _finish(
+        fig,
+        heading,
+        [
+            f"Diamond: mean and sd over the sets of a variant ({n} in all). Grey: one dot for each set"
+            + (", one seed: no spread drawn." if one else ", mean and sd over seeds.")
+        ],
+    )
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #da2ff326
-STRENGTHS = {"dropout": "share of entries set to 0", "depth": "share of counts kept", "noise": "share of counts moved"}
+STRENGTHS = {
+    "dropout": "share of entries set to 0",
+    "depth": "share of counts kept",
+    "noise": "share of counts moved",
+}
 _DISTURBED = re.compile(r"^(?P<base>[^+]+)\+(?P<kind>[A-Za-z_]+)=(?P<strength>[0-9.eE-]+)$")
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #3de912c0
@@ -177,8 +271,10 @@ def disturbed(
     table = table[table["seeds"] > 0]
     found = table["dataset"].astype(str).str.extract(_DISTURBED)
     if found["kind"].isna().all():
-        raise ValueError("no data set carries a disturbance such as pbmc4k+dropout=0.2: run the noise suite (scsmd "
-                         "bench --suite noise --out DIR).")
+        raise ValueError(
+            "no data set carries a disturbance such as pbmc4k+dropout=0.2: run the noise suite (scsmd "
+            "bench --suite noise --out DIR)."
+        )
     noisy = pd.concat([table, found], axis=1).dropna(subset="kind").astype({"strength": float})
     plain = table.rename(columns={"dataset": "base"})
     parts = [noisy]
@@ -191,9 +287,13 @@ def disturbed(
     counts = whole.groupby(["kind", "label", "base"])["strength"].transform("nunique")
     whole = whole[counts == whole["kind"].map(steps)]
     if not len(whole):
-        raise ValueError("no method has every strength of a disturbance on any data set: finish the noise suite first.")
+        raise ValueError(
+            "no method has every strength of a disturbance on any data set: finish the noise suite first."
+        )
     groups = whole.groupby(["kind", "strength", "method", "label"], sort=False)
-    table = groups.agg(value=("mean", "mean"), sets=("base", "nunique"), seeds=("seeds", "min")).reset_index()
+    table = groups.agg(
+        value=("mean", "mean"), sets=("base", "nunique"), seeds=("seeds", "min")
+    ).reset_index()
     return table.assign(of=table["kind"].map(of))
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #d0ed7249
@@ -214,10 +314,24 @@ def _side_labels(
     for i in range(len(places) - 2, -1, -1):
         places[i] = min(places[i], places[i + 1] - gap)
     for (name, value), at in zip(order.items(), places):
-        art = ax.annotate(name, (1.0, (value - low) / (high - low)), xytext=(1.14, at), xycoords="axes fraction",
-                          textcoords="axes fraction", va="center", fontsize=8,
-                          arrowprops={"arrowstyle": "-", "color": colours[name], "lw": 0.8, "shrinkA": 0,
-                                      "shrinkB": 0, "relpos": (0, 0.5)}, annotation_clip=False)
+        art = ax.annotate(
+            name,
+            (1.0, (value - low) / (high - low)),
+            xytext=(1.14, at),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colours[name],
+                "lw": 0.8,
+                "shrinkA": 0,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+            annotation_clip=False,
+        )
         art.set_in_layout(True)
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #13936f78
@@ -229,29 +343,55 @@ def robustness(
     table = disturbed(df, metric)
     kinds, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     names = table.groupby("label")["method"].first()
-    colours = {name: "black" if names[name] == "scsmd" else PALETTE[i % len(PALETTE)] for i, name in enumerate(labels)}
-    fig, axes = plt.subplots(1, len(kinds), sharey=True, squeeze=False, layout="constrained",
-                             figsize=(9, max(3.6, 1.4 + 0.16 * len(labels))))
+    colours = {
+        name: "black" if names[name] == "scsmd" else PALETTE[i % len(PALETTE)]
+        for i, name in enumerate(labels)
+    }
+    fig, axes = plt.subplots(
+        1,
+        len(kinds),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+        figsize=(9, max(3.6, 1.4 + 0.16 * len(labels))),
+    )
     for ax, kind in zip(axes[0], kinds):
         for i, name in enumerate(labels):
             line = table[table["kind"].eq(kind) & table["label"].eq(name)].sort_values("strength")
-            ax.plot(line["strength"], line["value"], marker=MARKERS[i % len(MARKERS)], ms=4, color=colours[name],
-                    lw=2.4 if names[name] == "scsmd" else 1.1, zorder=4 if names[name] == "scsmd" else 2)
+            ax.plot(
+                line["strength"],
+                line["value"],
+                marker=MARKERS[i % len(MARKERS)],
+                ms=4,
+                color=colours[name],
+                lw=2.4 if names[name] == "scsmd" else 1.1,
+                zorder=4 if names[name] == "scsmd" else 2,
+            )
         n = int(table.loc[table["kind"].eq(kind), "of"].max())
-        ax.set(xlabel=STRENGTHS.get(kind, "strength"), title=f"{kind}, {n} set{'s' if n > 1 else ''}")
+        ax.set(
+            xlabel=STRENGTHS.get(kind, "strength"), title=f"{kind}, {n} set{'s' if n > 1 else ''}"
+        )
         ax.set_xticks(sorted(table.loc[table["kind"].eq(kind), "strength"].unique()))
         ax.grid(color="#E5E5E5", lw=0.6)
         if kind == "depth":
             ax.invert_xaxis()
     axes[0, 0].set_ylabel(f"{METRICS[metric]} (mean over data sets)")
-    last = table[table["kind"].eq(kinds[-1])].sort_values("strength", ascending=kinds[-1] != "depth")
+    last = table[table["kind"].eq(kinds[-1])].sort_values(
+        "strength", ascending=kinds[-1] != "depth"
+    )
     last = last.groupby("label").last()
     marked = {name: _marked(name, int(r["sets"]), int(r["of"])) for name, r in last.iterrows()}
     ends = last["value"].rename(marked)
     fig.draw_without_rendering()
     _side_labels(axes[0, -1], ends, {marked.get(k, k): c for k, c in colours.items()})
-    return _finish(fig, _loss_words(table, metric), [f"Undisturbed data at the left. At least "
-                                                     f"{int(table['seeds'].min())} seed(s) a point; spread not drawn."])
+    return _finish(
+        fig,
+        _loss_words(table, metric),
+        [
+            f"Undisturbed data at the left. At least "
+            f"{int(table['seeds'].min())} seed(s) a point; spread not drawn."
+        ],
+    )
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #28fd82e4
 def _loss_words(
@@ -264,4 +404,8 @@ def _loss_words(
         wide = part.pivot(index="label", columns="strength", values="value")
         wide = wide[sorted(wide, reverse=kind == "depth")]
         words.append(f"{kind} {(wide.iloc[:, -1] - wide.iloc[:, 0]).idxmax()}")
-    return f"Least {METRICS[metric]} lost: " + ", ".join(words) if words else f"{METRICS[metric]} under disturbance"
+    return (
+        f"Least {METRICS[metric]} lost: " + ", ".join(words)
+        if words
+        else f"{METRICS[metric]} under disturbance"
+    )

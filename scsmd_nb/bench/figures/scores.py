@@ -39,12 +39,30 @@ def _bar_panel(
     ok = part[part["seeds"] > 0]
     rows, colours = [y[name] for name in ok.index], _colour(ok["method"])
     ax.barh(rows, ok["mean"], color=colours, alpha=0.25, height=0.72)
-    ax.hlines(rows, ok["mean"] - ok["sd"].fillna(0), ok["mean"] + ok["sd"].fillna(0), colors=colours, lw=1.4)
+    ax.hlines(
+        rows,
+        ok["mean"] - ok["sd"].fillna(0),
+        ok["mean"] + ok["sd"].fillna(0),
+        colors=colours,
+        lw=1.4,
+    )
     ax.scatter(ok["mean"], rows, c=colours, s=11, zorder=3)
     for name, i in y.items():
         run = name in part.index
-        mark = "–" if not run else "×" if not part.loc[name, "seeds"] else "*" if part.loc[name, "failed"] else ""
-        at = 0.02 if mark != "*" else min(part.loc[name, "mean"] + np.nan_to_num(part.loc[name, "sd"]) + 0.02, 0.97)
+        mark = (
+            "–"
+            if not run
+            else "×"
+            if not part.loc[name, "seeds"]
+            else "*"
+            if part.loc[name, "failed"]
+            else ""
+        )
+        at = (
+            0.02
+            if mark != "*"
+            else min(part.loc[name, "mean"] + np.nan_to_num(part.loc[name, "sd"]) + 0.02, 0.97)
+        )
         ax.text(at, i, mark, va="center", fontsize=9)
     ax.set(xlim=(low, 1), ylim=(len(order) - 0.4, -0.6))
     ax.grid(axis="x", color="#DDDDDD", lw=0.6)
@@ -83,23 +101,37 @@ def bars(
     order, sets = list(wide.index), list(wide.columns)
     ncols = max(1, min(ncols, len(sets)))
     nrows = -(-len(sets) // ncols)
-    fig, axes = plt.subplots(nrows, ncols, sharex=True, sharey=True, squeeze=False, layout="constrained",
-                             figsize=(min(9, 3.4 + 2.2 * ncols), nrows * (0.165 * len(order) + 0.55) + 0.9))
+    fig, axes = plt.subplots(
+        nrows,
+        ncols,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+        figsize=(min(9, 3.4 + 2.2 * ncols), nrows * (0.165 * len(order) + 0.55) + 0.9),
+    )
     for ax, name in zip(axes.flat, sets):
-        _bar_panel(ax, table[table["dataset"] == name].set_index("label"), order, min(0.0, wide.min().min() - 0.01))
+        _bar_panel(
+            ax,
+            table[table["dataset"] == name].set_index("label"),
+            order,
+            min(0.0, wide.min().min() - 0.01),
+        )
         ax.set_title(name, fontsize=9)
-    for ax in axes.flat[len(sets):]:
+    for ax in axes.flat[len(sets) :]:
         ax.set_axis_off()
     names = dict(zip(table["label"], table["method"]))
     for ax in axes[:, 0]:
         ax.set_yticks(range(len(order)), order, fontsize=8)
         for tick, name in zip(ax.get_yticklabels(), order):
             tick.set(color=HIGHLIGHT if _colour([names[name]]) == [HIGHLIGHT] else "black")
-    for i, ax in enumerate(axes.flat[:len(sets)]):
+    for i, ax in enumerate(axes.flat[: len(sets)]):
         if i + ncols >= len(sets):
             ax.set_xlabel(METRICS[metric])
             ax.tick_params(labelbottom=True)
-    return _finish(fig, _verdict(wide, metric), ["Methods by mean rank, best first.", *_notes(table)])
+    return _finish(
+        fig, _verdict(wide, metric), ["Methods by mean rank, best first.", *_notes(table)]
+    )
 
 # %% ../../../nbs/api/bench/figures/01_scores.ipynb #99a29998
 def heatmap(
@@ -118,19 +150,46 @@ def heatmap(
     for (i, j), value in np.ndenumerate(wide.to_numpy()):
         key = (wide.index[i], wide.columns[j])
         run = key in cells.index
-        text = "–" if not run else "×" if np.isnan(value) else f"{value:.2f}" + "*" * bool(cells.loc[key, "failed"])
-        ax.text(j, i, text, ha="center", va="center", fontsize=8,
-                color="black" if np.isnan(value) or value > low + 0.55 * (1 - low) else "white")
-    ax.set_xticks(range(m), wide.columns, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
-    ax.set_yticks(range(n), [f"{_marked(name, wide.attrs['sets'][name], m)}  {wide.attrs['rank'][name]:.1f}"
-                             if wide.attrs["sets"][name] else name for name in wide.index], fontsize=8)
+        text = (
+            "–"
+            if not run
+            else "×"
+            if np.isnan(value)
+            else f"{value:.2f}" + "*" * bool(cells.loc[key, "failed"])
+        )
+        ax.text(
+            j,
+            i,
+            text,
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if np.isnan(value) or value > low + 0.55 * (1 - low) else "white",
+        )
+    ax.set_xticks(
+        range(m), wide.columns, rotation=40, ha="right", rotation_mode="anchor", fontsize=8
+    )
+    ax.set_yticks(
+        range(n),
+        [
+            f"{_marked(name, wide.attrs['sets'][name], m)}  {wide.attrs['rank'][name]:.1f}"
+            if wide.attrs["sets"][name]
+            else name
+            for name in wide.index
+        ],
+        fontsize=8,
+    )
     ax.set(xlabel="data set", ylabel="method and its mean rank")
     ax.spines[:].set_visible(False)
     bar = fig.colorbar(image, ax=ax, shrink=0.7, pad=0.01)
     bar.set_label(f"{METRICS[metric]}, mean over seeds", fontsize=8)
     notes = _notes(table)
     seeds = notes[0].split(":")[0].split(";")[0] + "."
-    return _finish(fig, _verdict(wide, metric), [seeds, *notes[1:], "A rank is averaged over the sets a method has."])
+    return _finish(
+        fig,
+        _verdict(wide, metric),
+        [seeds, *notes[1:], "A rank is averaged over the sets a method has."],
+    )
 
 # %% ../../../nbs/api/bench/figures/01_scores.ipynb #4e0c464c
 @dataclass(frozen=True)
@@ -152,7 +211,9 @@ def _posthocs():
     try:
         import scikit_posthocs
     except ImportError as error:
-        raise ImportError("the Nemenyi test needs scikit-posthocs: pip install scikit-posthocs.") from error
+        raise ImportError(
+            "the Nemenyi test needs scikit-posthocs: pip install scikit-posthocs."
+        ) from error
     return scikit_posthocs
 
 # %% ../../../nbs/api/bench/figures/01_scores.ipynb #f360e356
@@ -165,7 +226,9 @@ def rank_test(
 ) -> RankTest:
     "Friedman's test and Nemenyi's on the sets that all methods share."
     table = seed_means(df, metric, datasets, methods)
-    wide = table.pivot(index="dataset", columns="label", values="mean").reindex(table["dataset"].unique())
+    wide = table.pivot(index="dataset", columns="label", values="mean").reindex(
+        table["dataset"].unique()
+    )
     gaps = {d: [m for m in wide.columns if pd.isna(wide.loc[d, m])] for d in wide.index}
     left_out = {d: m for d, m in gaps.items() if m}
     full = wide.drop(index=list(left_out))
@@ -174,14 +237,22 @@ def rank_test(
         lacking = pd.Series([m for ms in left_out.values() for m in ms], dtype=str).value_counts()
         gaps_said = ", ".join(f"{m} lacks {c}" for m, c in lacking.head(5).items())
         hint = f" Choose others with methods=...: {gaps_said}." if gaps_said else ""
-        raise ValueError(f"{k} methods share {n} data sets: the test needs at least 3 methods and 2 sets on which "
-                         f"all have a result.{hint}")
+        raise ValueError(
+            f"{k} methods share {n} data sets: the test needs at least 3 methods and 2 sets on which "
+            f"all have a result.{hint}"
+        )
     statistic, p = stats.friedmanchisquare(*full.to_numpy().T)
     ranks = full.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     pairs = _posthocs().posthoc_nemenyi_friedman(full.to_numpy())
     pairs = pd.DataFrame(pairs.to_numpy(), index=full.columns, columns=full.columns)
-    cd = stats.studentized_range.ppf(1 - alpha, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
-    return RankTest(ranks, list(full.index), left_out, float(statistic), float(p), pairs, float(cd), alpha)
+    cd = (
+        stats.studentized_range.ppf(1 - alpha, k, np.inf)
+        / np.sqrt(2)
+        * np.sqrt(k * (k + 1) / (6 * n))
+    )
+    return RankTest(
+        ranks, list(full.index), left_out, float(statistic), float(p), pairs, float(cd), alpha
+    )
 
 # %% ../../../nbs/api/bench/figures/01_scores.ipynb #6909aea1
 def critical_difference(
@@ -198,21 +269,48 @@ def critical_difference(
     scsmd = {title(m) for m in set(df["method"]) if str(m).startswith("scsmd")}
     colours = {name: HIGHLIGHT if name in scsmd else OTHERS for name in test.ranks.index}
     _posthocs().critical_difference_diagram(
-        test.ranks, test.pairs, alpha=alpha, ax=ax, color_palette=colours, label_fmt_left="{label}  {rank:.1f}",
+        test.ranks,
+        test.pairs,
+        alpha=alpha,
+        ax=ax,
+        color_palette=colours,
+        label_fmt_left="{label}  {rank:.1f}",
         label_fmt_right="{rank:.1f}  {label}",
-        label_props={"fontsize": 9}, crossbar_props={"linewidth": 2.5}, elbow_props={"linewidth": 1},
-        marker_props={"s": 18})
+        label_props={"fontsize": 9},
+        crossbar_props={"linewidth": 2.5},
+        elbow_props={"linewidth": 1},
+        marker_props={"s": 18},
+    )
     ax.set_xlabel(f"mean rank by {METRICS[metric]} (1 is best)", labelpad=22)
     ax.xaxis.set_label_position("top")
-    start, above = test.ranks.iloc[0], ax.transData + ScaledTranslation(0, 24 / 72, fig.dpi_scale_trans)
+    start, above = (
+        test.ranks.iloc[0],
+        ax.transData + ScaledTranslation(0, 24 / 72, fig.dpi_scale_trans),
+    )
     end = start + test.difference
     ax.plot([start, end], [0, 0], "|-", color="black", lw=1.5, transform=above, clip_on=False)
-    ax.text(end, 0, f"   critical difference {test.difference:.1f}", transform=above, va="center", fontsize=8)
+    ax.text(
+        end,
+        0,
+        f"   critical difference {test.difference:.1f}",
+        transform=above,
+        va="center",
+        fontsize=8,
+    )
     told = "differ" if test.p < alpha else "cannot be told apart"
-    notes = [f"Friedman's test: p = {test.p:.1e}. Nemenyi's critical difference: {test.difference:.2f} at "
-             f"{alpha:.0%}. Bars join methods that do not differ by it."]
+    notes = [
+        f"Friedman's test: p = {test.p:.1e}. Nemenyi's critical difference: {test.difference:.2f} at "
+        f"{alpha:.0%}. Bars join methods that do not differ by it."
+    ]
     if test.left_out:
-        notes.append("Left out, because a result is missing: "
-                     + "; ".join(f"{d} ({', '.join(m)})" for d, m in test.left_out.items()) + ".")
-    return _finish(fig, f"{k} methods {told} over the {n} data sets they share; {test.ranks.index[0]} has the best "
-                   f"mean rank", notes)
+        notes.append(
+            "Left out, because a result is missing: "
+            + "; ".join(f"{d} ({', '.join(m)})" for d, m in test.left_out.items())
+            + "."
+        )
+    return _finish(
+        fig,
+        f"{k} methods {told} over the {n} data sets they share; {test.ranks.index[0]} has the best "
+        f"mean rank",
+        notes,
+    )

@@ -30,7 +30,10 @@ def summary(
         table[f"{METRICS[metric]} sd over seeds"] = part.groupby("label")["sd"].mean()
     table["data sets"] = [f"{wide.attrs['sets'][name]} of {n}" for name in table.index]
     low, high = seeds.min().reindex(table.index), seeds.max().reindex(table.index)
-    table["seeds"] = ["0" if pd.isna(a) else f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}" for a, b in zip(low, high)]
+    table["seeds"] = [
+        "0" if pd.isna(a) else f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}"
+        for a, b in zip(low, high)
+    ]
     table["failed runs"] = groups["failed"].sum()
     table["CPU seconds (median)"] = cost.reindex(table.index)
     return table
@@ -43,18 +46,24 @@ def budget_table(
     "The laptop budget beside the published one: scores, difference, seconds."
     df = _check(df, metric)
     df = df[df["options"].eq("{}") & df["status"].eq("ok")]
-    both = df.groupby(["method", "dataset", "seed"])["budget"].transform("nunique") == 2  # the same seeds on both sides
+    both = (
+        df.groupby(["method", "dataset", "seed"])["budget"].transform("nunique") == 2
+    )  # the same seeds on both sides
     groups = df[both].groupby(["method", "dataset", "budget"], sort=False)
-    table = groups.agg(score=(metric, "mean"), seconds=("cpu_seconds", "median"),
-                       seeds=("seed", "nunique")).unstack("budget")
+    table = groups.agg(
+        score=(metric, "mean"), seconds=("cpu_seconds", "median"), seeds=("seed", "nunique")
+    ).unstack("budget")
     name, rows = METRICS[metric], {}
     for (method, dataset), r in table.iterrows():
         if {"laptop", "published"} <= set(r["score"].dropna().index):
             rows[title(method), dataset] = {
-                f"{name}, laptop": r["score", "laptop"], f"{name}, published": r["score", "published"],
+                f"{name}, laptop": r["score", "laptop"],
+                f"{name}, published": r["score", "published"],
                 "laptop - published": r["score", "laptop"] - r["score", "published"],
-                "CPU seconds, laptop": r["seconds", "laptop"], "CPU seconds, published": r["seconds", "published"],
-                "seeds": int(r["seeds", "laptop"])}
+                "CPU seconds, laptop": r["seconds", "laptop"],
+                "CPU seconds, published": r["seconds", "published"],
+                "seeds": int(r["seeds", "laptop"]),
+            }
     index = pd.MultiIndex.from_tuples(list(rows), names=["method", "data set"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=index)
 
@@ -66,23 +75,41 @@ def losses(
     rivals=None,  # names to compare with; None: all but its own variants
 ) -> pd.DataFrame:  # one row a data set, the widest loss first
     "Where others are ahead: the method's score, the best rival's, the difference, and how many are ahead."
-    table = _pick(seed_means(df, metric), "method", [method, *([rivals] if isinstance(rivals, str) else rivals)]
-                  if rivals is not None else None)
+    table = _pick(
+        seed_means(df, metric),
+        "method",
+        [method, *([rivals] if isinstance(rivals, str) else rivals)]
+        if rivals is not None
+        else None,
+    )
     table = table[table["seeds"] > 0]
     own = table[table["method"] == method].set_index("dataset")
-    same = table["method"].astype(str).str.startswith(method) if rivals is None else table["method"].eq(method)
+    same = (
+        table["method"].astype(str).str.startswith(method)
+        if rivals is None
+        else table["method"].eq(method)
+    )
     others = table[~same]
     rows = []
     for name, mine in own.iterrows():
         field = others[others["dataset"] == name].sort_values("mean", ascending=False)
         if len(field):
             best = field.iloc[0]
-            rows.append({"data set": name, title(method): mine["mean"], "best rival": best["label"],
-                         "its score": best["mean"],
-                         "difference": mine["mean"] - best["mean"],
-                         "rivals ahead": int((field["mean"] > mine["mean"]).sum()), "rivals": len(field)})
+            rows.append(
+                {
+                    "data set": name,
+                    title(method): mine["mean"],
+                    "best rival": best["label"],
+                    "its score": best["mean"],
+                    "difference": mine["mean"] - best["mean"],
+                    "rivals ahead": int((field["mean"] > mine["mean"]).sum()),
+                    "rivals": len(field),
+                }
+            )
     if not rows:
-        raise ValueError(f"{method!r} shares no data set with another method: there is nothing to compare.")
+        raise ValueError(
+            f"{method!r} shares no data set with another method: there is nothing to compare."
+        )
     return pd.DataFrame(rows).set_index("data set").sort_values("difference")
 
 # %% ../../../nbs/api/bench/figures/05_tables.ipynb #b732be92
@@ -94,9 +121,12 @@ def provenance(
     keys = [c for c in ("machine", "threads", "budget", "version", "torch", "python") if c in df]
     table = df.assign(**{k: df[k].astype(object).where(df[k].notna(), "not known") for k in keys})
     table["date"] = table["date"].astype(str).str[:10] if "date" in table else ""
-    found = table.groupby(keys, sort=False).agg(runs=("status", "size"),
-                                                failed=("status", lambda s: int((s != "ok").sum())),
-                                                first=("date", "min"), last=("date", "max"))
+    found = table.groupby(keys, sort=False).agg(
+        runs=("status", "size"),
+        failed=("status", lambda s: int((s != "ok").sum())),
+        first=("date", "min"),
+        last=("date", "max"),
+    )
     return found.reset_index().rename(columns={"version": "scsmd_nb"})
 
 # %% ../../../nbs/api/bench/figures/05_tables.ipynb #9bb933a1
@@ -119,7 +149,10 @@ def seeds_in_words(
     done = table[table["seeds"] > 0]
     by = done["seeds"].value_counts().sort_index(ascending=False)
     pairs = ", ".join(f"{n} with {k} seed{'s' if k > 1 else ''}" for k, n in by.items())
-    return (f"{table['label'].nunique()} methods on {table['dataset'].nunique()} data sets, "
-            f"{int(done['seeds'].sum())} finished runs; "
-            f"of the {len(table)} pairs of method and set: {pairs}"
-            + (f", {len(table) - len(done)} without a finished run" if len(done) < len(table) else "") + ".")
+    return (
+        f"{table['label'].nunique()} methods on {table['dataset'].nunique()} data sets, "
+        f"{int(done['seeds'].sum())} finished runs; "
+        f"of the {len(table)} pairs of method and set: {pairs}"
+        + (f", {len(table) - len(done)} without a finished run" if len(done) < len(table) else "")
+        + "."
+    )

@@ -8,8 +8,9 @@ __all__ = ['STOP', 'seeded', 'CountInput', 'zscore', 'count_input', 'log_input',
            'has_flattened', 'batch_indices', 'fit_loop', 'encode_all', 'pretraining_epochs']
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #7749e6af
+from collections.abc import Callable
 from contextlib import contextmanager
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -53,8 +54,10 @@ def zscore(
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #c12c0b9d
 def count_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
-    n_top_genes: int | None = 2000,  # most variable genes to take (dispersion of log counts); None: all that have counts
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    n_top_genes: int
+    | None = 2000,  # most variable genes to take (dispersion of log counts); None: all that have counts
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ) -> CountInput:
     "Network input, counts and size factors of the chosen genes."
     counts = sp.csr_matrix(get_counts(adata, layer))
@@ -64,20 +67,25 @@ def count_input(
     mask = has_counts if n_top_genes is None else has_counts & select_genes(counts, n_top_genes)
     at, s = np.flatnonzero(mask), library / np.median(library)
     logs = log_normalize(counts, target_sum=None)[:, at].toarray()
-    return CountInput(zscore(logs), counts[:, at].toarray().astype(np.float32), s.astype(np.float32), mask)
+    return CountInput(
+        zscore(logs), counts[:, at].toarray().astype(np.float32), s.astype(np.float32), mask
+    )
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #fa560fcc
 def log_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
     n_top_genes: int | None = 2000,  # most variable genes to take; None: all that have counts
-    target_sum: float | None = 1e4,  # total of each cell before the logarithm; None: the median library size
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    target_sum: float
+    | None = 1e4,  # total of each cell before the logarithm; None: the median library size
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ) -> np.ndarray:
     "Log-normalised values of the chosen genes, [n, G] float32, neither centred nor scaled."
     counts = sp.csr_matrix(get_counts(adata, layer))
     size_factors(counts, adata.obs_names)
     mask = np.asarray(counts.sum(0)).ravel() > 0
-    if n_top_genes is not None: mask &= select_genes(counts, n_top_genes)
+    if n_top_genes is not None:
+        mask &= select_genes(counts, n_top_genes)
     return log_normalize(counts, target_sum)[:, np.flatnonzero(mask)].toarray()
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #668a93b2
@@ -90,7 +98,8 @@ def zinb_loss(
 ) -> torch.Tensor:
     "Mean over all entries of the negative log likelihood plus lambda pi^2, in nats."
     log_nb = nb_log_prob_from_logs(x, log_mu, log_theta)
-    if pi_logit is None: return -log_nb.mean()
+    if pi_logit is None:
+        return -log_nb.mean()
     log_lost, log_kept = F.logsigmoid(pi_logit), F.logsigmoid(-pi_logit)
     kept = log_kept + log_nb
     loss = -torch.where(x < 1e-8, torch.logaddexp(log_lost, kept), kept).mean()
@@ -126,9 +135,12 @@ def dense(
     layers = []
     for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:])):
         layers.append(nn.Linear(a, b))
-        if last_linear and i == len(sizes) - 2: break
-        if norm is not None: layers.append(norm(b))
-        if noise: layers.append(Noise(noise))
+        if last_linear and i == len(sizes) - 2:
+            break
+        if norm is not None:
+            layers.append(norm(b))
+        if noise:
+            layers.append(Noise(noise))
         layers.append(activation())
     return nn.Sequential(*layers)
 
@@ -165,7 +177,8 @@ class CountHeads(nn.Module):
         "log mean [n, G] of the counts, log dispersion [n, G], logit of pi [n, G] or None."
         log_mu = bounded(self.mu(h), *np.log(MU_BOUNDS))
         log_theta = F.softplus(self.theta(h)).clamp(*PHI_BOUNDS).log()
-        if size_factor is not None: log_mu = log_mu + size_factor.log()[:, None]
+        if size_factor is not None:
+            log_mu = log_mu + size_factor.log()[:, None]
         return log_mu, log_theta, None if self.pi is None else self.pi(h)
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #cf5ac969
@@ -182,7 +195,9 @@ class CountAutoencoder(nn.Module):
         zero_inflated: bool = True,  # ZINB; False: NB
     ):
         super().__init__()
-        self.encode = nn.Sequential(Noise(input_noise), *dense([n_genes, *hidden, n_latent], noise=layer_noise))
+        self.encode = nn.Sequential(
+            Noise(input_noise), *dense([n_genes, *hidden, n_latent], noise=layer_noise)
+        )
         self.decode = dense([n_latent, *hidden[::-1]], last_linear=False)
         self.heads = CountHeads(hidden[0], n_genes, zero_inflated)
 
@@ -220,7 +235,8 @@ def student_t(
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #ef06a217
 def target_distribution(
     q: torch.Tensor,  # [n, K] soft assignment
-    frequency: torch.Tensor | None = None,  # [K] f_k of all cells, where q is a batch; None: the sums of q
+    frequency: torch.Tensor
+    | None = None,  # [K] f_k of all cells, where q is a batch; None: the sums of q
 ) -> torch.Tensor:
     "The sharpened assignment p [n, K], without gradient."
     q = q.detach()
@@ -248,10 +264,14 @@ def kmeans_start(
 
     z = np.asarray(z.detach().cpu() if isinstance(z, torch.Tensor) else z, dtype=np.float32)
     if not np.isfinite(z).all():
-        raise FloatingPointError(f"{(~np.isfinite(z).all(1)).sum()} of {len(z)} latent vectors are not finite: training diverged. "
-                                 "A smaller learning rate may help.")
+        raise FloatingPointError(
+            f"{(~np.isfinite(z).all(1)).sum()} of {len(z)} latent vectors are not finite: training diverged. "
+            "A smaller learning rate may help."
+        )
     if n_clusters > len(z):
-        raise ValueError(f"n_clusters={n_clusters} is more than the {len(z)} cells: ask for fewer clusters.")
+        raise ValueError(
+            f"n_clusters={n_clusters} is more than the {len(z)} cells: ask for fewer clusters."
+        )
     fit = KMeans(n_clusters, n_init=n_init, random_state=int(random_state)).fit(z)
     return torch.from_numpy(fit.cluster_centers_.astype(np.float32)), fit.labels_
 
@@ -264,8 +284,9 @@ def has_flattened(
 ) -> bool:
     "Whether the last epochs brought less than the gain of STOP over those before them."
     w, gain = STOP
-    if len(losses) < 2 * w: return False
-    before, now = np.mean(losses[-2 * w:-w]), np.mean(losses[-w:])
+    if len(losses) < 2 * w:
+        return False
+    before, now = np.mean(losses[-2 * w : -w]), np.mean(losses[-w:])
     return bool(before - now < gain * abs(before))
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #4a0a2039
@@ -280,9 +301,11 @@ def batch_indices(
     "The cells of each batch of one epoch, LongTensors."
     order = rng.permutation(n) if shuffle else np.arange(n)
     size = min(batch_size, n)
-    if fill_last and n % size: order = np.concatenate([order, order[:size - n % size]])
-    parts = [order[i:i + size] for i in range(0, len(order), size)]
-    if len(parts) > 1 and (len(parts[-1]) == 1 or (drop_last and len(parts[-1]) < size)): parts.pop()
+    if fill_last and n % size:
+        order = np.concatenate([order, order[: size - n % size]])
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    if len(parts) > 1 and (len(parts[-1]) == 1 or (drop_last and len(parts[-1]) < size)):
+        parts.pop()
     return [torch.from_numpy(np.ascontiguousarray(p)) for p in parts]
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #b3b14de5
@@ -301,13 +324,20 @@ def fit_loop(
     "Mean loss of each epoch that was run."
     losses = []
     for epoch in range(epochs):
-        parts = [step(index).detach() for index in batch_indices(n, batch_size, rng, shuffle, drop_last, fill_last)]
+        parts = [
+            step(index).detach()
+            for index in batch_indices(n, batch_size, rng, shuffle, drop_last, fill_last)
+        ]
         losses.append(float(torch.stack(parts).mean()))
         if not np.isfinite(losses[-1]):
-            raise FloatingPointError(f"the loss is {losses[-1]} in epoch {epoch + 1}: training diverged. "
-                                     "Check the counts, or try another random_state.")
-        if on_epoch is not None and on_epoch(epoch, losses[-1]): break
-        if stop_early and has_flattened(losses): break
+            raise FloatingPointError(
+                f"the loss is {losses[-1]} in epoch {epoch + 1}: training diverged. "
+                "Check the counts, or try another random_state."
+            )
+        if on_epoch is not None and on_epoch(epoch, losses[-1]):
+            break
+        if stop_early and has_flattened(losses):
+            break
     return losses
 
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #2e45ba8d
@@ -329,6 +359,7 @@ def pretraining_epochs(
 ) -> tuple[int, bool]:
     "Epochs of phase one, and whether it may end before that where the loss has flattened."
     check_budget(budget)
-    if budget == "published": return epochs[budget][0], False
+    if budget == "published":
+        return epochs[budget][0], False
     batches = -(-n_cells // 256)
     return max(epochs[budget][0], min(-(-steps // batches), epochs["published"][0])), batches >= 10

@@ -11,7 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from .base import CountHeads, count_input, dense, encode_all, fit_loop, glorot, kmeans_start, seeded, zinb_loss
+from scsmd_nb.bench.methods.base import (
+    CountHeads,
+    count_input,
+    dense,
+    encode_all,
+    fit_loop,
+    glorot,
+    kmeans_start,
+    seeded,
+    zinb_loss,
+)
 from .registry import check_n_clusters, register
 
 # %% ../../../nbs/api/bench/methods/05_dca.ipynb #2b442fd1
@@ -36,8 +46,11 @@ class DCA(nn.Module):
     ):
         super().__init__()
         self.encode = dense([n_genes, n_hidden, n_latent], norm=shift_norm)
-        self.decode = nn.Sequential(shift_norm(n_latent), nn.ReLU(),
-                                    *dense([n_latent, n_hidden], norm=shift_norm, last_linear=False))
+        self.decode = nn.Sequential(
+            shift_norm(n_latent),
+            nn.ReLU(),
+            *dense([n_latent, n_hidden], norm=shift_norm, last_linear=False),
+        )
         self.heads = CountHeads(n_hidden, n_genes, zero_inflated)
 
     def forward(
@@ -67,11 +80,14 @@ class Plateau:
         loss: float,  # on the held-out cells
     ) -> bool:
         "Whether to end."
-        if loss < self.best: self.best, self.stale, self.since_drop = loss, 0, 0
-        else: self.stale, self.since_drop = self.stale + 1, self.since_drop + 1
+        if loss < self.best:
+            self.best, self.stale, self.since_drop = loss, 0, 0
+        else:
+            self.stale, self.since_drop = self.stale + 1, self.since_drop + 1
         if self.since_drop == self.patience:
             self.since_drop = 0
-            for group in self.optimizer.param_groups: group["lr"] /= 10
+            for group in self.optimizer.param_groups:
+                group["lr"] /= 10
         return self.stale >= self.end
 
 # %% ../../../nbs/api/bench/methods/05_dca.ipynb #3198aaec
@@ -86,9 +102,11 @@ def _split(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     "Numbers of the cells to train on (nine tenths) and to hold out."
     if held_out not in ("last", "random"):
-        raise ValueError(f"held_out={held_out!r} is not known: use 'last' (as the original) or 'random'.")
+        raise ValueError(
+            f"held_out={held_out!r} is not known: use 'last' (as the original) or 'random'."
+        )
     order = torch.from_numpy(rng.permutation(n) if held_out == "random" else np.arange(n))
-    return order[:max(1, int(0.9 * n))], order[int(0.9 * n):]
+    return order[: max(1, int(0.9 * n))], order[int(0.9 * n) :]
 
 # %% ../../../nbs/api/bench/methods/05_dca.ipynb #8f7c85c7
 def train(
@@ -99,9 +117,13 @@ def train(
     rng: np.random.Generator,  # from seeded, which has seeded torch too
 ) -> tuple[DCA, list]:
     "The trained network in evaluation mode, and (training loss, held-out loss) of each epoch."
-    x, counts, s = (torch.from_numpy(np.ascontiguousarray(a)) for a in (data.x, data.counts, data.size_factor))
+    x, counts, s = (
+        torch.from_numpy(np.ascontiguousarray(a)) for a in (data.x, data.counts, data.size_factor)
+    )
     net = glorot(DCA(x.shape[1], zero_inflated=zero_inflated))
-    optimizer = torch.optim.RMSprop([p for p in net.parameters() if p.requires_grad], LEARNING_RATE, alpha=0.9, eps=1e-7)
+    optimizer = torch.optim.RMSprop(
+        [p for p in net.parameters() if p.requires_grad], LEARNING_RATE, alpha=0.9, eps=1e-7
+    )
     inside, outside = _split(len(x), held_out, rng)
     watch, history = Plateau(optimizer), []
 
@@ -124,7 +146,15 @@ def train(
         history.append((mean, float(loss(outside))))
         return watch(history[-1][1])
 
-    fit_loop(step, len(inside), BATCH_SIZE, EPOCHS[budget], rng, stop_early=budget == "laptop", on_epoch=held_out_loss)
+    fit_loop(
+        step,
+        len(inside),
+        BATCH_SIZE,
+        EPOCHS[budget],
+        rng,
+        stop_early=budget == "laptop",
+        on_epoch=held_out_loss,
+    )
     return net.eval(), history
 
 # %% ../../../nbs/api/bench/methods/05_dca.ipynb #8c39ec6f
@@ -165,7 +195,10 @@ def dca(
         raise ValueError(f"recipe={recipe!r} is not known: use 'code' or 'denoised'.")
     n_clusters = check_n_clusters(n_clusters, adata.n_obs, "dca")
     data = count_input(adata, 2000 if budget == "laptop" else None)
-    with seeded(random_state) as rng: net, _ = train(data, budget, zero_inflated, held_out, rng)
-    if recipe == "code": z = encode_all(net.encode, data.x).numpy()
-    else: z = denoised_components(denoised(net, data.x), random_state)
+    with seeded(random_state) as rng:
+        net, _ = train(data, budget, zero_inflated, held_out, rng)
+    if recipe == "code":
+        z = encode_all(net.encode, data.x).numpy()
+    else:
+        z = denoised_components(denoised(net, data.x), random_state)
     return kmeans_start(z, n_clusters, random_state)[1], z

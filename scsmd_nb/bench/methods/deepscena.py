@@ -20,7 +20,15 @@ from ...nn.autoencoder import AuthorsDecoder, Autoencoder, GeneLayout, xavier
 from ...nn.cellnet import CellNet
 from ...nn.likelihood import NBHead
 from ...tl.params import PRESETS, Params
-from ...tl.run import CellData, Run, batches, latent, learn_scaling, make_fabric, probabilities
+from scsmd_nb.tl.run import (
+    CellData,
+    Run,
+    batches,
+    latent,
+    learn_scaling,
+    make_fabric,
+    probabilities,
+)
 from ...tl.training import train
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #57dfb5c7
@@ -35,9 +43,15 @@ class Bottleneck(nn.Module):
         super().__init__()
         conv = lambda a, b, size: nn.Conv2d(a, b, size, padding=size // 2, bias=False)
         self.layers = nn.Sequential(
-            conv(channels, hidden, 1), nn.BatchNorm2d(hidden), nn.ReLU(),
-            conv(hidden, hidden, 3), nn.BatchNorm2d(hidden), nn.ReLU(),
-            conv(hidden, channels, 1), nn.BatchNorm2d(channels))
+            conv(channels, hidden, 1),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+            conv(hidden, hidden, 3),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+            conv(hidden, channels, 1),
+            nn.BatchNorm2d(channels),
+        )
 
     def forward(
         self,
@@ -58,9 +72,17 @@ class Encoder(nn.Module):
         super().__init__()
         self.layout = layout
         self.convolutions = nn.Sequential(
-            nn.Conv2d(1, 32, 5, 2, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU(), Bottleneck(32),
-            nn.Conv2d(32, 64, 5, 2, 2), nn.ReLU(), Bottleneck(64),
-            nn.Conv2d(64, 128, 3, 2, 0), nn.ReLU(), Bottleneck(128))
+            nn.Conv2d(1, 32, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            Bottleneck(32),
+            nn.Conv2d(32, 64, 5, 2, 2),
+            nn.ReLU(),
+            Bottleneck(64),
+            nn.Conv2d(64, 128, 3, 2, 0),
+            nn.ReLU(),
+            Bottleneck(128),
+        )
         self.to_latent = nn.Linear(128 * 3 * 3, n_latent)
 
     def forward(
@@ -99,14 +121,21 @@ def image_input(
     library = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     chosen = np.flatnonzero(select_genes(counts, N_GENES))
     if len(chosen) < N_GENES:
-        raise ValueError(f"DeepScena folds {N_GENES} genes into a 28 x 28 image, but only {len(chosen)} of the {adata.n_vars} "
-                         "genes vary and are seen in 3 cells or more. Give it a matrix with more genes.")
+        raise ValueError(
+            f"DeepScena folds {N_GENES} genes into a 28 x 28 image, but only {len(chosen)} of the {adata.n_vars} "
+            "genes vary and are seen in 3 cells or more. Give it a matrix with more genes."
+        )
     counts = counts[:, chosen]
     return CellData(counts, library, learn_scaling(counts, library, params), params.nb_target)
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #c45cafa0
-PUBLISHED = replace(PRESETS["authors"], batch_size=200, alpha=0.1, pretrain_epochs=0)  # the shipped run
-LAPTOP = {"pretrain": (5, 100, 20), "soft": (8, 150, 20)}  # fewest epochs, enough steps, most epochs
+PUBLISHED = replace(
+    PRESETS["authors"], batch_size=200, alpha=0.1, pretrain_epochs=0
+)  # the shipped run
+LAPTOP = {
+    "pretrain": (5, 100, 20),
+    "soft": (8, 150, 20),
+}  # fewest epochs, enough steps, most epochs
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #d3debd11
 def laptop_epochs(
@@ -122,16 +151,28 @@ def laptop_epochs(
 def settings(
     budget: str,  # "laptop" or "published"
     n_cells: int,  # n
-    pretrain_epochs: int | None = None,  # passes before the centres are placed; None: 0 if published, else laptop_epochs
+    pretrain_epochs: int
+    | None = None,  # passes before the centres are placed; None: 0 if published, else laptop_epochs
 ) -> Params:
     "The parameters of a run."
     check_budget(budget)
     laptop = budget == "laptop"
-    if pretrain_epochs is None: pretrain_epochs = laptop_epochs("pretrain", n_cells) if laptop else 0
-    if isinstance(pretrain_epochs, bool) or not isinstance(pretrain_epochs, (int, np.integer)) or pretrain_epochs < 0:
-        raise ValueError(f"pretrain_epochs={pretrain_epochs!r} must be a whole number of at least 0 (the published run has 0).")
+    if pretrain_epochs is None:
+        pretrain_epochs = laptop_epochs("pretrain", n_cells) if laptop else 0
+    if (
+        isinstance(pretrain_epochs, bool)
+        or not isinstance(pretrain_epochs, (int, np.integer))
+        or pretrain_epochs < 0
+    ):
+        raise ValueError(
+            f"pretrain_epochs={pretrain_epochs!r} must be a whole number of at least 0 (the published run has 0)."
+        )
     params = replace(PUBLISHED, pretrain_epochs=int(pretrain_epochs))
-    return replace(params, update="joint", encoder_lr=0.0, soft_epochs=laptop_epochs("soft", n_cells)) if laptop else params
+    return (
+        replace(params, update="joint", encoder_lr=0.0, soft_epochs=laptop_epochs("soft", n_cells))
+        if laptop
+        else params
+    )
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #f4d27d9f
 @torch.no_grad()
@@ -165,7 +206,8 @@ def fit(
         net, cellnet = autoencoder(params.n_latent), CellNet(params.n_latent, n_clusters)
     generator = torch.Generator().manual_seed(int(random_state))
     run = Run(params, n_clusters, int(random_state), net, cellnet, generator, make_fabric("cpu"))
-    if not params.pretrain_epochs: settle_norms(net.encoder, data, params.batch_size)
+    if not params.pretrain_epochs:
+        settle_norms(net.encoder, data, params.batch_size)
     return train(run, data, progress=False)
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #8b2949c2
@@ -175,7 +217,8 @@ def deepscena(
     n_clusters: int,  # K
     random_state: int = 0,  # seed of everything random
     budget: str = "laptop",  # "laptop" or "published", see settings
-    pretrain_epochs: int | None = None,  # passes before the centres are placed; None: 0 if published, 5 to 20 if laptop
+    pretrain_epochs: int
+    | None = None,  # passes before the centres are placed; None: 0 if published, 5 to 20 if laptop
 ):
     "Clusters [n] and latent vectors [n, 10] of DeepScena."
     n_clusters = check_n_clusters(n_clusters, adata.n_obs, "deepscena", least=2)

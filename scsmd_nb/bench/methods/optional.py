@@ -30,9 +30,13 @@ def run_r(
     "What R printed. A RuntimeError with R's own words if it failed, an ImportError if there is no R."
     program = shutil.which("Rscript")
     if program is None:
-        raise ImportError("Seurat needs R, and no Rscript was found on the PATH. On Debian and Ubuntu: apt install "
-                          "r-cran-seurat. Elsewhere: install R, then in R install.packages(\"Seurat\").")
-    done = subprocess.run([program, "--vanilla", *map(str, arguments)], capture_output=True, text=True)
+        raise ImportError(
+            "Seurat needs R, and no Rscript was found on the PATH. On Debian and Ubuntu: apt install "
+            'r-cran-seurat. Elsewhere: install R, then in R install.packages("Seurat").'
+        )
+    done = subprocess.run(
+        [program, "--vanilla", *map(str, arguments)], capture_output=True, text=True
+    )
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines()[-5:]
         raise RuntimeError(f"R ended with status {done.returncode}: " + " / ".join(words))
@@ -47,18 +51,24 @@ def missing(
         if importlib.util.find_spec("scvi") is None:
             return f"{name} needs the package scvi-tools: pip install scvi-tools"
         return ""
-    try: there = run_r(["-e", 'cat(requireNamespace("Seurat", quietly = TRUE))'])
-    except (ImportError, RuntimeError) as e: return str(e)
-    if there.strip().endswith("TRUE"): return ""
-    return ("seurat needs the R package Seurat, which this R does not have. On Debian and Ubuntu: apt install "
-            "r-cran-seurat. Elsewhere, in R: install.packages(\"Seurat\").")
+    try:
+        there = run_r(["-e", 'cat(requireNamespace("Seurat", quietly = TRUE))'])
+    except (ImportError, RuntimeError) as e:
+        return str(e)
+    if there.strip().endswith("TRUE"):
+        return ""
+    return (
+        "seurat needs the R package Seurat, which this R does not have. On Debian and Ubuntu: apt install "
+        'r-cran-seurat. Elsewhere, in R: install.packages("Seurat").'
+    )
 
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #a171c184
 def _need(
     name: str,  # of the method
 ) -> None:
     "Nothing if all is there, else an ImportError that says how to install it."
-    if words := missing(name): raise ImportError(words)
+    if words := missing(name):
+        raise ImportError(words)
 
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #d603bbcc
 @contextmanager
@@ -68,11 +78,13 @@ def _untouched():
 
     before, environment = (np.random.get_state(), random.getstate()), dict(os.environ)
     try:
-        with torch.random.fork_rng(devices=[]): yield
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
         np.random.set_state(before[0])
         random.setstate(before[1])
-        for name in set(os.environ) - set(environment): del os.environ[name]
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
         os.environ.update(environment)
 
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #30f8d7dc
@@ -97,7 +109,8 @@ def scvi_latent(
         warnings.simplefilter("ignore")  # of Lightning, on workers and devices
         import scvi
 
-        for part in ("fabric", "pytorch"): logging.getLogger(f"lightning.{part}").setLevel(logging.ERROR)
+        for part in ("fabric", "pytorch"):
+            logging.getLogger(f"lightning.{part}").setLevel(logging.ERROR)
         scvi.settings.seed = int(random_state)
         scvi.settings.verbosity = logging.ERROR
         scvi.model.SCVI.setup_anndata(cells)
@@ -136,10 +149,13 @@ def scvi_leiden(
     "Leiden communities [n], and scVI's latent vectors [n, n_latent] float32."
     _need("scvi-leiden")
     if resolution is None and n_clusters is None:
-        raise ValueError("scvi-leiden was given neither n_clusters nor a resolution: it needs one of them.")
+        raise ValueError(
+            "scvi-leiden was given neither n_clusters nor a resolution: it needs one of them."
+        )
     z = scvi_latent(adata, random_state, budget, n_top_genes, n_latent)
     graph = neighbor_graph(z)
-    if resolution is not None: return leiden_groups(graph, resolution, random_state), z
+    if resolution is not None:
+        return leiden_groups(graph, resolution, random_state), z
     return bisect(lambda r: leiden_groups(graph, r, random_state), n_clusters)[0], z
 
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #3d801657
@@ -194,7 +210,9 @@ def seurat(
     from scipy.io import mmwrite
 
     if resolution is None and n_clusters is None:
-        raise ValueError("seurat was given neither n_clusters nor a resolution: it needs one of them.")
+        raise ValueError(
+            "seurat was given neither n_clusters nor a resolution: it needs one of them."
+        )
     counts = get_counts(adata)
     size_factors(counts, adata.obs_names)  # refuses cells without counts
     with tempfile.TemporaryDirectory() as folder:

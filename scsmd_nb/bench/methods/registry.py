@@ -9,9 +9,9 @@ __all__ = ['BUILT_IN', 'OPTIONAL', 'BUDGETS', 'check_answer', 'check_n_clusters'
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #17766790
 import difflib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable
 
 import numpy as np
 
@@ -23,21 +23,29 @@ def check_answer(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     "Labels [n] as whole numbers from 0, and the embedding [n, d] float32 or None; a ValueError if they are not that."
     if not (isinstance(answer, tuple) and len(answer) == 2):
-        raise ValueError(f"{name} returned {type(answer).__name__}: fit_predict must return a pair (labels, embedding); "
-                         "the embedding may be None.")
+        raise ValueError(
+            f"{name} returned {type(answer).__name__}: fit_predict must return a pair (labels, embedding); "
+            "the embedding may be None."
+        )
     labels, embedding = answer
     labels = np.asarray(labels)
     if labels.shape != (n_cells,):
-        raise ValueError(f"{name} returned labels of shape {labels.shape} for {n_cells} cells: one label per cell is needed.")
+        raise ValueError(
+            f"{name} returned labels of shape {labels.shape} for {n_cells} cells: one label per cell is needed."
+        )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError(f"{name} returned {(~np.isfinite(labels)).sum()} labels that are not numbers (NaN or infinite).")
+        raise ValueError(
+            f"{name} returned {(~np.isfinite(labels)).sum()} labels that are not numbers (NaN or infinite)."
+        )
     if labels.dtype == object and any(x is None or x != x for x in labels):
         raise ValueError(f"{name} left cells without a label: every cell needs one.")
     if embedding is not None:
         embedding = np.asarray(embedding, dtype=np.float32)
         if embedding.ndim != 2 or len(embedding) != n_cells:
-            raise ValueError(f"{name} returned an embedding of shape {embedding.shape} for {n_cells} cells: "
-                             "it must have one row per cell, or be None.")
+            raise ValueError(
+                f"{name} returned an embedding of shape {embedding.shape} for {n_cells} cells: "
+                "it must have one row per cell, or be None."
+            )
     return np.unique(labels, return_inverse=True)[1].reshape(-1), embedding
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #11be8d7f
@@ -48,9 +56,15 @@ def check_n_clusters(
     least: int = 1,  # smallest K it can work with
 ) -> int:
     "K as int, or a ValueError that says what is wrong with it."
-    if isinstance(n_clusters, bool) or not isinstance(n_clusters, (int, np.integer)) or not least <= n_clusters <= n_cells:
-        raise ValueError(f"{name} was given n_clusters={n_clusters!r}: it needs a whole number from {least} to the number of "
-                         f"cells, {n_cells}.")
+    if (
+        isinstance(n_clusters, bool)
+        or not isinstance(n_clusters, (int, np.integer))
+        or not least <= n_clusters <= n_cells
+    ):
+        raise ValueError(
+            f"{name} was given n_clusters={n_clusters!r}: it needs a whole number from {least} to the number of "
+            f"cells, {n_cells}."
+        )
     return int(n_clusters)
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #b4e6d4fb
@@ -59,7 +73,9 @@ class Method:
     "A clustering method: its name and the function that does it."
 
     name: str  # under which its results are filed
-    fit_predict: Callable  # (adata, n_clusters, random_state) -> (labels [n], embedding [n, d] or None)
+    fit_predict: (
+        Callable  # (adata, n_clusters, random_state) -> (labels [n], embedding [n, d] or None)
+    )
     title: str = ""  # how it is written in figures; empty: the name
 
     def __call__(
@@ -69,19 +85,36 @@ class Method:
         random_state: int = 0,  # seed of everything random
     ):
         "Labels [n] int from 0, and embedding [n, d] float32 or None."
-        if n_clusters is not None: n_clusters = check_n_clusters(n_clusters, adata.n_obs, self.name)
-        return check_answer(self.fit_predict(adata, n_clusters, random_state), adata.n_obs, self.name)
+        if n_clusters is not None:
+            n_clusters = check_n_clusters(n_clusters, adata.n_obs, self.name)
+        return check_answer(
+            self.fit_predict(adata, n_clusters, random_state), adata.n_obs, self.name
+        )
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #036d5d86
 BUILT_IN = {  # name: (module in scsmd_nb.baselines, title)
-    "scsmd": ("scsmd", "scSMD (default)"), "scsmd-paper": ("scsmd", "scSMD (paper)"), "scsmd-authors": ("scsmd", "scSMD (authors)"),
+    "scsmd": ("scsmd", "scSMD (default)"),
+    "scsmd-paper": ("scsmd", "scSMD (paper)"),
+    "scsmd-authors": ("scsmd", "scSMD (authors)"),
     "scsmd-no-mdag": ("scsmd", "scSMD without MDAG"),
-    "scdeepcluster": ("scdeepcluster", "scDeepCluster"), "scgmai": ("scgmai", "scGMAI"), "sczidesk": ("sczidesk", "scziDesk"),
-    "sccan": ("sccan", "scCAN"), "scdcca": ("scdcca", "scDCCA"), "deepscena": ("deepscena", "DeepScena"), "dca": ("dca", "DCA + k-means"),
-    "kmeans": ("simple", "k-means"), "ward": ("simple", "Ward"), "spectral": ("simple", "spectral"), "gmm": ("simple", "Gaussian mixture"),
-    "leiden": ("simple", "Leiden (res. 1)"), "leiden-k": ("simple", "Leiden (to K)"),
-    "louvain": ("simple", "Louvain (res. 1)"), "louvain-k": ("simple", "Louvain (to K)"),
-    "scvi-kmeans": ("optional", "scVI + k-means"), "scvi-leiden": ("optional", "scVI + Leiden"), "seurat": ("optional", "Seurat"),
+    "scdeepcluster": ("scdeepcluster", "scDeepCluster"),
+    "scgmai": ("scgmai", "scGMAI"),
+    "sczidesk": ("sczidesk", "scziDesk"),
+    "sccan": ("sccan", "scCAN"),
+    "scdcca": ("scdcca", "scDCCA"),
+    "deepscena": ("deepscena", "DeepScena"),
+    "dca": ("dca", "DCA + k-means"),
+    "kmeans": ("simple", "k-means"),
+    "ward": ("simple", "Ward"),
+    "spectral": ("simple", "spectral"),
+    "gmm": ("simple", "Gaussian mixture"),
+    "leiden": ("simple", "Leiden (res. 1)"),
+    "leiden-k": ("simple", "Leiden (to K)"),
+    "louvain": ("simple", "Louvain (res. 1)"),
+    "louvain-k": ("simple", "Louvain (to K)"),
+    "scvi-kmeans": ("optional", "scVI + k-means"),
+    "scvi-leiden": ("optional", "scVI + Leiden"),
+    "seurat": ("optional", "Seurat"),
 }
 OPTIONAL = ("scvi-kmeans", "scvi-leiden", "seurat")  # need software that scsmd_nb does not install
 BUDGETS = ("laptop", "published")
@@ -93,12 +126,19 @@ def register(
     title: str | None = None,  # for figures; None: the built-in title, or the name
 ) -> Callable:
     "A decorator that enters f(adata, n_clusters, random_state, budget='laptop', **options) -> (labels, embedding)."
+
     def enter(f):
         there = _FUNCTIONS[name][0].__module__ if name in _FUNCTIONS else f.__module__
-        if there != f.__module__ and "__main__" not in (there, f.__module__):  # a notebook may define its methods anew
-            raise ValueError(f"a method named {name!r} exists already, from {there}: choose another name.")
+        if there != f.__module__ and "__main__" not in (
+            there,
+            f.__module__,
+        ):  # a notebook may define its methods anew
+            raise ValueError(
+                f"a method named {name!r} exists already, from {there}: choose another name."
+            )
         _FUNCTIONS[name] = (f, title or BUILT_IN.get(name, ("", name))[1])
         return f
+
     return enter
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #9ccefb33
@@ -133,7 +173,9 @@ def get(
         if name not in BUILT_IN:
             near = difflib.get_close_matches(str(name), names(), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"method {name!r} is not known.{hint} There are: {', '.join(names())}.")
+            raise ValueError(
+                f"method {name!r} is not known.{hint} There are: {', '.join(names())}."
+            )
         importlib.import_module(f"scsmd_nb.baselines.{BUILT_IN[name][0]}")
     check_budget(budget)
     function, written = _FUNCTIONS[name]
@@ -150,7 +192,8 @@ def _check_options(
     import inspect
 
     parameters = list(inspect.signature(function).parameters.values())[4:]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters): return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
     known = [p.name for p in parameters]
     for option in options:
         if option not in known:

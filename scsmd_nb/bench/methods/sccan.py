@@ -32,8 +32,10 @@ def unit_input(
     low = x.min(1, keepdims=True, initial=np.inf)
     span = x.max(1, keepdims=True, initial=-np.inf) - low
     if len(flat := np.flatnonzero(~(span.ravel() > 0))):
-        raise ValueError(f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has one value in every gene, "
-                         "such as no counts at all: remove such cells, for example with smd.pp.filter.")
+        raise ValueError(
+            f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has one value in every gene, "
+            "such as no counts at all: remove such cells, for example with smd.pp.filter."
+        )
     return (x - low) / span
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #cff08082
@@ -59,7 +61,8 @@ FILTER_EPOCHS = 10
 WARM_UP, MAIN, VIEWS = 10, 20, 3  # epochs of a VAE; after the main ones, one more before each view
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #fff25378
-def _batch(n): return max(round(n / 50), 2)  # cells a batch: always about 50 batches an epoch
+def _batch(n):
+    return max(round(n / 50), 2)  # cells a batch: always about 50 batches an epoch
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #9eae105a
 def gene_scores(
@@ -69,7 +72,8 @@ def gene_scores(
 ) -> torch.Tensor:
     "Score of each gene in one linear network, [G] from 0 to 1."
     net = glorot(nn.Sequential(nn.Linear(x.shape[1], 32), nn.Linear(32, x.shape[1])))
-    with torch.no_grad(): net[0].weight.clamp_(min=0)
+    with torch.no_grad():
+        net[0].weight.clamp_(min=0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, eps=1e-7, weight_decay=decay)
 
     def step(index):
@@ -77,7 +81,8 @@ def gene_scores(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        with torch.no_grad(): net[0].weight.clamp_(min=0)
+        with torch.no_grad():
+            net[0].weight.clamp_(min=0)
         return loss
 
     fit_loop(step, len(x), _batch(len(x)), FILTER_EPOCHS, rng, stop_early=False, drop_last=True)
@@ -91,11 +96,12 @@ def filter_genes(
     n_genes: int = 5000,  # genes to keep; with no more than that, all are kept
 ) -> torch.Tensor:
     "Numbers of the genes kept, ascending."
-    if x.shape[1] <= n_genes: return torch.arange(x.shape[1])
+    if x.shape[1] <= n_genes:
+        return torch.arange(x.shape[1])
     s = settings(len(x))
     scores = 0
     for _ in range(3):
-        some = torch.from_numpy(rng.permutation(len(x))[:s.n_train])
+        some = torch.from_numpy(rng.permutation(len(x))[: s.n_train])
         scores = scores + gene_scores(x[some], rng, s.filter_decay)
     return scores.topk(n_genes).indices.sort().values
 
@@ -114,7 +120,9 @@ class StackedVAE(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(n_genes, 64), after)
         self.mu, self.v = nn.Linear(64, n_latent), nn.Linear(64, n_latent)
         self.decoders = nn.ModuleList(
-            nn.Sequential(nn.Linear(n_latent, 64), nn.SELU(), nn.Linear(64, n_genes)) for _ in range(2))
+            nn.Sequential(nn.Linear(n_latent, 64), nn.SELU(), nn.Linear(64, n_genes))
+            for _ in range(2)
+        )
         glorot(self)
 
     def encode(
@@ -149,7 +157,7 @@ def vae_views(
 ) -> tuple[list, list]:
     "The latent matrices of all cells after each of the last epochs, and the mean loss of each epoch."
     s = settings(len(x))
-    some = x[torch.from_numpy(rng.permutation(len(x))[:s.n_train])]
+    some = x[torch.from_numpy(rng.permutation(len(x))[: s.n_train])]
     vae = StackedVAE(x.shape[1], s.n_latent, normalise=len(some) > 500)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=s.lr, eps=1e-7, weight_decay=s.decay)
 
@@ -159,15 +167,28 @@ def vae_views(
             loss = loss_of(part, *vae(part))
             optimizer.zero_grad()
             loss.backward()
-            if all(p.grad is None or p.grad.isfinite().all() for p in vae.parameters()): optimizer.step()
+            if all(p.grad is None or p.grad.isfinite().all() for p in vae.parameters()):
+                optimizer.step()
             return loss
+
         return step
 
-    def warm(part, mu, v, decoded): return sum((y - part).abs().mean() for y in decoded)
-    def full(part, mu, v, decoded): return sum(s.beta * (y - part).square().mean() + divergence(mu, v) for y in decoded)
+    def warm(part, mu, v, decoded):
+        return sum((y - part).abs().mean() for y in decoded)
+
+    def full(part, mu, v, decoded):
+        return sum(s.beta * (y - part).square().mean() + divergence(mu, v) for y in decoded)
 
     def run(loss_of, epochs):
-        return fit_loop(step_on(loss_of), len(some), _batch(len(some)), epochs, rng, stop_early=False, drop_last=True)
+        return fit_loop(
+            step_on(loss_of),
+            len(some),
+            _batch(len(some)),
+            epochs,
+            rng,
+            stop_early=False,
+            drop_last=True,
+        )
 
     losses = run(warm, WARM_UP) + run(full, MAIN)
     views = []
@@ -203,7 +224,9 @@ def affinity(
     d = np.partition(D, k - 1, axis=1)[:, :k].mean(1)
     np.fill_diagonal(D, 0)
     width = (d[:, None] + d + D) / 6
-    np.maximum(width, np.finfo(z.dtype).eps * max(float(d.mean()), 1e-12), out=width)  # copies of one cell
+    np.maximum(
+        width, np.finfo(z.dtype).eps * max(float(d.mean()), 1e-12), out=width
+    )  # copies of one cell
     D /= width
     W = np.exp(-D * D / 2) / (np.sqrt(2 * np.pi).astype(z.dtype) * width)
     return (W + W.T) / 2
@@ -246,14 +269,19 @@ def fuse(
     n_kept: int = 30,  # neighbours through which a view listens
 ) -> np.ndarray:
     "The fused similarities, [n, n] symmetric with diagonal 1/2; memory for len(views) + 4 such matrices."
-    if len(views) < 2: raise ValueError(f"{len(views)} view: fusion needs at least two.")
+    if len(views) < 2:
+        raise ValueError(f"{len(views)} view: fusion needs at least two.")
     Ps = [symmetric(half_self(affinity(z, n_neighbors))) for z in views]
     Ss = [nearest_only(P, n_kept) for P in Ps]
     for _ in range(rounds):
-        total = sum(Ps[1:], start=Ps[0].copy())  # of the round before, also after some P have changed
+        total = sum(
+            Ps[1:], start=Ps[0].copy()
+        )  # of the round before, also after some P have changed
         for t, S in enumerate(Ss):
             others = (total - Ps[t]) / (len(Ps) - 1)
-            half = np.ascontiguousarray((S @ others).T)  # others is symmetric, so S (S others)' is S others S'
+            half = np.ascontiguousarray(
+                (S @ others).T
+            )  # others is symmetric, so S (S others)' is S others S'
             Ps[t] = symmetric(half_self(S @ half))
     return symmetric(half_self(sum(Ps[1:], start=Ps[0]) / len(Ps)))
 
@@ -264,7 +292,8 @@ def laplacian(
 ) -> np.ndarray:
     "I - D^-1/2 W D^-1/2, [n, n] float64."
     W = W.astype(np.float64)
-    if not diagonal: np.fill_diagonal(W, 0)
+    if not diagonal:
+        np.fill_diagonal(W, 0)
     scale = 1 / np.sqrt(np.maximum(W.sum(1), 1e-300))
     L = -W * scale[:, None] * scale
     L[np.diag_indices(len(L))] += 1
@@ -280,7 +309,13 @@ def smallest_eigen(
     from scipy.linalg import eigh
 
     k = min(k, len(L))
-    return eigh(L, subset_by_index=[0, k - 1], eigvals_only=not vectors, overwrite_a=True, check_finite=False)
+    return eigh(
+        L,
+        subset_by_index=[0, k - 1],
+        eigvals_only=not vectors,
+        overwrite_a=True,
+        check_finite=False,
+    )
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #ceb81530
 def two_gaps(
@@ -288,8 +323,9 @@ def two_gaps(
     largest: int = 15,  # the most clusters that are considered
 ) -> int:
     "K: of the two c = 2 .. largest with the widest gap above eigenvalue c, the smaller."
-    gaps = np.abs(np.diff(eigenvalues[:largest + 1]))[1:]  # the first belongs to c = 2
-    if len(gaps) == 0: return min(2, len(eigenvalues))
+    gaps = np.abs(np.diff(eigenvalues[: largest + 1]))[1:]  # the first belongs to c = 2
+    if len(gaps) == 0:
+        return min(2, len(eigenvalues))
     return int(np.argsort(-gaps, kind="stable")[:2].min()) + 2
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #efc4b5fa
@@ -309,7 +345,8 @@ def yu_shi(
     for _ in range(updates):
         labels = (X @ R).argmax(1)
         U, s, Vt = np.linalg.svd(np.eye(K)[labels].T @ X)
-        if abs(s.sum() - last) < 1e-12 * n: break
+        if abs(s.sum() - last) < 1e-12 * n:
+            break
         last, R = s.sum(), Vt.T @ U.T
     return (X @ R).argmax(1)
 
@@ -319,7 +356,8 @@ def spectral_labels(
     n_clusters: int,  # K
 ) -> np.ndarray:
     "Labels [n] by spectral clustering."
-    if n_clusters == 1: return np.zeros(len(W), dtype=int)
+    if n_clusters == 1:
+        return np.zeros(len(W), dtype=int)
     return yu_shi(smallest_eigen(laplacian(W), n_clusters)[1])
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #85488ae3
@@ -355,11 +393,14 @@ def sccan(
 ):
     "Labels [n], and one of the nine latent matrices [n, 15]."
     x = unit_input(adata)
-    if len(x) < 4: raise ValueError(f"{len(x)} cells are too few: scCAN needs at least 4.")
+    if len(x) < 4:
+        raise ValueError(f"{len(x)} cells are too few: scCAN needs at least 4.")
     most = n_fused or FUSED[budget]
     if n_clusters is not None and not 1 <= n_clusters <= min(len(x), most):
-        raise ValueError(f"n_clusters={n_clusters} must be at least 1 and at most the number of cells that are fused, "
-                         f"{min(len(x), most)}; None lets the two-gap rule choose.")
+        raise ValueError(
+            f"n_clusters={n_clusters} must be at least 1 and at most the number of cells that are fused, "
+            f"{min(len(x), most)}; None lets the two-gap rule choose."
+        )
     with seeded(random_state) as rng:
         views = embed(x, rng)
         chosen = np.sort(rng.permutation(len(x))[:most])

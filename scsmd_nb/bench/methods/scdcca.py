@@ -14,7 +14,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import CountHeads, CountInput, count_input, dense, encode_all, fit_loop, kl_loss, kmeans_start, seeded, student_t, target_distribution, zinb_loss
+from scsmd_nb.bench.methods.base import (
+    CountHeads,
+    CountInput,
+    count_input,
+    dense,
+    encode_all,
+    fit_loop,
+    kl_loss,
+    kmeans_start,
+    seeded,
+    student_t,
+    target_distribution,
+    zinb_loss,
+)
 from .registry import check_budget, check_n_clusters, register
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #a48c7bf4
@@ -117,8 +130,10 @@ def log_counts_input(
     counts = get_counts(adata)
     seen = np.flatnonzero(counts.getnnz(0) > min_share * counts.shape[0])
     if not len(seen):
-        raise ValueError(f"no gene has counts in more than {min_share:.0%} of the {counts.shape[0]} cells: "
-                         "use input='counts', which has no such filter.")
+        raise ValueError(
+            f"no gene has counts in more than {min_share:.0%} of the {counts.shape[0]} cells: "
+            "use input='counts', which has no such filter."
+        )
     mask = np.zeros(counts.shape[1], bool)
     mask[seen[select_genes(counts[:, seen], n_top_genes)]] = True
     logs = log_normalize(counts)[:, np.flatnonzero(mask)].toarray() / np.float32(math.log(2))
@@ -144,7 +159,9 @@ def pretrain(
         part = x[i]
         views = instance_loss(net.encode(hide(part)), net.encode(hide(part)))
         loss = zinb_loss(target[i], *net(part, size_factor[i])) + 0.5 * views
-        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
         return loss
 
     return fit_loop(step, len(x), batch_size, epochs, rng, stop_early)
@@ -157,8 +174,11 @@ def at_rest(
     epochs: int = 3,  # in a row
 ) -> bool:
     "Whether all clusters were in use and the labels hardly changed in the last epochs."
-    if tolerance is None or len(history) < epochs: return False
-    return all(changed <= tolerance and used == n_clusters for _, changed, used in history[-epochs:])
+    if tolerance is None or len(history) < epochs:
+        return False
+    return all(
+        changed <= tolerance and used == n_clusters for _, changed, used in history[-epochs:]
+    )
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #c1b51756
 def refine(
@@ -169,7 +189,8 @@ def refine(
     size_factor: torch.Tensor,  # [n]
     rng: np.random.Generator,  # passed on to fit_loop; nothing is shuffled
     epochs: int = 100,  # passes over the cells
-    tolerance: float | None = None,  # share of changed labels that counts as rest, see at_rest; None: run all epochs
+    tolerance: float
+    | None = None,  # share of changed labels that counts as rest, see at_rest; None: run all epochs
     batch_size: int = 1024,  # cells a step
     watch=None,  # called with the labels [n] after each epoch, for those who want to look
 ):
@@ -185,7 +206,9 @@ def refine(
         fit = kl_loss(goal[i], student_t(net.encode(part), centers))
         views = cluster_loss(net.probabilities(hide(part)), net.probabilities(hide(part)))
         loss = zinb_loss(target[i], *net(part, size_factor[i])) + fit + 0.2 * views
-        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
         return loss
 
     def on_epoch(epoch, loss):
@@ -193,7 +216,8 @@ def refine(
         q, before = shares(), labels
         goal, labels = target_distribution(q), q.argmax(1)
         history.append((loss, float((labels != before).float().mean()), len(labels.unique())))
-        if watch: watch(labels.numpy())
+        if watch:
+            watch(labels.numpy())
         return at_rest(history, len(centers), tolerance)
 
     fit_loop(step, len(x), batch_size, epochs, rng, False, shuffle=False, on_epoch=on_epoch)
@@ -211,7 +235,9 @@ def epoch_limits(
 ) -> tuple[int, int]:
     "Most epochs of the first and of the second phase."
     enough = math.ceil(LEAST_STEPS / math.ceil(n_cells / batch_size))
-    return tuple(min(most, max(few, enough)) for most, few in zip(EPOCHS["published"], EPOCHS[budget]))
+    return tuple(
+        min(most, max(few, enough)) for most, few in zip(EPOCHS["published"], EPOCHS[budget])
+    )
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #1cd627b8
 @register("scdcca")
@@ -228,9 +254,13 @@ def scdcca(
     check_budget(budget)
     n_clusters = check_n_clusters(n_clusters, adata.n_obs, "scdcca", least=2)
     if input not in ("counts", "log"):
-        raise ValueError(f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published).")
+        raise ValueError(
+            f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published)."
+        )
     data = (count_input if input == "counts" else log_counts_input)(adata, n_top_genes)
-    x, target, size = (torch.from_numpy(np.asarray(a)) for a in (data.x, data.counts, data.size_factor))
+    x, target, size = (
+        torch.from_numpy(np.asarray(a)) for a in (data.x, data.counts, data.size_factor)
+    )
     (first, second), early = epoch_limits(budget, adata.n_obs), budget == "laptop"
     with seeded(random_state) as rng:
         net = DualAutoencoder(x.shape[1], n_clusters, noise)

@@ -6,13 +6,27 @@
 __all__ = ['EPOCHS', 'STEPS', 'VERSIONS', 'NOISE', 'network', 'pretrain', 'refine', 'start', 'scdeepcluster']
 
 # %% ../../../nbs/api/bench/methods/03_scdeepcluster.ipynb #bde978ff
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
-from .base import CountAutoencoder, clean, count_input, encode_all, fit_loop, glorot, kl_loss, kmeans_start, pretraining_epochs, seeded, student_t, target_distribution, zinb_loss
+from scsmd_nb.bench.methods.base import (
+    CountAutoencoder,
+    clean,
+    count_input,
+    encode_all,
+    fit_loop,
+    glorot,
+    kl_loss,
+    kmeans_start,
+    pretraining_epochs,
+    seeded,
+    student_t,
+    target_distribution,
+    zinb_loss,
+)
 from .registry import register
 
 # %% ../../../nbs/api/bench/methods/03_scdeepcluster.ipynb #63a1d912
@@ -28,8 +42,12 @@ def network(
 ) -> CountAutoencoder:
     "A fresh network."
     if version not in VERSIONS:
-        raise ValueError(f"version={version!r} is not known: use {' or '.join(map(repr, VERSIONS))}.")
-    net = CountAutoencoder(n_genes, input_noise=NOISE, layer_noise=NOISE if version == "keras" else 0.0)
+        raise ValueError(
+            f"version={version!r} is not known: use {' or '.join(map(repr, VERSIONS))}."
+        )
+    net = CountAutoencoder(
+        n_genes, input_noise=NOISE, layer_noise=NOISE if version == "keras" else 0.0
+    )
     return glorot(net) if version == "keras" else net
 
 # %% ../../../nbs/api/bench/methods/03_scdeepcluster.ipynb #7f89655e
@@ -76,7 +94,8 @@ def refine(
 
     def assign():
         q = student_t(encode_all(encode, x), centers.detach())
-        if watch is not None: watch(q.argmax(1).numpy())
+        if watch is not None:
+            watch(q.argmax(1).numpy())
         return q.argmax(1), target_distribution(q)
 
     def step(index):
@@ -105,11 +124,14 @@ def start(
     random_state: int,  # seed
 ) -> torch.Tensor:
     "First centres [K, 32]."
-    if n_clusters is not None: return kmeans_start(z, n_clusters, random_state)[0]
+    if n_clusters is not None:
+        return kmeans_start(z, n_clusters, random_state)[0]
     from scsmd_nb.bench.methods.simple import louvain_groups
     from scsmd_nb.nn.partition import neighbor_graph
 
-    groups = torch.from_numpy(louvain_groups(neighbor_graph(z.numpy(), min(20, len(z) - 1)), 0.8, random_state))
+    groups = torch.from_numpy(
+        louvain_groups(neighbor_graph(z.numpy(), min(20, len(z) - 1)), 0.8, random_state)
+    )
     return torch.stack([z[groups == k].mean(0) for k in range(int(groups.max()) + 1)])
 
 # %% ../../../nbs/api/bench/methods/03_scdeepcluster.ipynb #27bbcb1c
@@ -131,5 +153,7 @@ def scdeepcluster(
         pretrain(net, x, counts, size, rng, epochs, stop_early)
         encode = lambda part: clean(net, part)
         centers = start(encode_all(encode, x), n_clusters, random_state)
-        labels, _ = refine(net, centers, x, counts, size, rng, EPOCHS[budget][1], budget == "laptop", gamma)
+        labels, _ = refine(
+            net, centers, x, counts, size, rng, EPOCHS[budget][1], budget == "laptop", gamma
+        )
         return labels, encode_all(encode, x).numpy()

@@ -25,8 +25,10 @@ def gene_input(
     counts = sp.csc_matrix(get_counts(adata))
     kept = np.flatnonzero(counts.getnnz(axis=0) > min_share * counts.shape[0])
     if len(kept) < 2:
-        raise ValueError(f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of cells, "
-                         "and at least 2 are needed: pass more genes, or cells with more counts.")
+        raise ValueError(
+            f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of cells, "
+            "and at least 2 are needed: pass more genes, or cells with more counts."
+        )
     return np.log2(1 + counts[:, kept].toarray()).astype(np.float32)
 
 # %% ../../../nbs/api/bench/methods/06_scgmai.ipynb #5d020a80
@@ -73,7 +75,9 @@ def train(
         return loss.detach() / len(part)
 
     epochs = max((steps or STEPS) // max(len(x) // size, 1), 1)
-    losses = fit_loop(step, len(x), size, epochs, rng, stop_early=laptop, shuffle=laptop, drop_last=True)
+    losses = fit_loop(
+        step, len(x), size, epochs, rng, stop_early=laptop, shuffle=laptop, drop_last=True
+    )
     return net.eval(), losses
 
 # %% ../../../nbs/api/bench/methods/06_scgmai.ipynb #36141214
@@ -84,9 +88,10 @@ def independent_components(
     unit_variance: bool = False,  # variance 1 for each; False: 1/n, as in the original
 ) -> np.ndarray:
     "Uncorrelated components with mean 0, [n, n_components] float64."
+    import warnings
+
     from sklearn.decomposition import PCA, FastICA
     from sklearn.exceptions import ConvergenceWarning
-    import warnings
 
     n_components, x = min(n_components, min(x.shape) - 1), x.astype(np.float64)
     sd, pcs = np.zeros(1), None
@@ -94,10 +99,14 @@ def independent_components(
         pcs = PCA(n_components, svd_solver="arpack", random_state=random_state).fit_transform(x)
         sd = pcs.std(0)
     if not sd.min() > 1e-7 * sd.max():
-        raise ValueError(f"the reconstruction of {len(x)} cells varies in fewer than {n_components} directions: "
-                         "the cells are (nearly) equal, and there is nothing to cluster.")
+        raise ValueError(
+            f"the reconstruction of {len(x)} cells varies in fewer than {n_components} directions: "
+            "the cells are (nearly) equal, and there is nothing to cluster."
+        )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a rotation that is not found leaves the mixture as good
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a rotation that is not found leaves the mixture as good
         whiten = "unit-variance" if unit_variance else "arbitrary-variance"
         return FastICA(n_components, whiten=whiten, random_state=random_state).fit_transform(pcs)
 
@@ -111,9 +120,10 @@ def mixture(
     random_state: int,  # seed
 ):
     "A fitted scikit-learn GaussianMixture with full covariances."
+    import warnings
+
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
-    import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -140,13 +150,16 @@ def scgmai(
     steps: int | None = None,  # the most steps of Adam; None: STEPS
     n_components: int = 2,  # independent components
     unit_variance: bool = False,  # components of variance 1 in place of 1/n
-    max_components: int | None = None,  # the most Gaussians tried where K is not given; None: by budget
+    max_components: int
+    | None = None,  # the most Gaussians tried where K is not given; None: by budget
 ):
     "Labels [n], and the independent components of the reconstruction [n, n_components]."
     x = gene_input(adata)
     with seeded(random_state) as rng:
         net, _ = train(x, rng, budget, steps)
-        c = independent_components(encode_all(net, x).numpy(), random_state, n_components, unit_variance)
+        c = independent_components(
+            encode_all(net, x).numpy(), random_state, n_components, unit_variance
+        )
     if n_clusters is None:
         fit, _ = lowest_bic(c, random_state, max_components or COMPONENTS[budget])
     else:

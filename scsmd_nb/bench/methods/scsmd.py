@@ -45,11 +45,19 @@ def fit(
     **options,  # fields of Params
 ):
     "Labels [n] and latent vectors [n, d] float32."
-    if not isinstance(cellnet, bool): raise ValueError(f"cellnet={cellnet!r} must be True or False.")
-    if not cellnet: options = options | {"first_epochs": 0, "second_epochs": 0}
-    model = SCSMD(n_clusters, preset=preset, params=changes(preset, budget, **options), random_state=random_state,
-                  accelerator="cpu")
-    if cellnet: return model.fit_predict(adata), model.embedding_
+    if not isinstance(cellnet, bool):
+        raise ValueError(f"cellnet={cellnet!r} must be True or False.")
+    if not cellnet:
+        options = options | {"first_epochs": 0, "second_epochs": 0}
+    model = SCSMD(
+        n_clusters,
+        preset=preset,
+        params=changes(preset, budget, **options),
+        random_state=random_state,
+        accelerator="cpu",
+    )
+    if cellnet:
+        return model.fit_predict(adata), model.embedding_
     return _without_cellnet(model, adata)
 
 # %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #fb769b69
@@ -61,7 +69,10 @@ def _without_cellnet(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*clusters asked for hold cells")
         model.fit(adata)
-    u, c = torch.from_numpy(model.embedding_), torch.from_numpy(np.ascontiguousarray(model.centroids_))
+    u, c = (
+        torch.from_numpy(model.embedding_),
+        torch.from_numpy(np.ascontiguousarray(model.centroids_)),
+    )
     return memberships(u, c, model.params_.fuzzifier).argmax(1).numpy(), model.embedding_
 
 # %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #856c1794

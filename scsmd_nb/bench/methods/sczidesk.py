@@ -7,14 +7,25 @@ __all__ = ['EPOCHS', 'STEPS', 'RATE', 'NOISE', 'WEIGHT', 'soft_kmeans', 'pair_lo
            'refine', 'sczidesk']
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #36066b83
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .base import CountAutoencoder, clean, count_input, encode_all, fit_loop, glorot, kmeans_start, pretraining_epochs, seeded, zinb_loss
+from scsmd_nb.bench.methods.base import (
+    CountAutoencoder,
+    clean,
+    count_input,
+    encode_all,
+    fit_loop,
+    glorot,
+    kmeans_start,
+    pretraining_epochs,
+    seeded,
+    zinb_loss,
+)
 from .registry import check_n_clusters, register
 from ...nn.soft_clustering import squared_distances
 
@@ -41,7 +52,9 @@ def pair_logs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     "ln P and ln Q over the other cells, each [n, n - 1]."
     norms = z.square().sum(1)
-    d = (norms[:, None] + norms - 2 * z @ z.T).clamp_min(0)  # one matrix product; 1 + d hides its rounding
+    d = (norms[:, None] + norms - 2 * z @ z.T).clamp_min(
+        0
+    )  # one matrix product; 1 + d hides its rounding
     log_p = F.log_softmax(-torch.log1p(_off_diagonal(d)), dim=1)
     return log_p, F.log_softmax(2 * log_p, dim=1)
 
@@ -50,14 +63,21 @@ def self_training(
     z: torch.Tensor,  # [n, d] latent vectors of one batch
 ) -> torch.Tensor:
     "Self-training loss, summed over all pairs; gradients pass through P and Q."
-    if len(z) < 3: return 0 * z.sum()  # a row of one other cell is always certain
+    if len(z) < 3:
+        return 0 * z.sum()  # a row of one other cell is always certain
     log_p, log_q = pair_logs(z)
     return (log_q.exp() * (log_q - log_p)).sum()
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #ebe70d38
-EPOCHS = {"laptop": (50, 36), "published": (1000, 1800)}  # at most: pre-training, clustering (2000 less 200 for checks)
+EPOCHS = {
+    "laptop": (50, 36),
+    "published": (1000, 1800),
+}  # at most: pre-training, clustering (2000 less 200 for checks)
 STEPS = 850  # of the optimiser in phase one, at least, on small sets under the laptop budget
-RATE = {"laptop": 1e-3, "published": 1e-4}  # learning rate of pre-training; clustering has the published one
+RATE = {
+    "laptop": 1e-3,
+    "published": 1e-4,
+}  # learning rate of pre-training; clustering has the published one
 NOISE = 1.5  # standard deviation, where it is switched on
 WEIGHT = 1e-3  # of soft k-means and of self-training
 
@@ -113,13 +133,18 @@ def refine(
 
     def nearest():
         found = squared_distances(encode_all(encode, x), centers.detach()).argmin(1)
-        if watch is not None: watch(found.numpy())
+        if watch is not None:
+            watch(found.numpy())
         return found
 
     def step(index):
         optimizer.zero_grad()
         z, parameters = encode(x[index]), net(x[index], size[index])[1:]
-        losses = zinb_loss(counts[index], *parameters, ridge=1.0), soft_kmeans(z, centers), self_training(z)
+        losses = (
+            zinb_loss(counts[index], *parameters, ridge=1.0),
+            soft_kmeans(z, centers),
+            self_training(z),
+        )
         loss = losses[0] + WEIGHT * (losses[1] + losses[2])
         loss.backward()
         optimizer.step()
@@ -130,13 +155,16 @@ def refine(
         nonlocal labels
         history.append(np.mean(parts, 0))
         parts.clear()
-        if (epoch + 1) % 9: return False
+        if (epoch + 1) % 9:
+            return False
         before, labels = labels, nearest()
         return (labels != before).float().mean().item() < tolerance
 
     labels = nearest()
     net.train()
-    fit_loop(step, len(x), 256, epochs, rng, False, shuffle=False, fill_last=True, on_epoch=on_epoch)
+    fit_loop(
+        step, len(x), 256, epochs, rng, False, shuffle=False, fill_last=True, on_epoch=on_epoch
+    )
     z = encode_all(encode, x)
     return squared_distances(z, centers.detach()).argmin(1).numpy(), z.numpy(), history
 
@@ -157,6 +185,8 @@ def sczidesk(
     with seeded(random_state) as rng:
         net = network(x.shape[1], noise)
         pretrain(net, x, counts, size, rng, epochs, RATE[budget], stop_early)
-        centers = kmeans_start(encode_all(lambda part: clean(net, part), x), n_clusters, random_state)[0]
+        centers = kmeans_start(
+            encode_all(lambda part: clean(net, part), x), n_clusters, random_state
+        )[0]
         labels, z, _ = refine(net, centers, x, counts, size, rng, EPOCHS[budget][1])
         return labels, z

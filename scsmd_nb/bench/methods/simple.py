@@ -24,14 +24,15 @@ def leiden_clusters(
     n_clusters: int,  # clusters wanted
     random_state: int = 0,  # seed
     n_pcs: int = 30,  # principal components
-    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str
+    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
 ):
     "Leiden clusters as a categorical column [n], named '0', '1', ... by falling size; adata is only read."
     import pandas as pd
     import scanpy as sc
 
-    from scsmd_nb.tl import metrics
     from scsmd_nb.nn.partition import neighbor_graph, over_cluster
+    from scsmd_nb.tl import metrics
 
     a = pp.normalize(adata, layer=layer)
     sc.pp.pca(a, n_comps=min(n_pcs, *(n - 1 for n in a.shape)), random_state=random_state)
@@ -40,11 +41,15 @@ def leiden_clusters(
         resolution = (low * high) ** 0.5
         labels = over_cluster(graph, resolution, random_state)
         found = len(set(labels))
-        if best is None or abs(found - n_clusters) < abs(len(set(best)) - n_clusters): best = labels
-        if found == n_clusters: break
+        if best is None or abs(found - n_clusters) < abs(len(set(best)) - n_clusters):
+            best = labels
+        if found == n_clusters:
+            break
         low, high = (resolution, high) if found < n_clusters else (low, resolution)
     order = {old: str(new) for new, old in enumerate(metrics.cluster_sizes(best).index)}
-    return pd.Series(pd.Categorical([order[l] for l in best], list(order.values())), index=adata.obs_names)
+    return pd.Series(
+        pd.Categorical([order[l] for l in best], list(order.values())), index=adata.obs_names
+    )
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #866f07d5
 def components(
@@ -58,11 +63,15 @@ def components(
     import scanpy as sc
 
     counts = get_counts(adata)
-    if counts.shape[1] > 2500: mask = pp.select_genes(counts, n_top_genes)
-    else: mask = pp.not_constant(counts)
+    if counts.shape[1] > 2500:
+        mask = pp.select_genes(counts, n_top_genes)
+    else:
+        mask = pp.not_constant(counts)
     logs = ad.AnnData(pp.log_normalize(counts, target_sum=None)[:, np.flatnonzero(mask)].toarray())
     sc.pp.scale(logs, max_value=10)
-    sc.pp.pca(logs, n_comps=max(1, min(n_pcs, logs.n_obs - 1, logs.n_vars - 1)), random_state=random_state)
+    sc.pp.pca(
+        logs, n_comps=max(1, min(n_pcs, logs.n_obs - 1, logs.n_vars - 1)), random_state=random_state
+    )
     return np.ascontiguousarray(logs.obsm["X_pca"], dtype=np.float32)
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #def2d273
@@ -78,7 +87,10 @@ def kmeans(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import KMeans
 
-    k, z = check_n_clusters(n_clusters, adata.n_obs, "kmeans"), components(adata, random_state, n_pcs)
+    k, z = (
+        check_n_clusters(n_clusters, adata.n_obs, "kmeans"),
+        components(adata, random_state, n_pcs),
+    )
     return KMeans(k, n_init=n_init, random_state=random_state).fit_predict(z), z
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #70e3c4f2
@@ -109,10 +121,16 @@ def spectral(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import SpectralClustering
 
-    k, z = check_n_clusters(n_clusters, adata.n_obs, "spectral"), components(adata, random_state, n_pcs)
-    if k == 1: return np.zeros(len(z), dtype=int), z
+    k, z = (
+        check_n_clusters(n_clusters, adata.n_obs, "spectral"),
+        components(adata, random_state, n_pcs),
+    )
+    if k == 1:
+        return np.zeros(len(z), dtype=int), z
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Graph is not fully connected")  # its parts are then clusters
+        warnings.filterwarnings(
+            "ignore", message="Graph is not fully connected"
+        )  # its parts are then clusters
         model = SpectralClustering(k, affinity="precomputed", random_state=random_state)
         return model.fit_predict(neighbor_graph(z, n_neighbors)), z
 
@@ -131,9 +149,12 @@ def gmm(
     from sklearn.mixture import GaussianMixture
 
     kinds = ("tied", "full", "diag", "spherical")
-    if covariance not in kinds: raise ValueError(f"covariance={covariance!r} is not known. There are: {', '.join(kinds)}.")
+    if covariance not in kinds:
+        raise ValueError(f"covariance={covariance!r} is not known. There are: {', '.join(kinds)}.")
     k, z = check_n_clusters(n_clusters, adata.n_obs, "gmm"), components(adata, random_state, n_pcs)
-    model = GaussianMixture(k, covariance_type=covariance, n_init=n_init, max_iter=500, random_state=random_state)
+    model = GaussianMixture(
+        k, covariance_type=covariance, n_init=n_init, max_iter=500, random_state=random_state
+    )
     return model.fit_predict(z.astype(np.float64)), z
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #86b124e5
@@ -157,8 +178,12 @@ def louvain_groups(
     links = sp.triu(graph, k=1).tocoo()
     network = igraph.Graph(graph.shape[0], np.stack([links.row, links.col], 1))
     igraph.set_random_number_generator(random.Random(random_state))
-    try: found = network.community_multilevel(weights=links.data.astype(float), resolution=resolution)
-    finally: igraph.set_random_number_generator(random)
+    try:
+        found = network.community_multilevel(
+            weights=links.data.astype(float), resolution=resolution
+        )
+    finally:
+        igraph.set_random_number_generator(random)
     return np.array(found.membership)
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #dfa5ebbd
@@ -172,7 +197,9 @@ def _communities(
 ):
     "Communities [n] and principal components [n, n_pcs] float32."
     if not (isinstance(resolution, (int, float)) and 0 < resolution < np.inf):
-        raise ValueError(f"resolution={resolution!r} must be a positive number; 1 is usual, more gives more clusters.")
+        raise ValueError(
+            f"resolution={resolution!r} must be a positive number; 1 is usual, more gives more clusters."
+        )
     z = components(adata, random_state, n_pcs)
     return find(neighbor_graph(z, n_neighbors), resolution, random_state), z
 
@@ -218,8 +245,10 @@ def bisect(
         resolution = (low * high) ** 0.5
         labels = find(resolution)
         found = len(np.unique(labels))
-        if abs(found - n_clusters) < gap: best, at, gap = labels, resolution, abs(found - n_clusters)
-        if found == n_clusters: break
+        if abs(found - n_clusters) < gap:
+            best, at, gap = labels, resolution, abs(found - n_clusters)
+        if found == n_clusters:
+            break
         low, high = (resolution, high) if found < n_clusters else (low, resolution)
     return best, at
 
@@ -234,7 +263,10 @@ def leiden_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Leiden communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k, z = check_n_clusters(n_clusters, adata.n_obs, "leiden-k"), components(adata, random_state, n_pcs)
+    k, z = (
+        check_n_clusters(n_clusters, adata.n_obs, "leiden-k"),
+        components(adata, random_state, n_pcs),
+    )
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: leiden_groups(graph, r, random_state), k)[0], z
 
@@ -249,9 +281,21 @@ def louvain_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Louvain communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k, z = check_n_clusters(n_clusters, adata.n_obs, "louvain-k"), components(adata, random_state, n_pcs)
+    k, z = (
+        check_n_clusters(n_clusters, adata.n_obs, "louvain-k"),
+        components(adata, random_state, n_pcs),
+    )
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: louvain_groups(graph, r, random_state), k)[0], z
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #d4891253
-SIMPLE = ("kmeans", "ward", "spectral", "gmm", "leiden", "louvain", "leiden-k", "louvain-k")  # all names defined here
+SIMPLE = (
+    "kmeans",
+    "ward",
+    "spectral",
+    "gmm",
+    "leiden",
+    "louvain",
+    "leiden-k",
+    "louvain-k",
+)  # all names defined here
