@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 export OMP_WAIT_POLICY ?= passive
-export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE
+export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE FIX
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks bench bench-accuracy bench-core bench-k bench-read bench-prep tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -19,6 +19,7 @@ help: ## list the targets
 	@echo "         PIP_ARGS=\"...\"  more arguments for pip install, for example an index of your own"
 	@echo "         PYTHON=python3.12  the interpreter that makes .venv (3.11 or newer)"
 	@echo "         FORCE=1         do it again although nothing changed (demo, docs, notebooks)"
+	@echo "         FIX=1           lint mends what it can"
 	@echo "         SUITE=shared    which suite make bench runs"
 	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, tutorials, notebooks)"
 
@@ -33,6 +34,9 @@ test: setup ## exported modules, notebooks and tests; what CI runs
 
 test-notebooks: setup ## run the notebooks only (NB=... for one)
 	@$(BIN)/python tools/test_notebooks.py $(NB)
+
+lint: setup ## check modules, notebooks, tests and tools with ruff, and lay out what is not (FIX=1 mends what it can)
+	@$(BIN)/ruff check $${FIX:+--fix} . && $(BIN)/ruff format .
 
 tutorials: setup ## run tutorials and lessons with the fast setting, without a network (NB=... for one)
 	@$(BIN)/python tools/tutorials.py $(NB)

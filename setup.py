@@ -48,7 +48,10 @@ setup(
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=lines("requirements"),
-    extras_require={"dev": lines("dev_requirements")},
+    extras_require={
+        "bench": lines("bench_requirements"),
+        "dev": lines("dev_requirements") + lines("bench_requirements"),
+    },
     entry_points={
         "console_scripts": lines("console_scripts"),
         "nbdev": [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"],

@@ -9,4 +9,6 @@ from ._faces import hand_on
 __version__ = "0.1.0"
 
 WINGS = ("counts", "io", "pp", "nn", "tl", "pl", "bench", "course", "cli")
-__getattr__, __dir__, __all__ = hand_on(__name__, {wing: () for wing in WINGS} | {"tl": ("cluster", "SCSMD")})
+__getattr__, __dir__, __all__ = hand_on(
+    __name__, {wing: () for wing in WINGS} | {"tl": ("cluster", "SCSMD")}
+)

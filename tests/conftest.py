@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-# A shell that starts the tests in the background has Ctrl-C ignored, and programs inherit that. Tests that press it need it heard.
+# A shell that starts the tests in the background has Ctrl-C ignored, and programs inherit that.
+# Tests that press it need it heard.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -361,7 +361,8 @@ def test_a_tutorial_opens_and_closes_as_agreed(site):
         CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, tutorials/01_a.ipynb]")
     )
     opening = (
-        "**Needs** nothing; **takes** a minute. [Open in Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
+        "**Needs** nothing; **takes** a minute. [Open in "
+        "Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
         "and there first run `%pip install git+https://github.com/us/it`."
     )
     tutorial = site / "nbs" / "tutorials" / "01_a.ipynb"

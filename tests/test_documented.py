@@ -1,4 +1,4 @@
-"""Every public name is documented where it stands: docstring, parameters, an example that runs, a link to where it is taught."""
+"""Every public name is documented where it stands: docstring, parameters, example, a link to where it is taught."""
 
 import ast
 import json

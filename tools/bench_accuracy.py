@@ -1,6 +1,6 @@
-"""`make bench-accuracy`: the default preset against the best peers of the harness, on the twelve labelled data sets.
+"""`make bench-accuracy`, a measurement and no tool: the default preset against the best peers on twelve data sets.
 
-Runs what is missing in bench/accuracy/ (`--out DIR`), then prints one section for each claim, with the bar and whether it is met.
+Runs what is missing in bench/accuracy/ (`--out DIR`), then prints a section for each claim: its bar, and if it is met.
 Labels only score the end. Peers are the three methods with the best mean ARI in nbs/results/benchmark.csv, and Leiden.
 """
 
@@ -155,7 +155,8 @@ def parts(rows):
     if own["options"].eq("{}").all() or own.empty:
         return
     print(
-        "\n6. parts: ARI with one switched off or exchanged, minus the default with the same seed; standard error over data sets"
+        "\n6. parts: ARI with one switched off or exchanged, minus the default with the same seed; "
+        "standard error over data sets"
     )
     print(
         smd.bench.figures.ablation_table(own)
@@ -172,7 +173,8 @@ def rare(folder, rows):
     import scsmd_nb as smd
 
     print(
-        f"\n7. types under {RARE:.0%} of the cells, share found (F1 of the best cluster above {FOUND}); each in rare.csv"
+        f"\n7. types under {RARE:.0%} of the cells, share found (F1 of the best cluster above "
+        f"{FOUND}); each in rare.csv"
     )
     chosen, found = rows[rows["method"].isin(["scsmd", "leiden-k"]) & (rows["options"] == "{}")], []
     for _, r in chosen.iterrows():

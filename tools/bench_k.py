@@ -1,4 +1,4 @@
-"""`make bench-k`: the recommended number of clusters against the published types, on the twelve sets of SCSMD_DATA_DIR.
+"""`make bench-k`, a measurement and no tool: recommended against published numbers of types on twelve data sets.
 
 Prints one row for each set and writes nbs/results/choose_k.json (`--save FILE` for another place). Labels are read
 only to score the end.
@@ -63,9 +63,11 @@ def leiden_1(adata, seed):
     import numpy as np
 
     import scsmd_nb as smd
+    from scsmd_nb.nn.partition import neighbor_graph
+    from scsmd_nb.tl import choose_k
 
     z = choose_k._embed(adata, np.arange(adata.n_obs), None, seed)
-    return int(smd.tl.leiden_scan(C.neighbor_graph(z), (1.0,), seed)[0].max() + 1)
+    return int(smd.tl.leiden_scan(neighbor_graph(z), (1.0,), seed)[0].max() + 1)
 
 
 def one(name, seed):

@@ -1,4 +1,4 @@
-"""`make bench-prep`: QC, variable genes and exploration of 100,000 simulated cells x 20,000 genes, in time and memory.
+"""`make bench-prep`, a measurement and no tool: time and memory of QC and exploration of 100,000 simulated cells.
 
 A child process makes the cells (CSR, 5 % of the entries filled, ten planted groups, four samples, some damaged cells),
 then runs every step with two threads and prints its seconds and the memory at its end. The bars hold for everything
@@ -152,7 +152,8 @@ def child(n_cells, n_genes, only):
         "GB": resident(),
     }
     print(
-        f"{n_cells:,} cells x {n_genes:,} genes, {made['density']:.1%} filled, made in {made['seconds']:.0f} s, {made['GB']:.1f} GB",
+        f"{n_cells:,} cells x {n_genes:,} genes, {made['density']:.1%} filled, made in "
+        f"{made['seconds']:.0f} s, {made['GB']:.1f} GB",
         flush=True,
     )
     del X
@@ -213,7 +214,8 @@ def markers(a, n_markers=1000):
 
 
 def purity(a):
-    "Of 2,000 cells, the share of the 15 nearest on the map that are of the cell's own planted group (a tenth by chance)."
+    "Of 2,000 cells, the share of the 15 nearest on the map that are of the cell's own planted group"
+    "(a tenth by chance)."
     import numpy as np
     from sklearn.neighbors import NearestNeighbors
 
@@ -282,7 +284,8 @@ def main():
     )
     cpu = sum(s["CPU seconds"] for s in result["steps"].values())
     print(
-        f"processor time {cpu / 60:.1f} min; load of the machine now {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+        f"processor time {cpu / 60:.1f} min; load of the machine now {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} processors"
     )
     print(
         f"time  {seconds / 60:5.1f} min   bar {MINUTES:.0f} min   {'ok' if seconds <= MINUTES * 60 else 'MISSED'}"

@@ -1,7 +1,8 @@
-"""Memory and time of reading a wide text table: 20,000 x 20,000, 5 % density by default, through smd.io.read.
+"""`make bench-read`, a measurement and no tool: memory and time of reading a text table of 20,000 x 20,000.
 
-The table is written to a temporary folder, read in a process of its own, and removed. Peak memory is that of this process
-(resource.getrusage, so imports are included). Exit status 1 above the limit (--limit-gb) or if the sum of the counts differs.
+The table is written to a temporary folder, read in a process of its own, and removed. Peak memory is that of
+this process (resource.getrusage, so imports are included). Exit status 1 above the limit (--limit-gb) or if the sum
+of the counts differs.
 
 usage: bench_read.py [--cells N] [--genes N] [--density D] [--limit-gb GB] [--gzip]
 """
@@ -22,8 +23,10 @@ from_imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 clock = time.perf_counter()
 a = read(sys.argv[1])
 scale = 1 if sys.platform == "darwin" else 1024
-print(json.dumps(dict(seconds=time.perf_counter() - clock, shape=a.shape, nnz=int(a.X.nnz), total=float(a.X.sum(dtype="float64")),
-                      peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9, imports_gb=from_imports * scale / 1e9)))
+print(json.dumps(dict(seconds=time.perf_counter() - clock, shape=a.shape, nnz=int(a.X.nnz),
+                      total=float(a.X.sum(dtype="float64")),
+                      peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9,
+                      imports_gb=from_imports * scale / 1e9)))
 """
 
 
@@ -60,7 +63,8 @@ def main() -> int:
         clock = time.perf_counter()
         nnz, total = write_table(path, args.cells, args.genes, args.density)
         print(
-            f"{path.name}: {args.genes:,} genes x {args.cells:,} cells, {nnz:,} counts, {path.stat().st_size / 1e6:,.0f} MB, "
+            f"{path.name}: {args.genes:,} genes x {args.cells:,} cells, {nnz:,} counts, "
+            f"{path.stat().st_size / 1e6:,.0f} MB, "
             f"written in {time.perf_counter() - clock:.0f} s",
             flush=True,
         )
@@ -73,7 +77,8 @@ def main() -> int:
     same = out["shape"] == [args.cells, args.genes] and (out["nnz"], out["total"]) == (nnz, total)
     ok = out["peak_gb"] <= args.limit_gb
     print(
-        f"read in {out['seconds']:.0f} s, peak memory {out['peak_gb']:.2f} GB (imports alone {out['imports_gb']:.2f} GB; "
+        f"read in {out['seconds']:.0f} s, peak memory {out['peak_gb']:.2f} GB (imports alone "
+        f"{out['imports_gb']:.2f} GB; "
         f"limit {args.limit_gb:g} GB {'kept' if ok else 'EXCEEDED'}), counts {'equal' if same else 'DIFFER'}"
     )
     return int(not (ok and same))

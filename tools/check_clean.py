@@ -1,4 +1,4 @@
-"""Would nbdev_clean change a notebook? Works on copies and names each notebook that is not clean."""
+"""Would nbdev_clean change a notebook? (It can only change it.) Works on copies and names those that are not clean."""
 
 import json
 import sys

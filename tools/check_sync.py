@@ -1,4 +1,4 @@
-"""Are scsmd_nb/ and README.md in step with the notebooks? Exports to a temporary folder and compares; writes nothing here."""
+"""Are scsmd_nb/ and README.md in step with the notebooks? nbdev_export overwrites; this exports aside and compares."""
 
 import difflib
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run `scsmd demo` into demo/, unless its results are there and newer than the code. FORCE=1 runs it anyway.
+# `scsmd demo` does not know whether the code is newer than its results. Run it into demo/, unless its results are there and newer than the code. FORCE=1 runs it anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mark=demo/.done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the site into _docs/ from the outputs stored in the notebooks. Skips if up to date; FORCE=1 builds anyway.
+# What `quarto render` lacks: pages processed by nbdev first. Builds the site into _docs/ from the outputs stored in the notebooks. Skips if up to date; FORCE=1 builds anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mark=_docs/.built

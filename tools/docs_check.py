@@ -1,4 +1,4 @@
-"""Check the site without building it: configuration, sidebar, links, anchors, titles, outputs, alt texts, weight, exports.
+"""Check the site without Quarto: link checkers read built pages, and none knows titles, outputs, alt texts.
 
 usage: docs_check.py [ROOT]   prints one line for each fault, each with its place; exit status 1 if there are any
 """
@@ -319,7 +319,8 @@ def check_notebook(path: Path, name: str) -> list[str]:
             line for line in first.split("\n") if line.strip() and not line.startswith(("# ", ">"))
         ]:
             found.append(
-                f"{name} cell {titles[0][0]}: nbdev takes title and blockquote from this cell and drops the rest; put it into a cell of its own"
+                f"{name} cell {titles[0][0]}: nbdev takes title and blockquote from this cell and "
+                "drops the rest; put it into a cell of its own"
             )
     code = [(i, c, text_of(c["source"])) for i, c in enumerate(cells) if c["cell_type"] == "code"]
     directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
@@ -328,7 +329,8 @@ def check_notebook(path: Path, name: str) -> list[str]:
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 found.append(
-                    f"{name} cell {i}: stored output is an error: {output.get('ename')}: {output.get('evalue', '')[:80]}"
+                    f"{name} cell {i}: stored output is an error: {output.get('ename')}: "
+                    f"{output.get('evalue', '')[:80]}"
                 )
     runs = [
         (i, c, s)
@@ -349,7 +351,8 @@ def check_notebook(path: Path, name: str) -> list[str]:
 
 
 def check_outputs(path: Path, name: str) -> list[str]:
-    "Pictures that are lost or without alt text, warnings that the text above does not speak of, a page that is too heavy."
+    "Pictures that are lost or without alt text, warnings that the text above does not speak of, a"
+    "page that is too heavy."
     found, before = [], ""
     try:
         cells = load(path)["cells"]
@@ -384,7 +387,8 @@ def check_outputs(path: Path, name: str) -> list[str]:
             and not re.search(r"\bwarn", before, re.I)
         ):
             found.append(
-                f"{name} cell {i}: a warning in the output that the text above does not speak of: {' '.join(stderr.split())[:100]}"
+                f"{name} cell {i}: a warning in the output that the text above does not speak of: "
+                f"{' '.join(stderr.split())[:100]}"
             )
     if (size := path.stat().st_size / 1e6) > HEAVY_MB:
         found.append(f"{name}: weighs {size:.1f} MB with its outputs, the limit is {HEAVY_MB} MB")

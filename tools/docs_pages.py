@@ -1,4 +1,4 @@
-"""Process the notebooks into the pages that Quarto renders: nbdev's processors, with two changes.
+"""Process the notebooks into pages for Quarto: nbdev_docs would hide exported code, run cells again, and need Quarto.
 
 1. Exported code stays on the page (a student reads it), with nbdev's table of parameters after it.
 2. nbdev executes the cells that hold an import, to be able to draw those tables. Here only the import lines of such a

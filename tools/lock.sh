@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve the requirements of settings.ini for Python 3.11 and newer into requirements.lock, with uv.
+# Resolve settings.ini into requirements.lock with uv, less what uv would add: CUDA packages, indexes and paths of this machine.
 # One version for every Python, no index or path in the file, and no CUDA packages: those come with the torch
 # build that pip finds. Environment: TORCH_PIN (default 2.13.0), UV_ARGS (more for uv), UPGRADE=1 (newest versions).
 set -euo pipefail
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 import configparser, sys
 cfg = configparser.ConfigParser(delimiters=["="])
 cfg.read("settings.ini", encoding="utf-8")
-for key in ("requirements", "dev_requirements"):
+for key in ("requirements", "bench_requirements", "dev_requirements"):
     print(cfg["DEFAULT"][key].strip())
 print(f"torch=={sys.argv[1]}")
 PY

@@ -1,4 +1,4 @@
-"""Write README.md from nbs/index.ipynb: its prose, code and stored outputs. Pictures go to nbs/images/.
+"""Write README.md from nbs/index.ipynb with its stored outputs; nbdev_readme needs Quarto. Pictures go to nbs/images/.
 
 usage: readme.py [--check]   (--check writes nothing and fails if README.md is out of step)
 """

@@ -1,4 +1,4 @@
-"""Execute notebooks, store their outputs and clean them; those unchanged since the last time are left alone.
+"""Execute notebooks and store clean outputs: nbconvert leaves none alone that is unchanged, and does not clean.
 
 usage: run_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named; FORCE=1 runs unchanged ones too)
 """

@@ -1,4 +1,7 @@
-"""Everything `make test` does, in order, each step with its seconds. pytest comes last, so that its closing line is the last one."""
+"""Everything `make test` does, each step with its seconds; make would stop at the first that fails.
+
+pytest comes last, so that its closing line is the last one.
+"""
 
 import os
 import subprocess
@@ -10,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PY = sys.executable
 STEPS = [
     ("environment", [PY, "-m", "pip", "check", "--disable-pip-version-check"]),
+    ("lint", [PY, "-m", "ruff", "check", "."]),
+    ("layout", [PY, "-m", "ruff", "format", "--check", "--quiet", "."]),
     ("modules and README in step with the notebooks", [PY, "tools/check_sync.py"]),
     ("notebooks clean", [PY, "tools/check_clean.py"]),
     ("pages, links and outputs", [PY, "tools/docs_check.py"]),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv and install requirements.lock and this package into it. Does nothing if that is done already.
+# Make .venv from requirements.lock; what pip cannot do: begin with PyTorch's CPU build, show progress, do nothing if all is there.
 # Environment: PYTHON (interpreter), TORCH=cpu (PyTorch's CPU build), PIP_ARGS (more for pip install), FORCE_SETUP=1 (install again).
 set -euo pipefail
 cd "$(dirname "$0")/.."

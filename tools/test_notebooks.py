@@ -1,6 +1,6 @@
-"""Run notebooks from top to bottom with nbdev_test, each in a process of its own, two at a time.
+"""Run each notebook with nbdev_test in a process of its own; nbdev_test shares its workers and never stops one.
 
-usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named, but for tutorials and lessons: tutorials.py runs those)
+usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named, but for those that tutorials.py runs)
 """
 
 import os

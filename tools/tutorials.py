@@ -1,7 +1,7 @@
-"""Run tutorials and lessons from top to bottom.
+"""Run tutorials, and lessons with their solutions filled in, without a network: nbdev_test and nbconvert cannot.
 
-usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network; each lesson
-                                    twice: as it stands, and with its solutions filled in, which must all be right
+usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network;
+                                    each lesson twice: as it stands, and with its solutions, which must all be right
        tutorials.py --solved        the same, lessons with their solutions only (what `make test` does, for time)
        tutorials.py --full          every notebook of the site with its full setting, two at a time and one thread each,
                                     outputs stored in place; FORCE=1 runs those too that have not changed
@@ -30,7 +30,8 @@ NO_NETWORK = """
 import socket
 _connect = socket.socket.connect
 def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+    near = str(address[0]).startswith(("127.", "::1", "localhost"))
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not near:
         raise OSError(f"tutorials run without a network; this one wanted {address[0]}")
     return _connect(self, address)
 socket.socket.connect = connect
