@@ -21,7 +21,7 @@ help: ## list the targets
 	@echo "         FORCE=1         do it again although nothing changed (demo, docs, notebooks)"
 	@echo "         FIX=1           lint mends what it can"
 	@echo "         SUITE=shared    which suite make bench runs"
-	@echo "         NB=nbs/api/03_likelihood.ipynb  one notebook only (test-notebooks, tutorials, notebooks)"
+	@echo "         NB=nbs/api/nn/00_likelihood.ipynb  one notebook only (test-notebooks, tutorials, notebooks)"
 
 setup: ## make .venv and install the locked packages
 	@bash tools/setup.sh
