@@ -12,4 +12,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "process": ("THREAD_VARIABLES", "group_memory", "STARTUP"),
         "suites": ("ALL", "all_methods", "Suite", "SUITES", "suite"),
         "runner": ("Interrupted", "TIME_LIMITS", "run"),
+        "methods": ("leiden_clusters",),
+        "figures": (),
 })
