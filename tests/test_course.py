@@ -1,4 +1,4 @@
-"""The course as a whole: every exercise has a check and a solution, and no check takes an empty or absurd answer for right."""
+"""The course: every exercise has a check and a solution, and no check takes an empty or absurd answer for right."""
 
 import json
 import re

@@ -9,7 +9,6 @@ from torch import nn
 
 from scsmd_nb.nn.mdag import (
     MDAG,
-    DilatedGate,
     GatedBottleneck,
     MultiDilatedConv,
     SelectionModule,
@@ -37,10 +36,6 @@ def loop(x, weight, bias, dilation):
         if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
             out[:, :, i, j] += x[:, :, row, column] @ weight[:, :, a, b].T
     return out
-
-
-def count(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 @pytest.mark.parametrize("size", [(1, 16), (1, 3), (1, 1), (7, 7), (3, 3), (4, 9)])
@@ -102,20 +97,6 @@ def test_formula_11_concatenates_then_relu():
     torch.testing.assert_close(block(x), F.relu(torch.cat(parts, 1)))
 
 
-def test_formulas_12_and_13():
-    select, H = SelectionModule(8), torch.rand(2, 8, 3, 3)
-    G = select.gate(H)
-    assert G.shape == H.shape and 0 < G.min() and G.max() < 1
-    torch.testing.assert_close(select(H), G * H)
-
-
-def test_mdag_with_a_zero_way_back_is_relu():
-    block, x = MDAG(4), torch.randn(3, 4, 1, 30)
-    for p in block.back.parameters():
-        nn.init.zeros_(p)
-    torch.testing.assert_close(block(x), F.relu(x))
-
-
 def test_mdag_of_one_channel():
     assert MDAG(1)(torch.randn(2, 1, 1, 12)).shape == (2, 1, 1, 12)
 
@@ -136,10 +117,7 @@ def test_receptive_field_formula_equals_measurement(dilations, kernel_size):
     assert seen.tolist() == sorted({d * m for d in dilations for m in taps})
 
 
-def test_small_maps_see_only_themselves():
-    for size in ((3, 3), (7, 7)):
-        assert seen_positions(MultiDilatedConv(2, 4, image=True), 2, size).sum() == 1
-    assert seen_positions(MDAG(2), 2, 256).sum() == 9
+def test_a_corner_sees_its_rows_and_columns():
     corner = seen_positions(MultiDilatedConv(2, 4, image=True), 2, (7, 7), at=(0, 0))
     assert corner.nonzero().tolist() == [[0, 0], [0, 4], [0, 6], [4, 0], [4, 4], [6, 0], [6, 6]]
 
@@ -152,40 +130,11 @@ def test_seen_positions_leaves_the_layer_as_it_was():
     assert all(torch.equal(v, before[k]) for k, v in layer.state_dict().items())
 
 
-def test_dilated_gate_with_zero_weights_is_one_and_a_half():
-    gate, x = DilatedGate(8), torch.randn(4, 8, 7, 7)
-    assert ((gate(x) / x) > 1).all() and ((gate(x) / x) < 2).all()
-    for m in gate.modules():
-        if isinstance(m, nn.Conv2d):
-            nn.init.zeros_(m.weight)
-    torch.testing.assert_close(gate(x), 1.5 * x)
-
-
-def test_parameter_counts_of_the_public_variant():
-    gate = 4 * (9 * 64 * 64 + 64 + 2 * 64) + (256 * 64 + 64 + 2 * 64)
-    assert count(DilatedGate()) == gate
-    for channels in (32, 64, 128):
-        assert count(GatedBottleneck(channels)) == gate + 2 * channels * 64 + 4 * 64 + 2 * channels
-    assert count(SqueezeAttention(32, 32)) == 4 * (9 * 32 * 32 + 32 + 2 * 32)
-
-
-def test_squeeze_attention():
-    block, x = SqueezeAttention(3, 5), torch.randn(2, 3, 6, 4)
-    y = block.coarse(F.avg_pool2d(x, 2)).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    torch.testing.assert_close(block(x), y * block.fine(x) + y)
-    with pytest.raises(ValueError, match="the map is 7 x 4"):
-        block(torch.randn(2, 3, 7, 4))
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"dilations": ()}, "an empty list"),
-        ({"dilations": (4, 0)}, "dilations holds 0"),
-        ({"dilations": (4, 2.5)}, "dilations holds 2.5"),
         ({"dilations": (True,)}, "dilations holds True"),
         ({"dilations": ("4",)}, "dilations holds '4'"),
-        ({"kernel_size": 4}, "kernel_size=4 is even"),
     ],
 )
 def test_bad_options(options, message):

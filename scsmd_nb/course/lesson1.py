@@ -79,6 +79,23 @@ def check_1_1(
         "Not quite. How many entries has the matrix, and how many of them does `adata.X.nnz` count?",
     )
 
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #616cfafb
+def _vector(
+    value,  # what a student's function returned
+    n: int,  # numbers expected
+) -> np.ndarray:  # [n] float64
+    "The returned value as a vector of n numbers, or a Hint."
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise Hint(f"The function should return {n} numbers, not {type(value).__name__}.") from None
+    hint_if(
+        value.shape != (n,),
+        f"The function should return one number for each, shape ({n},), not shape {value.shape}. "
+        "Which axis do you sum over?",
+    )
+    return value
+
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
 @exercise(
     "1.2",
@@ -125,23 +142,46 @@ def check_1_2(
         "With an empty cell in the matrix, the other cells come out differently.",
     )
 
-# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #616cfafb
-def _vector(
-    value,  # what a student's function returned
-    n: int,  # numbers expected
-) -> np.ndarray:  # [n] float64
-    "The returned value as a vector of n numbers, or a Hint."
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint(f"The function should return {n} numbers, not {type(value).__name__}.") from None
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #a4f5eb1c
+def _thresholds(
+    answer,  # {"min_genes": .., "max_genes": .., "max_mito": ..}
+) -> tuple[float, float, float]:  # min_genes, max_genes, max_mito
+    "The three thresholds of the answer, or a Hint if one is missing or makes no sense."
+    names = ("min_genes", "max_genes", "max_mito")
     hint_if(
-        value.shape != (n,),
-        f"The function should return one number for each, shape ({n},), not shape {value.shape}. Which axis do you sum over?",
+        not isinstance(answer, dict),
+        "Give a dictionary: dict(min_genes=..., max_genes=..., max_mito=...).",
     )
-    return value
+    missing = [k for k in names if k not in answer]
+    hint_if(bool(missing), f"The dictionary lacks {' and '.join(missing)}.")
+    low, high, mito = (as_number(answer[k], f"one number for {k}") for k in names)
+    hint_if(mito > 1, "max_mito is a share between 0 and 1, not percent.")
+    hint_if(low >= high, "min_genes must be below max_genes, or no cell can pass.")
+    return low, high, mito
 
-# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #4c820e7a
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #ccfc0b13
+def _hint_at_good_cells(
+    n_genes: np.ndarray,  # [good cells] detected genes
+    mito_share: np.ndarray,  # [good cells] mitochondrial share
+    low: float,  # min_genes
+    high: float,  # max_genes
+    mito: float,  # max_mito
+) -> None:
+    "A Hint that names the threshold which takes more than three good cells, if there is one."
+    hint_if(
+        (n_genes < low).sum() > 3,
+        "min_genes takes good cells. Look for the gap between the small hill on the left and the large one.",
+    )
+    hint_if(
+        (n_genes > high).sum() > 3,
+        "max_genes takes good cells: it cuts into the large hill. The doublets are its thin tail on the right.",
+    )
+    hint_if(
+        (mito_share > mito).sum() > 3,
+        "max_mito takes good cells: it cuts into the large hill on the left.",
+    )
+
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #d424b078
 @exercise("1.3", "thresholds for the sample: a dictionary with min_genes, max_genes, max_mito")
 def check_1_3(
     answer,  # {"min_genes": .., "max_genes": .., "max_mito": ..}
@@ -149,32 +189,11 @@ def check_1_3(
     "Apply the thresholds to the sample, whose truth is known, and count what goes."
     from scsmd_nb.pp.filtering import cell_metrics
 
-    hint_if(
-        not isinstance(answer, dict),
-        "Give a dictionary: dict(min_genes=..., max_genes=..., max_mito=...).",
-    )
-    missing = [k for k in ("min_genes", "max_genes", "max_mito") if k not in answer]
-    hint_if(bool(missing), f"The dictionary lacks {' and '.join(missing)}.")
-    low, high, mito = (
-        as_number(answer[k], f"one number for {k}") for k in ("min_genes", "max_genes", "max_mito")
-    )
-    hint_if(mito > 1, "max_mito is a share between 0 and 1, not percent.")
-    hint_if(low >= high, "min_genes must be below max_genes, or no cell can pass.")
+    low, high, mito = _thresholds(answer)
     known = leaky_sample(truth=True)
     m, fate = cell_metrics(known), known.obs["fate"].to_numpy()
     good = fate == "good"
-    hint_if(
-        (m["n_genes"][good] < low).sum() > 3,
-        "min_genes takes good cells. Look for the gap between the small hill on the left and the large one.",
-    )
-    hint_if(
-        (m["n_genes"][good] > high).sum() > 3,
-        "max_genes takes good cells: it cuts into the large hill. The doublets are its thin tail on the right.",
-    )
-    hint_if(
-        (m["mito_share"][good] > mito).sum() > 3,
-        "max_mito takes good cells: it cuts into the large hill on the left.",
-    )
+    _hint_at_good_cells(m["n_genes"][good], m["mito_share"][good], low, high, mito)
     stays = (m["n_genes"] >= low) & (m["n_genes"] <= high) & (m["mito_share"] <= mito)
     hint_if(
         (stays & (fate == "empty droplet")).any(),
@@ -219,7 +238,8 @@ def check_1_4(
     )
     hint_if(
         np.allclose(value, scaled * total / 1e4, atol=0.51, rtol=0),
-        "The scaling was undone along the wrong axis: each row has its own total, so the totals must stand as a column.",
+        "The scaling was undone along the wrong axis: "
+        "each row has its own total, so the totals must stand as a column.",
     )
     hint_if(
         np.allclose(value, counts + total[:, None] / 1e4, atol=0.51)
@@ -235,7 +255,7 @@ def check_1_4(
         "Right up to the last digits. Counts are whole numbers: round them.",
     )
 
-# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #63fd1021
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #75ea27d3
 def found_markers(
     score,  # function of X [cells, genes] that returns [genes]
 ) -> tuple[float, float]:
@@ -251,11 +271,15 @@ def found_markers(
             np.isnan(value).any(),
             "Some genes get NaN. A gene that no cell has: what is divided by what?",
         )
-        best = lambda v: marker[np.argsort(-v, kind="stable")[: marker.sum()]].mean()
-        shares.append((best(value), best(X.var(0))))
+        shares.append(
+            [
+                marker[np.argsort(-v, kind="stable")[: marker.sum()]].mean()
+                for v in (value, X.var(0))
+            ]
+        )
     return tuple(np.mean(shares, axis=0))
 
-
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #36091ca2
 @exercise("1.5", "a function (X) that scores genes; the markers should be on top")
 def check_1_5(
     answer,  # function of X [cells, genes] that returns [genes]
@@ -268,7 +292,8 @@ def check_1_5(
     )
     hint_if(
         abs(by_score - by_variance) < 1e-9,
-        "These are the genes of largest variance. A strong gene varies more than a weak one for no other reason than its strength.",
+        "These are the genes of largest variance. "
+        "A strong gene varies more than a weak one for no other reason than its strength.",
     )
     hint_if(
         by_score < by_variance + 0.05,

@@ -62,26 +62,30 @@ def check_2_1(
         not near(right), "Not quite. Write down the Poisson formula for x = 0: what is left of it?"
     )
 
-# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #a7fa2dbc
-@exercise("2.2", "a function (x, mu, phi) that returns the logarithm of formula (3)")
-def check_2_2(
-    answer,  # function of x, mu, phi, arrays of one shape
-) -> None:
-    "Compare with the library on random numbers, then on large counts."
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #ff824f51
+def _formula_3(
+    x,  # counts
+    mu,  # means
+    phi,  # dispersions
+) -> np.ndarray:
+    "The library's log probability, in double precision."
     import torch
-    from scipy.special import gammaln
 
     from scsmd_nb.nn.likelihood import nb_log_prob
 
-    rng = np.random.default_rng()
-    library = lambda x, mu, phi: nb_log_prob(
-        *(torch.as_tensor(v, dtype=torch.float64) for v in (x, mu, phi))
-    ).numpy()
-    phi, mu = rng.uniform(0.4, 6, 60), rng.uniform(0.2, 9, 60)
-    x = rng.poisson(rng.gamma(phi, mu / phi)).astype(float)
-    x[:3], mu[:3] = (0, 3, 7), (2.5, 3.1, 0.7)
-    value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_log_prob"), (60,))
-    right = library(x, mu, phi)
+    return nb_log_prob(*(torch.as_tensor(v, dtype=torch.float64) for v in (x, mu, phi))).numpy()
+
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #b4e8fdd9
+def _slips_of_formula_3(
+    value: np.ndarray,  # [n] what the student's function returned
+    x: np.ndarray,  # [n] counts
+    mu: np.ndarray,  # [n] means
+    phi: np.ndarray,  # [n] dispersions
+) -> None:
+    "A Hint for the mistake whose values these are; nothing if they are right."
+    from scipy.special import gammaln
+
+    right = _formula_3(x, mu, phi)
     same = lambda other: np.allclose(value, other, atol=1e-6)
     hint_if(
         same(-right),
@@ -90,10 +94,10 @@ def check_2_2(
     hint_if(same(np.exp(right)), "That is the probability. Asked is its logarithm.")
     hint_if(same(right + gammaln(x + 1)), "Something of the first factor is missing: where is x! ?")
     hint_if(
-        same(library(x, mu, 1 / phi)),
+        same(_formula_3(x, mu, 1 / phi)),
         "Your phi is 1 / phi here. In formula (3) a small phi means a wide spread.",
     )
-    hint_if(same(library(x, phi, mu)), "mu and phi have changed places.")
+    hint_if(same(_formula_3(x, phi, mu)), "mu and phi have changed places.")
     hint_if(
         same(right + gammaln(x + 1) - gammaln(np.maximum(x, 1))),
         "x! is the gamma function at x + 1, not at x.",
@@ -101,75 +105,93 @@ def check_2_2(
     rest = right - gammaln(x + phi) + gammaln(x + 1) + gammaln(phi)
     hint_if(same(rest), "The first factor is missing: the fraction with the gamma functions.")
     hint_if(same(right - rest), "Only the first factor is there. Two powers follow.")
+
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #3e47982e
+@exercise("2.2", "a function (x, mu, phi) that returns the logarithm of formula (3)")
+def check_2_2(
+    answer,  # function of x, mu, phi, arrays of one shape
+) -> None:
+    "Compare with the library on random numbers, then on large counts."
+    rng = np.random.default_rng()
+    phi, mu = rng.uniform(0.4, 6, 60), rng.uniform(0.2, 9, 60)
+    x = rng.poisson(rng.gamma(phi, mu / phi)).astype(float)
+    x[:3], mu[:3] = (0, 3, 7), (2.5, 3.1, 0.7)
+    value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_log_prob"), (60,))
+    _slips_of_formula_3(value, x, mu, phi)
     hint_if(
         not np.isfinite(value).all(),
         "Some values are infinite or not a number. Take `gammaln`, not the logarithm of `gamma`.",
     )
     hint_if(
-        not same(right),
-        "Not the values of formula (3). Compare factor by factor, at x = 0 first: there log P = phi log(phi / (phi + mu)).",
+        not np.allclose(value, _formula_3(x, mu, phi), atol=1e-6),
+        "Not the values of formula (3). Compare factor by factor, at x = 0 first: "
+        "there log P = phi log(phi / (phi + mu)).",
     )
-    value = _numbers(
-        try_call(answer, np.array([400.0]), np.array([300.0]), np.array([2.0]), name="my_log_prob"),
-        (1,),
-    )
+    large = (np.array([400.0]), np.array([300.0]), np.array([2.0]))
+    value = _numbers(try_call(answer, *large, name="my_log_prob"), (1,))
     hint_if(
         not np.isfinite(value).all(),
-        "Right for small counts, but for a count of 400 it is not finite. Take `gammaln`, not the logarithm of `gamma`.",
+        "Right for small counts, but for a count of 400 it is not finite. "
+        "Take `gammaln`, not the logarithm of `gamma`.",
     )
     hint_if(
-        not np.allclose(value, library(400.0, 300.0, 2.0), atol=1e-5),
+        not np.allclose(value, _formula_3(400.0, 300.0, 2.0), atol=1e-5),
         "Right for small counts, but not for a count of 400.",
     )
 
-# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #2299090b
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #63a322b1
+def _slips_of_moments(
+    value: float,  # what the student's function returned
+    x: np.ndarray,  # [cells] counts of a gene that varies more than Poisson
+) -> None:
+    "A Hint for the mistake whose number this is; nothing if it is the dispersion by moments."
+    mean, extra = x.mean(), x.var() - x.mean()
+    near = lambda other: abs(value - other) < 0.02 * abs(other)
+    if near(mean**2 / extra):
+        return
+    hint_if(
+        near(extra / mean**2),
+        "That is 1 / phi. In formula (3) a small phi means a wide spread.",
+    )
+    hint_if(
+        near(mean**2 / x.var()),
+        "The Poisson part of the variance is not taken off: which part of it is there even without phi?",
+    )
+    hint_if(near(mean / extra), "The units do not fit: the extra variance is mu squared over phi.")
+    hint_if(
+        near(mean**2 / (x.std() - mean)),
+        "That uses the standard deviation. The formula is about the variance.",
+    )
+    hint_if(near(-(mean**2) / extra), "The sign is turned: what is larger, variance or mean?")
+    raise Hint(
+        "Not the value at which mu + mu^2 / phi equals the variance. Solve this equation for phi on paper first."
+    )
+
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #03b40355
 @exercise("2.3", "a function (x) that returns the dispersion phi of one gene by moments")
 def check_2_3(
     answer,  # function of the counts [cells] of a gene
 ) -> None:
     "Compare on random genes, then on one that varies less than Poisson."
     rng = np.random.default_rng()
-    for mu, phi in (
-        (6.0, 3.0),
-        (20.0, 8.0),
-    ):  # the usual mistakes give other numbers there, whatever is drawn
+    phi_of = lambda x: float(_numbers(try_call(answer, x, name="my_phi"), ()))
+    for mu, phi in ((6.0, 3.0), (20.0, 8.0)):
         x = rng.poisson(rng.gamma(phi, mu / phi, 500)).astype(float)
-        value = float(_numbers(try_call(answer, x.copy(), name="my_phi"), ()))
-        mean, extra = x.mean(), x.var() - x.mean()
-        near = lambda other: abs(value - other) < 0.02 * abs(other)
-        if near(mean**2 / extra):
-            continue
-        hint_if(
-            near(extra / mean**2),
-            "That is 1 / phi. In formula (3) a small phi means a wide spread.",
-        )
-        hint_if(
-            near(mean**2 / x.var()),
-            "The Poisson part of the variance is not taken off: which part of it is there even without phi?",
-        )
-        hint_if(
-            near(mean / extra), "The units do not fit: the extra variance is mu squared over phi."
-        )
-        hint_if(
-            near(mean**2 / (x.std() - mean)),
-            "That uses the standard deviation. The formula is about the variance.",
-        )
-        hint_if(near(-(mean**2) / extra), "The sign is turned: what is larger, variance or mean?")
-        raise Hint(
-            "Not the value at which mu + mu^2 / phi equals the variance. Solve this equation for phi on paper first."
-        )
+        _slips_of_moments(phi_of(x.copy()), x)
     with np.errstate(all="ignore"):
-        value = float(_numbers(try_call(answer, np.array([2.0, 3.0] * 50), name="my_phi"), ()))
+        value = phi_of(np.array([2.0, 3.0] * 50))
     hint_if(
         value < 0,
-        f"Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, and phi = {value:.2f} is no dispersion.",
+        "Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, "
+        f"and phi = {value:.2f} is no dispersion.",
     )
     hint_if(
         np.isnan(value) or value < 1e4,
-        "Right for spread genes. For a gene that varies no more than Poisson, which phi makes NB a Poisson distribution?",
+        "Right for spread genes. For a gene that varies no more than Poisson, "
+        "which phi makes NB a Poisson distribution?",
     )
     with np.errstate(all="ignore"):
-        value = float(_numbers(try_call(answer, np.zeros(50), name="my_phi"), ()))
+        value = phi_of(np.zeros(50))
     hint_if(
         np.isnan(value),
         "Right for genes with counts. A gene without any gives 0 / 0; let it count as Poisson, too.",
@@ -209,14 +231,15 @@ def check_2_4(
     )
     hint_if(
         same((mu - x) * mu / (phi + mu)),
-        "Nearly: which of the two, mu or phi, stands on top of the second factor? Try phi going to infinity, where Poisson must come out.",
+        "Nearly: which of the two, mu or phi, stands on top of the second factor? "
+        "Try phi going to infinity, where Poisson must come out.",
     )
     hint_if(
         not same(right),
         "Not the slope. Which two terms of log P contain mu? Take their derivatives by mu, then multiply by mu.",
     )
 
-# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #050d8a73
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #f74ca994
 def zero_shares(
     x: np.ndarray,  # [cells] counts of a gene
     size_factor: np.ndarray,  # [cells] size factors
@@ -237,7 +260,7 @@ def zero_shares(
         float(((phi / (phi + mu)) ** phi).mean()),
     )
 
-
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #052ae3eb
 @exercise(
     "2.5",
     "a gene with more zeros than Poisson foresees, but not more than NB, and the reason: dict(gene=..., why=...)",

@@ -31,142 +31,162 @@ def check_parameter_count(
     )
     hint_if(
         found != "73ec4ce8d405",
-        "A linear layer from a to b numbers has a x b weights and as many constants as it has outputs. Add up four layers.",
+        "A linear layer from a to b numbers has a x b weights and as many constants as it has outputs. "
+        "Add up four layers.",
     )
 
-# %% ../../nbs/course/solutions/03_autoencoders.ipynb #2b94d9d6
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #e7319d33
+def _copies(
+    value,  # what the student's function returned
+    x_train: np.ndarray,  # [n, t] training cells
+    x_new: np.ndarray,  # [m, t] new cells
+    d: int,  # components
+) -> np.ndarray:  # [m, t]
+    "The returned copies of the new cells, or a Hint about their shape."
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise Hint("pca_copy should return an array of numbers.") from None
+    hint_if(
+        value.shape == (len(x_new), d),
+        "Those are the latent numbers. The way back to the genes is missing.",
+    )
+    hint_if(
+        value.shape == x_train.shape,
+        "The copies asked for are those of x_new, with as many rows as x_new has.",
+    )
+    m, t = x_new.shape
+    hint_if(
+        value.shape != x_new.shape,
+        f"pca_copy returned the shape {value.shape} for {m} new cells of {t} genes.",
+    )
+    return value
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #ec8bb3b8
+def _slips_of_pca(
+    value: np.ndarray,  # [m, t] the student's copies
+    x_train: np.ndarray,  # [n, t] training cells
+    x_new: np.ndarray,  # [m, t] new cells
+    d: int,  # components
+) -> None:
+    "A Hint for the wrong way that gives these copies; nothing if they are right."
+    from sklearn.decomposition import PCA
+
+    same = lambda other: np.allclose(value, other, atol=1e-6)
+    pca, own = (PCA(d, svd_solver="full").fit(x) for x in (x_train, x_new))
+    hint_if(
+        same(own.inverse_transform(own.transform(x_new))),
+        "Those components were found from x_new. Held-out cells must not teach the encoder.",
+    )
+    right = pca.inverse_transform(pca.transform(x_new))
+    hint_if(
+        same(right - x_train.mean(0)),
+        "The copies are centred. What must the decoder add at the end?",
+    )
+    axes, mean = pca.components_, x_new.mean(0)
+    hint_if(
+        same(mean + (x_new - mean) @ axes.T @ axes),
+        "The mean of the new cells has been used. Which mean would you have for one single new cell?",
+    )
+    uncentred = np.linalg.svd(x_train, full_matrices=False)[2][:d]
+    hint_if(
+        same(x_new @ axes.T @ axes) or same(x_new @ uncentred.T @ uncentred),
+        "PCA begins by taking a mean away. Which one?",
+    )
+    hint_if(
+        not same(right),
+        f"With d={d} the copies differ from those of scikit-learn's PCA, fitted to x_train, "
+        f"by up to {np.abs(value - right).max():.2g}.",
+    )
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #6fa87d22
 @exercise("3.2", "copies of new cells from the principal components of the training cells")
 def check_pca_copy(
     answer,  # function of x_train [n, t], x_new [m, t] and d
 ) -> None:
     "Compared with scikit-learn on cells drawn at random."
-    from sklearn.decomposition import PCA
-
     rng = np.random.default_rng(0)
     for d in (2, 1, 3):
         mix = rng.normal(size=(6, 6)) * np.array([4, 3, 2, 1, 0.5, 0.2])[:, None]
-        x_train, x_new = (
-            rng.normal(size=(60, 6)) @ mix + rng.normal(0, 5, 6),
-            rng.normal(size=(25, 6)) @ mix + rng.normal(0, 5, 6),
-        )
+        x_train, x_new = (rng.normal(size=(n, 6)) @ mix + rng.normal(0, 5, 6) for n in (60, 25))
         value = try_call(answer, x_train.copy(), x_new.copy(), d, name="pca_copy")
-        try:
-            value = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise Hint("pca_copy should return an array of numbers.") from None
-        same = lambda other: value.shape == other.shape and np.allclose(value, other, atol=1e-6)
-        pca, own = PCA(d, svd_solver="full").fit(x_train), PCA(d, svd_solver="full").fit(x_new)
-        hint_if(
-            value.shape == (len(x_new), d),
-            "Those are the latent numbers. The way back to the genes is missing.",
-        )
-        hint_if(
-            value.shape == x_train.shape,
-            "The copies asked for are those of x_new, with as many rows as x_new has.",
-        )
-        hint_if(
-            value.shape != x_new.shape,
-            f"pca_copy returned the shape {value.shape} for {x_new.shape[0]} new cells of {x_new.shape[1]} genes.",
-        )
-        hint_if(
-            same(own.inverse_transform(own.transform(x_new))),
-            "Those components were found from x_new. Held-out cells must not teach the encoder.",
-        )
-        right = pca.inverse_transform(pca.transform(x_new))
-        hint_if(
-            same(right - x_train.mean(0)),
-            "The copies are centred. What must the decoder add at the end?",
-        )
-        axes = pca.components_
-        hint_if(
-            same(x_new.mean(0) + (x_new - x_new.mean(0)) @ axes.T @ axes),
-            "The mean of the new cells has been used. Which mean would you have for one single new cell?",
-        )
-        uncentred = np.linalg.svd(x_train, full_matrices=False)[2][:d]
-        hint_if(
-            same(x_new @ axes.T @ axes) or same(x_new @ uncentred.T @ uncentred),
-            "PCA begins by taking a mean away. Which one?",
-        )
-        hint_if(
-            not same(right),
-            f"With d={d} the copies differ from those of scikit-learn's PCA, fitted to x_train, by up to {np.abs(value - right).max():.2g}.",
-        )
+        _slips_of_pca(_copies(value, x_train, x_new, d), x_train, x_new, d)
 
-# %% ../../nbs/course/solutions/03_autoencoders.ipynb #98cbec4f
-@exercise("3.3", "the epoch at which early stopping with patience ends up")
-def check_early_stopping(
-    answer,  # function of a list of losses and the patience
-) -> None:
-    "Compared with a walk through random lists, some with ties, some too short for the patience."
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #8edfae50
+_FALLING = ([5.0, 4.0, 3.0, 2.0], 2)  # its last epoch is the best
+
+
+def _loss_lists() -> list[tuple[list, int]]:
+    "Losses of some trainings, each with a patience."
     rng = np.random.default_rng(0)
     cases = [
-        ([5.0, 4.0, 3.0, 2.0], 2),
+        _FALLING,
         ([5.0, 4.0, 4.5, 4.6, 4.7, 4.8, 1.0], 2),
         ([5.0, 4.0, 4.5, 4.6, 3.9, 4.0, 4.1, 4.2, 1.0], 2),
         ([5.0, 4.0, 4.5, 3.0, 4.0], 2),
         ([3.0, 2.0, 2.0, 2.5, 2.6, 2.7, 1.0], 2),
     ]
-    cases += [
+    return cases + [
         (list(np.round(rng.normal(size=n).cumsum() * 2) / 2), int(rng.integers(1, 5)))
         for n in rng.integers(3, 25, 60)
     ]
-    for losses, patience in cases:
-        value = as_number(
-            try_call(answer, list(losses), patience, name="stop_at"), "the number of an epoch"
-        )
-        low = np.minimum.accumulate(losses)
-        first = [losses.index(v) for v in low]  # the best epoch known after each epoch
-        over = [e for e in range(len(losses)) if e - first[e] >= patience]
-        right, short = (
-            first[over[0] if over else -1],
-            f"With losses {losses[:8]} and a patience of {patience}:",
-        )
-        end = over[0] if over else len(losses) - 1
-        late = [e for e in range(len(losses)) if e - first[e] > patience]
-        if value == right:
-            continue
-        hint_if(
-            value == right + 1 == end + 1 or (losses, patience) == cases[0] and value == 4,
-            f"{short} epochs are counted from 0.",
-        )
-        hint_if(
-            value == end, f"{short} that is where training ends. Which epoch does one go back to?"
-        )
-        hint_if(
-            value == int(np.argmin(losses)),
-            f"{short} that epoch has the lowest loss of the whole list. Had training not ended before it?",
-        )
-        hint_if(
-            value == first[late[0] if late else -1],
-            f"{short} you waited one epoch longer than the patience allows.",
-        )
-        hint_if(
-            0 <= value < len(losses)
-            and value == round(value)
-            and losses[int(value)] == losses[right],
-            f"{short} that loss is the lowest, but an earlier epoch had it already.",
-        )
-        raise Hint(
-            f"{short} you returned {value:g}. Walk through the list with a pencil: the best so far, and the epochs since."
-        )
 
-# %% ../../nbs/course/solutions/03_autoencoders.ipynb #ffb11474
-@exercise("3.4", "a copy of a matrix with random entries set to 0")
-def check_hiding(
-    answer,  # function of x [n, t], share and generator
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #ab874b0c
+def _slips_of_stopping(
+    value: float,  # the epoch that the student's function returned
+    losses: list,  # held-out losses
+    patience: int,  # epochs to wait
 ) -> None:
-    "What is left, how much is hidden, where, and whether chance comes from the generator."
+    "A Hint for the mistake that gives this epoch; nothing if it is right."
+    first = [losses.index(v) for v in np.minimum.accumulate(losses)]  # the best known, each epoch
+    over = [e for e in range(len(losses)) if e - first[e] >= patience]
+    late = [e for e in range(len(losses)) if e - first[e] > patience]
+    end = over[0] if over else len(losses) - 1
+    right, short = first[end], f"With losses {losses[:8]} and a patience of {patience}:"
+    if value == right:
+        return
+    hint_if(
+        value == right + 1 == end + 1 or (losses, patience) == _FALLING and value == 4,
+        f"{short} epochs are counted from 0.",
+    )
+    hint_if(value == end, f"{short} that is where training ends. Which epoch does one go back to?")
+    hint_if(
+        value == int(np.argmin(losses)),
+        f"{short} that epoch has the lowest loss of the whole list. Had training not ended before it?",
+    )
+    hint_if(
+        value == first[late[0] if late else -1],
+        f"{short} you waited one epoch longer than the patience allows.",
+    )
+    whole = 0 <= value < len(losses) and value == round(value)
+    hint_if(
+        whole and losses[int(value)] == losses[right],
+        f"{short} that loss is the lowest, but an earlier epoch had it already.",
+    )
+    raise Hint(
+        f"{short} you returned {value:g}. "
+        "Walk through the list with a pencil: the best so far, and the epochs since."
+    )
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #b091e306
+@exercise("3.3", "the epoch at which early stopping with patience ends up")
+def check_early_stopping(
+    answer,  # function of a list of losses and the patience
+) -> None:
+    "Compared with a walk through random lists, some with ties, some too short for the patience."
+    for losses, patience in _loss_lists():
+        value = try_call(answer, list(losses), patience, name="stop_at")
+        _slips_of_stopping(as_number(value, "the number of an epoch"), losses, patience)
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #276cfe09
+def _hint_at_copy(
+    value,  # what the student's function returned
+    given,  # [n, t] tensor that it was called with, after the call
+    x,  # [n, t] the same tensor before the call
+) -> None:
+    "A Hint if the matrix itself was changed, or if what came back is no matrix of its values."
     import torch
 
-    x = torch.randn(300, 200, generator=torch.Generator().manual_seed(1)).abs() + 0.1
-
-    def call(share, seed):
-        given = x.clone()
-        return try_call(
-            answer, given, share, torch.Generator().manual_seed(seed), name="hide"
-        ), given
-
-    (value, given), again, other = call(0.2, 0), call(0.2, 0)[0], call(0.2, 1)[0]
     hint_if(
         not isinstance(value, torch.Tensor),
         f"hide should return a tensor, not {type(value).__name__}.",
@@ -180,6 +200,15 @@ def check_hiding(
         value.dtype == torch.bool or set(value.unique().tolist()) == {0.0, 1.0},
         "That is the mask. Where are the values?",
     )
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #d12b24a9
+def _hint_at_entries(
+    value,  # [n, t] what the student's function returned for a share of 0.2
+    x,  # [n, t] what it was given
+) -> None:
+    "A Hint if whole rows or columns are hidden, too much is, or what is shown has changed."
+    import torch
+
     gone = value == 0
     hint_if(
         bool((gone.all(0) | ~gone.any(0)).all()),
@@ -197,6 +226,42 @@ def check_hiding(
         not torch.allclose(value[~gone], x[~gone]),
         "Entries that are shown have changed. (dropout multiplies them.) They should be as in x.",
     )
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #36604beb
+def _hint_at_share(
+    hidden,  # function of share and seed that gives the share of entries that were hidden
+) -> None:
+    "A Hint if another share is hidden than was asked for, or always exactly the same number of entries."
+    for share in (0.2, 0.5, 0.05):
+        found = [hidden(share, seed) for seed in range(6)]
+        hint_if(
+            abs(np.mean(found) - share) > 0.01,
+            f"With share={share} the share of hidden entries is {np.mean(found):.2f}.",
+        )
+        hint_if(
+            np.std(found) == 0,
+            "Every call hides exactly the same number of entries. "
+            "Independent entries would not agree on a number.",
+        )
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #aa7969a8
+@exercise("3.4", "a copy of a matrix with random entries set to 0")
+def check_hiding(
+    answer,  # function of x [n, t], share and generator
+) -> None:
+    "What is left, how much is hidden, where, and whether chance comes from the generator."
+    import torch
+
+    x = torch.randn(300, 200, generator=torch.Generator().manual_seed(1)).abs() + 0.1
+
+    def call(share, seed, given=None):
+        given = x.clone() if given is None else given
+        return try_call(answer, given, share, torch.Generator().manual_seed(seed), name="hide")
+
+    given = x.clone()
+    value, again, other = call(0.2, 0, given), call(0.2, 0), call(0.2, 1)
+    _hint_at_copy(value, given, x)
+    _hint_at_entries(value, x)
     hint_if(
         not torch.equal(value, again),
         "Two calls with generators of the same seed hide different entries. Use the generator that is passed.",
@@ -205,19 +270,55 @@ def check_hiding(
         torch.equal(value, other),
         "Two generators with different seeds hide the same entries. Use the generator that is passed.",
     )
-    for share in (0.2, 0.5, 0.05):
-        hidden = [(call(share, seed)[0] == 0).float().mean().item() for seed in range(6)]
-        hint_if(
-            abs(np.mean(hidden) - share) > 0.01,
-            f"With share={share} the share of hidden entries is {np.mean(hidden):.2f}.",
-        )
-        hint_if(
-            np.std(hidden) == 0,
-            "Every call hides exactly the same number of entries. Independent entries would not agree on a number.",
-        )
-    hint_if(not torch.equal(call(0.0, 0)[0], x), "With share=0 nothing should be hidden.")
+    _hint_at_share(lambda share, seed: (call(share, seed) == 0).float().mean().item())
+    hint_if(not torch.equal(call(0.0, 0), x), "With share=0 nothing should be hidden.")
 
-# %% ../../nbs/course/solutions/03_autoencoders.ipynb #be5c5fa0
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #d87401dc
+def _losses(
+    answer: dict,  # the report
+    name: str,  # "usual" or "changed"
+) -> np.ndarray:  # [seeds]
+    "The losses of one list of the report, or a Hint."
+    given = answer[name]
+    hint_if(
+        isinstance(given, str) or not hasattr(given, "__len__"),
+        f"{name} should be a list of losses, one for each seed.",
+    )
+    found = np.array([as_number(v, f"a list of numbers in {name}") for v in given])
+    hint_if(
+        len(found) < 3,
+        f"{name} holds {len(found)} losses. One or two seeds say nothing about their spread: run at least three.",
+    )
+    hint_if(
+        len(set(found)) < len(found),
+        f"Two losses in {name} are equal to the last digit. Has the seed been changed?",
+    )
+    hint_if(
+        (found <= 0).any(),
+        f"A loss in {name} is not positive. The negative log probability of a count is.",
+    )
+    return found
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #da9ff258
+def _hint_at_claim(
+    claim: str,  # "better", "worse" or "cannot tell"
+    difference: np.ndarray,  # [seeds] changed - usual
+) -> None:
+    "A Hint if the losses carry another claim than this one."
+    m, e = difference.mean(), difference.std(ddof=1) / len(difference) ** 0.5
+    carried = "better" if m + 2 * e < 0 else "worse" if m - 2 * e > 0 else "cannot tell"
+    said = f"The mean difference is {m:+.3g}, its standard error {e:.2g}."
+    hint_if(
+        {claim, carried} == {"better", "worse"},
+        "The sign is turned round. These are losses: is a lower one better or worse?",
+    )
+    hint_if(
+        claim != carried and carried == "cannot tell",
+        f"{said} Does the rule let you claim that much?",
+    )
+    hint_if(claim != carried, f"{said} You claim less than the rule allows.")
+
+# %% ../../nbs/course/solutions/03_autoencoders.ipynb #8de32900
 @exercise(
     "3.5", "one change to the network, losses from three or more seeds, and the claim they carry"
 )
@@ -235,46 +336,14 @@ def check_one_change(
         len(str(answer["change"]).split()) < 2,
         "Say in a few words what you changed, so that another can repeat it.",
     )
-    lists = []
-    for name in ("usual", "changed"):
-        hint_if(
-            isinstance(answer[name], str) or not hasattr(answer[name], "__len__"),
-            f"{name} should be a list of losses, one for each seed.",
-        )
-        lists.append(np.array([as_number(v, f"a list of numbers in {name}") for v in answer[name]]))
-        hint_if(
-            len(lists[-1]) < 3,
-            f"{name} holds {len(lists[-1])} losses. One or two seeds say nothing about their spread: run at least three.",
-        )
-        hint_if(
-            len(set(lists[-1])) < len(lists[-1]),
-            f"Two losses in {name} are equal to the last digit. Has the seed been changed?",
-        )
-        hint_if(
-            (lists[-1] <= 0).any(),
-            f"A loss in {name} is not positive. The negative log probability of a count is.",
-        )
-    hint_if(len(lists[0]) != len(lists[1]), "usual and changed need equally many seeds.")
+    usual, changed = (_losses(answer, name) for name in ("usual", "changed"))
+    hint_if(len(usual) != len(changed), "usual and changed need equally many seeds.")
     hint_if(
-        bool((lists[0] == lists[1]).all()),
+        bool((usual == changed).all()),
         "usual and changed are the same numbers. Has the change reached the network?",
     )
     hint_if(
         answer["claim"] not in ("better", "worse", "cannot tell"),
         "The claim is one of 'better', 'worse' and 'cannot tell'.",
     )
-    difference = lists[1] - lists[0]
-    m, e = difference.mean(), difference.std(ddof=1) / len(difference) ** 0.5
-    carried = "better" if m + 2 * e < 0 else "worse" if m - 2 * e > 0 else "cannot tell"
-    hint_if(
-        {answer["claim"], carried} == {"better", "worse"},
-        "The sign is turned round. These are losses: is a lower one better or worse?",
-    )
-    hint_if(
-        answer["claim"] != carried and carried == "cannot tell",
-        f"The mean difference is {m:+.3g}, its standard error {e:.2g}. Does the rule let you claim that much?",
-    )
-    hint_if(
-        answer["claim"] != carried,
-        f"The mean difference is {m:+.3g}, its standard error {e:.2g}. You claim less than the rule allows.",
-    )
+    _hint_at_claim(answer["claim"], changed - usual)

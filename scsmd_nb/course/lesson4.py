@@ -63,7 +63,8 @@ def check_unseen_places(
     hint_if(found == SEALS["centre"], "The four kernels share one place. Which? Count it once.")
     hint_if(
         found != SEALS["right"],
-        "Write down the places that each of the four kernels reads, from -10 to 10, and strike out those that occur twice.",
+        "Write down the places that each of the four kernels reads, from -10 to 10, "
+        "and strike out those that occur twice.",
     )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #56f28f39
@@ -126,7 +127,31 @@ def check_one_by_one(
             "That is not the weight that stays on the map when all the others fall on padding.",
         )
 
-# %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #1be98c65
+# %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #85ad8576
+def _two_lists(
+    answer: dict,  # with usual and changed
+) -> tuple[np.ndarray, np.ndarray]:  # [seeds] each
+    "The scores of both settings, or a Hint."
+    try:
+        usual, changed = (np.asarray(answer[k], float) for k in ("usual", "changed"))
+    except (TypeError, ValueError):
+        raise Hint("usual and changed should be lists of numbers.") from None
+    hint_if(
+        usual.ndim != 1 or usual.shape != changed.shape,
+        "usual and changed should be lists of the same length, one number for each seed.",
+    )
+    hint_if(len(usual) < 3, "Two seeds or fewer cannot show a spread. Take three at least.")
+    hint_if(
+        not (np.isfinite(usual).all() and np.isfinite(changed).all()),
+        "Some score is not a finite number.",
+    )
+    hint_if(
+        max(usual.max(), changed.max()) > 1 or min(usual.min(), changed.min()) < -0.5,
+        "An ARI lies between -0.5 and 1.",
+    )
+    return usual, changed
+
+# %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #8259d8d0
 @exercise(
     "4.5",
     "two settings compared from three seeds or more, with the standard error of the difference",
@@ -145,33 +170,16 @@ def check_own_question(
         not isinstance(answer["change"], str) or len(answer["change"].split()) < 2,
         "Say in two words or more what you changed.",
     )
-    try:
-        usual, changed = (np.asarray(answer[k], float) for k in ("usual", "changed"))
-    except (TypeError, ValueError):
-        raise Hint("usual and changed should be lists of numbers.") from None
+    usual, changed = _two_lists(answer)
+    spread = (changed - usual).std(ddof=1)
+    error = spread / np.sqrt(len(usual))
+    given = as_number(answer["error"], "the standard error, one number")
     hint_if(
-        usual.ndim != 1 or usual.shape != changed.shape,
-        "usual and changed should be lists of the same length, one number for each seed.",
-    )
-    hint_if(len(usual) < 3, "Two seeds or fewer cannot show a spread. Take three at least.")
-    hint_if(
-        not (np.isfinite(usual).all() and np.isfinite(changed).all()),
-        "Some score is not a finite number.",
-    )
-    hint_if(
-        max(usual.max(), changed.max()) > 1 or min(usual.min(), changed.min()) < -0.5,
-        "An ARI lies between -0.5 and 1.",
-    )
-    gap = changed - usual
-    error, given = (
-        gap.std(ddof=1) / np.sqrt(len(gap)),
-        as_number(answer["error"], "the standard error, one number"),
-    )
-    hint_if(
-        abs(given - gap.std(ddof=1)) < 1e-9 < abs(given - error),
+        abs(given - spread) < 1e-9 < abs(given - error),
         "That is the standard deviation of the differences. The error of their mean is smaller.",
     )
     hint_if(
         abs(given - error) > 0.002,
-        "The error does not fit the lists. Take the differences seed by seed, their standard deviation with n - 1, and divide by the root of n.",
+        "The error does not fit the lists. Take the differences seed by seed, "
+        "their standard deviation with n - 1, and divide by the root of n.",
     )

@@ -43,7 +43,8 @@ def check_two_starts(
     )
     hint_if(
         not right(a, _SEALED_5_1[0]),
-        "From 1 and 12: which cells lie left of the point half-way between the two centroids? Take the means, and look again.",
+        "From 1 and 12: which cells lie left of the point half-way between the two centroids? "
+        "Take the means, and look again.",
     )
     hint_if(
         not right(b, _SEALED_5_1[1]),
@@ -74,23 +75,22 @@ def check_small_groups(
     hint_if(int(m) in _SLIPS_5_2, _SLIPS_5_2.get(int(m), ""))
     hint_if(
         m in (33, 34, 66, 67, 266, 267),
-        "Look at the joined pair again: where is its mean, how far from it is each cell, and how many cells are there in all?",
+        "Look at the joined pair again: "
+        "where is its mean, how far from it is each cell, and how many cells are there in all?",
     )
     raise Hint(
-        "Write the sum of squares of A and of B as functions of m. A: only the line has a spread. B: two half lines and the joined pair."
+        "Write the sum of squares of A and of B as functions of m. A: only the line has a spread. B: "
+        "two half lines and the joined pair."
     )
 
-# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #76d1627e
-def _compare_memberships(
+# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #d49b08de
+def _table_of_memberships(
     got,  # what the student's function returned
     u,  # [n, d] tensor
     centroids,  # [K, d] tensor
-    fuzzifier: float,  # lambda
-) -> None:
-    "Nothing if `got` are the memberships, else a Hint for the mistake that fits."
+):  # [n, K] tensor
+    "The returned memberships as a tensor, or a Hint about their shape."
     import torch
-
-    from scsmd_nb.nn.soft_clustering import memberships, squared_distances
 
     try:
         got = torch.as_tensor(got, dtype=u.dtype)
@@ -105,22 +105,47 @@ def _compare_memberships(
         tuple(got.shape) != (n, K),
         f"For {n} cells and {K} centroids the result should have shape ({n}, {K}), yours has {tuple(got.shape)}.",
     )
-    right, d2 = memberships(u, centroids, fuzzifier), squared_distances(u, centroids)
-    near = lambda other: bool((got - other).abs().max() < 1e-3)
     hint_if(
         not got.isfinite().all(),
         "There are numbers that are not finite, with ordinary vectors. Look at signs and brackets of the exponent.",
     )
+    return got
+
+# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #0d1d0f9e
+def _memberships_power(
+    d2,  # [n, K] squared distances
+    exponent: float,  # closeness is d2 to the power -exponent
+):
+    "Rows of d2 ** -exponent, each divided by its sum."
+    import torch
+
+    return torch.softmax(-exponent * d2.log(), 1)
+
+# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #d7183a1e
+def _slips_of_memberships(
+    got,  # [n, K] the student's memberships
+    u,  # [n, d] tensor
+    centroids,  # [K, d] tensor
+    fuzzifier: float,  # lambda
+) -> None:
+    "A Hint for the mistake that fits; nothing if these are the memberships."
+    import torch
+
+    from scsmd_nb.nn.soft_clustering import memberships, squared_distances
+
+    right, d2 = memberships(u, centroids, fuzzifier), squared_distances(u, centroids)
+    near = lambda other: bool((got - other).abs().max() < 1e-3)
+    power = lambda exponent: near(_memberships_power(d2, exponent))
     if near(right):
         return
     hint_if(
-        near((1 - right) / max(K - 1, 1)) or near(_memberships_power(d2, -1 / (fuzzifier - 1))),
+        near((1 - right) / max(len(centroids) - 1, 1)) or power(-1 / (fuzzifier - 1)),
         "The nearest centroid should have the largest membership. Look at the sign of the exponent.",
     )
     hint_if(
-        near(_memberships_power(d2, 2 / (fuzzifier - 1)))
-        or near(_memberships_power(d2, 0.5 / (fuzzifier - 1))),
-        "The formula has the distance to the power -2/(fuzzifier - 1). Is it the distance that you raise, or its square?",
+        power(2 / (fuzzifier - 1)) or power(0.5 / (fuzzifier - 1)),
+        "The formula has the distance to the power -2/(fuzzifier - 1). "
+        "Is it the distance that you raise, or its square?",
     )
     hint_if(
         near(torch.softmax(-d2, 1)) or near(torch.softmax(-d2.sqrt(), 1)),
@@ -135,20 +160,11 @@ def _compare_memberships(
         "The memberships of a cell, a row, should add up to 1.",
     )
     raise Hint(
-        "Shape and sums are right, the numbers are not. Work out a cell at distances 0.5 and 1.5 from two centroids by hand."
+        "Shape and sums are right, the numbers are not. "
+        "Work out a cell at distances 0.5 and 1.5 from two centroids by hand."
     )
 
-
-def _memberships_power(
-    d2,  # [n, K] squared distances
-    exponent: float,  # closeness is d2 to the power -exponent
-):
-    "Rows of d2 ** -exponent, each divided by its sum."
-    import torch
-
-    return torch.softmax(-exponent * d2.log(), 1)
-
-# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #3f22cc56
+# %% ../../nbs/course/solutions/05_soft_clustering.ipynb #ed29dfaa
 @exercise(
     "5.3", "a function of u [n, d], centroids [K, d] and fuzzifier that returns memberships [n, K]"
 )
@@ -158,16 +174,13 @@ def check_memberships(
     "Equal to the library on random vectors, on a centroid, and with a fuzzifier near 1."
     import torch
 
+    call = lambda *args: try_call(answer, *args, name="my_memberships")
     g = torch.Generator().manual_seed(5)
     u, c = (torch.randn(n, 3, generator=g, dtype=torch.float64) for n in (30, 4))
     for fuzzifier in (1.5, 3.0):
-        _compare_memberships(
-            try_call(answer, u.clone(), c.clone(), fuzzifier, name="my_memberships"),
-            u,
-            c,
-            fuzzifier,
-        )
-    on = torch.as_tensor(try_call(answer, c[:2].clone(), c.clone(), 1.5, name="my_memberships"))
+        got = _table_of_memberships(call(u.clone(), c.clone(), fuzzifier), u, c)
+        _slips_of_memberships(got, u, c, fuzzifier)
+    on = torch.as_tensor(call(c[:2].clone(), c.clone(), 1.5))
     hint_if(
         not on.isfinite().all(),
         "A cell that sits on a centroid gets a result that is not a number. What is 0 to a negative power?",
@@ -176,19 +189,16 @@ def check_memberships(
         bool((on.diagonal() < 0.999).any()),
         "A cell that sits on a centroid should belong to it alone.",
     )
-    far, ends = (
-        torch.tensor([[1e-3], [0.6], [100.0]], dtype=torch.float64),
-        torch.tensor([[0.0], [1.0]], dtype=torch.float64),
-    )
-    hard = torch.as_tensor(try_call(answer, far, ends, 1.01, name="my_memberships"))
+    far = torch.tensor([[1e-3], [0.6], [100.0]], dtype=torch.float64)
+    hard = torch.as_tensor(call(far, torch.tensor([[0.0], [1.0]], dtype=torch.float64), 1.01))
     hint_if(
         not hard.isfinite().all(),
         "With a fuzzifier of 1.01 powers overflow. Take logarithms first, exponentials last.",
     )
-    wrong = bool((hard[:2] - torch.eye(2)).abs().max() > 1e-3)
     hint_if(
-        wrong,
-        "With a fuzzifier of 1.01 a cell should belong to the nearest centroid almost alone. Is a constant added to the distances, or is the smallest distance too large?",
+        bool((hard[:2] - torch.eye(2)).abs().max() > 1e-3),
+        "With a fuzzifier of 1.01 a cell should belong to the nearest centroid almost alone. "
+        "Is a constant added to the distances, or is the smallest distance too large?",
     )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #32579690
@@ -211,7 +221,8 @@ def check_least_weight(
         )
         hint_if(
             got > 1,
-            "No weight is above 1: a power above 1 makes numbers between 0 and 1 smaller. Look at the sign of your exponent.",
+            "No weight is above 1: a power above 1 makes numbers between 0 and 1 smaller. "
+            "Look at the sign of your exponent.",
         )
         hint_if(
             abs(got - p[0] ** fuzzifier) < 1e-6, "That is one term of the sum. How many are there?"
@@ -225,7 +236,8 @@ def check_least_weight(
             "That is a cell between two clusters. Can a cell be less decided than that if there are more clusters?",
         )
         raise Hint(
-            f"Not for {K} clusters and fuzzifier {fuzzifier}. Which memberships does the least decided cell have? Put them into the sum."
+            f"Not for {K} clusters and fuzzifier {fuzzifier}. "
+            "Which memberships does the least decided cell have? Put them into the sum."
         )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #3885cc5f
@@ -248,7 +260,8 @@ def _drawn(
         raise Hint("z should be an array of numbers [n, d], truth one label per point.") from None
     hint_if(
         z.ndim != 2 or len(truth) != len(z),
-        f"z should be a matrix with one row per point and truth should have as many labels; they have shapes {z.shape} and {truth.shape}.",
+        "z should be a matrix with one row per point and truth should have as many labels; "
+        f"they have shapes {z.shape} and {truth.shape}.",
     )
     hint_if(not np.isfinite(z).all(), "Some coordinates are not finite.")
     hint_if(not 100 <= len(z) <= 2000, f"Between 100 and 2,000 points, please; these are {len(z)}.")
@@ -284,10 +297,12 @@ def check_trap(
         found = ari(truth, KMeans(K, n_init=10, random_state=0).fit_predict(z))
         hint_if(
             found >= 0.6,
-            f"k-means does not fall into it: its ARI is {found:.2f}. What does it like: round or long groups, equal or unequal sizes?",
+            f"k-means does not fall into it: its ARI is {found:.2f}. What does it like: "
+            "round or long groups, equal or unequal sizes?",
         )
         found = ari(truth, start_partition(z, K, random_state=0))
         hint_if(
             found <= 0.9,
-            f"k-means falls into it, but so does the vote: its ARI is {found:.2f}. Is there a gap between your groups, wider than the distance between neighbours within one?",
+            f"k-means falls into it, but so does the vote: its ARI is {found:.2f}. "
+            "Is there a gap between your groups, wider than the distance between neighbours within one?",
         )

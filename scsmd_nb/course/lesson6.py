@@ -44,7 +44,8 @@ def check_pair_counts(
         )
         hint_if(
             (positive, negative) != right,
-            f"For delta = {delta} these are not the numbers of pairs with p_i . p_j at or above delta, and at or below 1 - delta.",
+            f"For delta = {delta} these are not the numbers of pairs with p_i . "
+            "p_j at or above delta, and at or below 1 - delta.",
         )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #1ecc9cf6
@@ -113,7 +114,7 @@ def check_calibration(
         bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
         gaps = {b: confidence[bins == b].mean() - right[bins == b].mean() for b in np.unique(bins)}
         share = {b: (bins == b).mean() for b in gaps}
-        same = lambda number: abs(value - number) < 1e-6
+        same = lambda number, value=value: abs(value - number) < 1e-6
         if same(sum(share[b] * abs(gaps[b]) for b in gaps)):
             continue
         hint_if(
@@ -130,7 +131,8 @@ def check_calibration(
             "Distances have no sign. Take the absolute value in each bin.",
         )
         raise Hint(
-            f"With {n_bins} bins the error is not {value:.3f}. In each bin: mean confidence, share right, their distance, times the bin's share of the cells; then the sum."
+            f"With {n_bins} bins the error is not {value:.3f}. In each bin: "
+            "mean confidence, share right, their distance, times the bin's share of the cells; then the sum."
         )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #5be46e66
@@ -181,7 +183,8 @@ def _clusters_alive(
             ) * guard(a, p[rows])
             if not loss.isfinite():
                 raise Hint(
-                    "In training your guard becomes infinite or not a number. Logarithms of 0? Add a small number, or use log_softmax."
+                    "In training your guard becomes infinite or not a number. Logarithms of 0? "
+                    "Add a small number, or use log_softmax."
                 )
             with torch.no_grad():
                 for w, slope in zip(W, torch.autograd.grad(loss, W)):
@@ -189,25 +192,19 @@ def _clusters_alive(
     with torch.no_grad():
         return clusters_in_use(logits_of(z).argmax(1), 8)
 
-# %% ../../nbs/course/solutions/06_cellnet.ipynb #dc2f27de
-@exercise(
-    "6.5",
-    "a function of logits and p that keeps all clusters alive, other than the membership loss",
-)
-def check_guard(
-    answer,  # function of logits [n, K], p [n, K]
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #632b9cc9
+def _hint_at_gradient(
+    guard,  # function of logits [n, K], p [n, K]
 ) -> None:
-    "A finite number with a gradient of its own, under which no cluster dies in two sets."
+    "A Hint if the guard is no finite number, has no gradient, or has that of the membership loss."
     import torch
 
     from scsmd_nb.nn.cellnet import membership_loss
 
     g = torch.Generator().manual_seed(3)
-    a, p = (
-        torch.randn(40, 8, generator=g).requires_grad_(),
-        (2 * torch.randn(40, 8, generator=g)).softmax(1),
-    )
-    value = try_call(answer, a, p.clone(), name="my_guard")
+    a = torch.randn(40, 8, generator=g).requires_grad_()
+    p = (2 * torch.randn(40, 8, generator=g)).softmax(1)
+    value = try_call(guard, a, p.clone(), name="my_guard")
     hint_if(
         not isinstance(value, torch.Tensor) or value.numel() != 1,
         "Return one number, as a tensor: a mean over the cells of the batch, for instance.",
@@ -218,7 +215,8 @@ def check_guard(
     )
     hint_if(
         not value.requires_grad,
-        "No gradient comes from your guard. It should depend on the logits, and without detach, argmax or numpy on the way.",
+        "No gradient comes from your guard. It should depend on the logits, "
+        "and without detach, argmax or numpy on the way.",
     )
     slope = torch.autograd.grad(value.sum(), a, allow_unused=True)[0]
     hint_if(
@@ -229,9 +227,21 @@ def check_guard(
     alike = torch.nn.functional.cosine_similarity(slope.flatten(), theirs.flatten(), dim=0)
     hint_if(
         bool(alike > 0.999),
-        "That pushes exactly as the membership loss does (the cross-entropy with p is the same up to a constant). Find another one.",
+        "That pushes exactly as the membership loss does "
+        "(the cross-entropy with p is the same up to a constant). Find another one.",
     )
     hint_if(bool(alike < -0.999), "That is the membership loss with the wrong sign.")
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #8ca8012f
+@exercise(
+    "6.5",
+    "a function of logits and p that keeps all clusters alive, other than the membership loss",
+)
+def check_guard(
+    answer,  # function of logits [n, K], p [n, K]
+) -> None:
+    "A finite number with a gradient of its own, under which no cluster dies in two sets."
+    _hint_at_gradient(answer)
     for seed in (0, 1):
         try:
             alive = _clusters_alive(answer, seed)
@@ -241,5 +251,6 @@ def check_guard(
             raise Hint(f"In training your guard stopped with {type(e).__name__}: {e}") from None
         hint_if(
             alive < 8,
-            f"With your guard {alive} of 8 clusters are in use on one of the sets. Does it say which cells belong together, or only how many?",
+            f"With your guard {alive} of 8 clusters are in use on one of the sets. "
+            "Does it say which cells belong together, or only how many?",
         )

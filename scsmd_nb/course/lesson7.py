@@ -22,7 +22,42 @@ def _greedy(
         left[i], left[:, j] = -1, -1
     return right / table.sum()
 
-# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #8693b70d
+# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #918807e5
+def _slips_of_accuracy(
+    value: float,  # what the student's function returned
+    table: np.ndarray,  # [types, clusters] counts
+) -> None:
+    "A Hint for the rule that gives this number; nothing if it is the accuracy."
+    from scsmd_nb.tl.metrics import accuracy_of_table
+
+    close = lambda other: abs(value - other) < 1e-9
+    if close(accuracy_of_table(table)):
+        return
+    hint_if(
+        close(table.max(0).sum() / table.sum()),
+        "That is the purity: each cluster takes its most frequent type, and two clusters may take the same one.",
+    )
+    hint_if(
+        close(table.max(1).sum() / table.sum()),
+        "Each type takes the cluster it likes best, and two types may take the same one. "
+        "Each cluster may be used once.",
+    )
+    hint_if(
+        close(_greedy(table)),
+        "Taking the largest entry first is not always best: it can block two others that are worth more together. "
+        "See scipy.optimize.linear_sum_assignment.",
+    )
+    hint_if(
+        table.shape[0] == table.shape[1] and close(np.trace(table) / table.sum()),
+        "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean nothing. "
+        "Which matching is best?",
+    )
+    raise Hint(
+        f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best matching. "
+        "Try it on a table of two rows by hand."
+    )
+
+# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #3d3538e8
 @exercise(
     "7.1", "a function of the contingency table: the accuracy under the best one-to-one matching"
 )
@@ -30,8 +65,6 @@ def check_accuracy(
     answer,  # the student's function
 ) -> None:
     "A function of a table that gives the share of cells under the best matching."
-    from scsmd_nb.tl.metrics import accuracy_of_table
-
     rng = np.random.default_rng(7)
     tables = [
         rng.integers(0, 30, size=shape) + 1
@@ -39,35 +72,13 @@ def check_accuracy(
         for _ in range(8)
     ]
     for table in tables:
-        value = as_number(
-            try_call(answer, table.copy(), name="my_accuracy"), "one number, a share of cells"
-        )
+        value = try_call(answer, table.copy(), name="my_accuracy")
+        value = as_number(value, "one number, a share of cells")
         hint_if(
             value > 1 + 1e-9,
             "The result is larger than 1. A share of cells is asked for, not a number of cells.",
         )
-        if abs(value - accuracy_of_table(table)) < 1e-9:
-            continue
-        close = lambda other: abs(value - other) < 1e-9
-        hint_if(
-            close(table.max(0).sum() / table.sum()),
-            "That is the purity: each cluster takes its most frequent type, and two clusters may take the same one.",
-        )
-        hint_if(
-            close(table.max(1).sum() / table.sum()),
-            "Each type takes the cluster it likes best, and two types may take the same one. Each cluster may be used once.",
-        )
-        hint_if(
-            close(_greedy(table)),
-            "Taking the largest entry first is not always best: it can block two others that are worth more together. See scipy.optimize.linear_sum_assignment.",
-        )
-        hint_if(
-            table.shape[0] == table.shape[1] and close(np.trace(table) / table.sum()),
-            "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean nothing. Which matching is best?",
-        )
-        raise Hint(
-            f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best matching. Try it on a table of two rows by hand."
-        )
+        _slips_of_accuracy(value, table)
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #c73aa11f
 @exercise("7.2", "the ARI of the table with rows 4, 1 and 1, 2, to two digits")
@@ -109,7 +120,8 @@ def check_ari_by_hand(
     )
     hint_if(value > 1, "An ARI is never above 1. Did you divide?")
     raise Hint(
-        "Count in this order: pairs inside the four fields, pairs inside each type, inside each cluster, all pairs of eight cells. m cells have m(m-1)/2 pairs."
+        "Count in this order: pairs inside the four fields, pairs inside each type, inside each cluster, "
+        "all pairs of eight cells. m cells have m(m-1)/2 pairs."
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #0abfe4df
@@ -144,7 +156,8 @@ def check_lost_types(
     )
     hint_if(
         score < 0.93,
-        f"{said}. Good so far, but it costs too many pairs: m and l cells thrown together make m times l wrong pairs. Which partners cost fewest?",
+        f"{said}. Good so far, but it costs too many pairs: "
+        "m and l cells thrown together make m times l wrong pairs. Which partners cost fewest?",
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #0dd992ba
@@ -166,11 +179,13 @@ def check_paired(
         hint_if(not close(mean, d.mean()), "The first number is not the mean of a - b.")
         hint_if(
             close(error, d.std(ddof=1)) or close(error, d.std()),
-            "That is the spread of single differences. The error of their mean is smaller, by the square root of their number.",
+            "That is the spread of single differences. "
+            "The error of their mean is smaller, by the square root of their number.",
         )
         hint_if(
             close(error, d.std() / np.sqrt(n)),
-            "Nearly. The mean was estimated from the same numbers, so the standard deviation has n - 1 below the line (ddof=1).",
+            "Nearly. The mean was estimated from the same numbers, "
+            "so the standard deviation has n - 1 below the line (ddof=1).",
         )
         hint_if(
             close(error, np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n))
@@ -180,10 +195,41 @@ def check_paired(
         hint_if(close(error, d.var(ddof=1) / n), "That is the square of the standard error.")
         hint_if(
             not close(error, d.std(ddof=1) / np.sqrt(n)),
-            "The second number is not the standard error: the standard deviation of the differences over the square root of their number.",
+            "The second number is not the standard error: "
+            "the standard deviation of the differences over the square root of their number.",
         )
 
-# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #8b49feef
+# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #9bafb52e
+def _labelings(
+    answer,  # what the student gave
+    n: int,  # cells
+) -> list[np.ndarray]:  # [n] text each
+    "Three labelings or more that differ somewhere, or a Hint."
+    hint_if(
+        isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"),
+        "Give a list of three labelings, each with one label for each cell.",
+    )
+    hint_if(
+        len(answer) == n and np.ndim(answer) == 1,
+        "That is one labeling. Stability needs several: give a list of three, from three seeds.",
+    )
+    hint_if(
+        len(answer) < 3,
+        f"{len(answer)} labelings were given; three runs with three seeds are asked for.",
+    )
+    shapes = {np.shape(run) for run in answer}
+    hint_if(
+        shapes != {(n,)},
+        f"The labelings have the shapes {sorted(shapes)}; each needs one label for each of the {n} cells.",
+    )
+    runs = [np.asarray(run).astype(str) for run in answer]
+    hint_if(
+        all((run == runs[0]).all() for run in runs),
+        "The labelings are the same to the last cell. Is there anything random in a run, and does it see the seed?",
+    )
+    return runs
+
+# %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #f8a09d0e
 @exercise(
     "7.5", "three labelings of the blood cells that agree with each other and not with the types"
 )
@@ -194,40 +240,22 @@ def check_stable_and_wrong(
     from scsmd_nb.io.examples import pbmc700
     from scsmd_nb.tl.metrics import ari, cluster_sizes, stability
 
-    hint_if(
-        isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"),
-        "Give a list of three labelings, each with one label for each cell.",
-    )
     types = pbmc700().obs["bulk_labels"].astype(str).to_numpy()
-    hint_if(
-        len(answer) == len(types) and np.ndim(answer) == 1,
-        "That is one labeling. Stability needs several: give a list of three, from three seeds.",
-    )
-    hint_if(
-        len(answer) < 3,
-        f"{len(answer)} labelings were given; three runs with three seeds are asked for.",
-    )
-    shapes = {np.shape(run) for run in answer}
-    hint_if(
-        shapes != {(len(types),)},
-        f"The labelings have the shapes {sorted(shapes)}; each needs one label for each of the {len(types)} cells.",
-    )
-    runs = [np.asarray(run).astype(str) for run in answer]
-    hint_if(
-        all((run == runs[0]).all() for run in runs),
-        "The labelings are the same to the last cell. Is there anything random in a run, and does it see the seed?",
-    )
+    runs = _labelings(answer, len(types))
     small = min(cluster_sizes(run).iloc[4] if len(set(run)) >= 5 else 0 for run in runs)
     hint_if(
         small < 20,
-        f"Five clusters of at least 20 cells are asked for in each run; the fifth largest has {small} cells in one of them.",
+        "Five clusters of at least 20 cells are asked for in each run; "
+        f"the fifth largest has {small} cells in one of them.",
     )
     agree, score = stability(runs), max(ari(types, run) for run in runs)
     hint_if(
         agree < 0.95,
-        f"The stability is {agree:.2f}. The runs must find the same thing again: what is measured so well that a seed cannot change it?",
+        f"The stability is {agree:.2f}. The runs must find the same thing again: "
+        "what is measured so well that a seed cannot change it?",
     )
     hint_if(
         score > 0.2,
-        f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the types. What else differs between cells?",
+        f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the types. "
+        "What else differs between cells?",
     )

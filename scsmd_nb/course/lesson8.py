@@ -11,6 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from ..counts import get_counts
 from .core import Hint, as_number, exercise, hint_if
 
 # %% ../../nbs/course/solutions/08_project.ipynb #e24acbf3
@@ -21,7 +22,28 @@ def is_barcodes(
     names = [str(n) for n in list(names)[:50]]
     return sum(bool(re.search(r"[ACGT]{10,}", n)) for n in names) > len(names) / 2
 
-# %% ../../nbs/course/solutions/08_project.ipynb #e2c36e40
+# %% ../../nbs/course/solutions/08_project.ipynb #f9917213
+def _hint_at_table(
+    cells,  # AnnData
+) -> None:
+    "A Hint if the table lies on its side, is too small, or names something twice."
+    hint_if(
+        is_barcodes(cells.var_names) and not is_barcodes(cells.obs_names),
+        "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.",
+    )
+    hint_if(cells.n_obs < 100, f"{cells.n_obs} cells are too few for clusters that can be trusted.")
+    hint_if(
+        cells.n_vars < 100,
+        f"{cells.n_vars} genes are too few. Was the table cut, or does it lie on its side?",
+    )
+    hint_if(
+        not cells.obs_names.is_unique,
+        "Names of cells occur twice. Were samples joined? "
+        "See obs_names_make_unique and ad.concat(..., index_unique='-').",
+    )
+    hint_if(not cells.var_names.is_unique, "Names of genes occur twice. See var_names_make_unique.")
+
+# %% ../../nbs/course/solutions/08_project.ipynb #a2cc22de
 @exercise("8.1", "your AnnData: raw counts, cells in rows, unique names, a source")
 def check_data(
     answer,  # the student's AnnData
@@ -29,30 +51,11 @@ def check_data(
     "An AnnData of raw counts with cells in rows, unique names and a source."
     import anndata as ad
 
-    from scsmd_nb.counts import get_counts
-
     hint_if(
         not isinstance(answer, ad.AnnData),
         f"The answer should be an AnnData, not {type(answer).__name__}: the variable `cells`.",
     )
-    hint_if(
-        is_barcodes(answer.var_names) and not is_barcodes(answer.obs_names),
-        "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.",
-    )
-    hint_if(
-        answer.n_obs < 100, f"{answer.n_obs} cells are too few for clusters that can be trusted."
-    )
-    hint_if(
-        answer.n_vars < 100,
-        f"{answer.n_vars} genes are too few. Was the table cut, or does it lie on its side?",
-    )
-    hint_if(
-        not answer.obs_names.is_unique,
-        "Names of cells occur twice. Were samples joined? See obs_names_make_unique and ad.concat(..., index_unique='-').",
-    )
-    hint_if(
-        not answer.var_names.is_unique, "Names of genes occur twice. See var_names_make_unique."
-    )
+    _hint_at_table(answer)
     try:
         counts = get_counts(answer)
     except (ValueError, TypeError, KeyError) as e:
@@ -67,18 +70,11 @@ def check_data(
         "uns['source'] does not say where the cells come from: who measured them, which accession or file.",
     )
 
-# %% ../../nbs/course/solutions/08_project.ipynb #04848518
-@exercise("8.2", "a QC decision: cells before and after, thresholds, a reason with a number")
-def check_qc(
-    answer,  # dict of before, after, thresholds, reason
-) -> None:
-    "A dict with cells before and after, thresholds and a reason, which fit each other."
-    keys = ("before", "after", "thresholds", "reason")
-    hint_if(
-        not isinstance(answer, dict), "Give a dict with the keys before, after, thresholds, reason."
-    )
-    if missing := [k for k in keys if k not in answer or answer[k] is ... or answer[k] is None]:
-        raise Hint(f"Still missing: {', '.join(missing)}.")
+# %% ../../nbs/course/solutions/08_project.ipynb #d1f6cf5e
+def _cells_before_and_after(
+    answer: dict,  # with before and after
+) -> tuple[float, float]:
+    "Cells before and after the filter, or a Hint."
     before, after = (
         as_number(answer[k], f"a number of cells in {k!r}") for k in ("before", "after")
     )
@@ -90,59 +86,68 @@ def check_qc(
         after <= 0 or before != int(before) or after != int(after),
         "Numbers of cells are whole and above 0.",
     )
-    limits = answer["thresholds"]
+    return before, after
+
+# %% ../../nbs/course/solutions/08_project.ipynb #f7c58235
+def _hint_at_limits(
+    limits,  # the thresholds of the answer
+) -> None:
+    "A Hint if these are no thresholds of smd.pp.filter."
     hint_if(
         not isinstance(limits, dict) or not any(v is not None for v in limits.values()),
         "Give the thresholds as a dict, as smd.pp.filter takes them, at least one of them a number.",
     )
-    known = {
-        "min_genes",
-        "max_genes",
-        "min_counts",
-        "max_counts",
-        "max_mito",
-        "min_cells",
-        "doublets",
-    }
+    known = {*"min_genes max_genes min_counts max_counts max_mito min_cells doublets".split()}
     if wrong := sorted(set(limits) - known):
+        names = ", ".join(map(str, wrong))
         raise Hint(
-            f"Not a threshold of smd.pp.filter: {', '.join(map(str, wrong))}. There are {', '.join(sorted(known))}."
+            f"Not a threshold of smd.pp.filter: {names}. There are {', '.join(sorted(known))}."
         )
     mito = limits.get("max_mito")
     hint_if(
         isinstance(mito, (int, float)) and mito > 1,
         f"max_mito={mito} is above 1. It is a share: 10 % is 0.10.",
     )
+
+# %% ../../nbs/course/solutions/08_project.ipynb #6aaadefd
+@exercise("8.2", "a QC decision: cells before and after, thresholds, a reason with a number")
+def check_qc(
+    answer,  # dict of before, after, thresholds, reason
+) -> None:
+    "A dict with cells before and after, thresholds and a reason, which fit each other."
+    keys = ("before", "after", "thresholds", "reason")
+    hint_if(
+        not isinstance(answer, dict), "Give a dict with the keys before, after, thresholds, reason."
+    )
+    if missing := [k for k in keys if k not in answer or answer[k] is ... or answer[k] is None]:
+        raise Hint(f"Still missing: {', '.join(missing)}.")
+    before, after = _cells_before_and_after(answer)
+    _hint_at_limits(answer["thresholds"])
     hint_if(
         after < before / 3,
-        f"The filter removes {1 - after / before:.0%} of the cells. Look at what goes: is a whole cell type among them?",
+        f"The filter removes {1 - after / before:.0%} of the cells. "
+        "Look at what goes: is a whole cell type among them?",
     )
-    words = str(answer["reason"]).split()
+    reason = str(answer["reason"])
     hint_if(
-        len(words) < 10,
-        "The reason is too short to convince anybody: which cells were meant to go, and how do you know that they should?",
+        len(reason.split()) < 10,
+        "The reason is too short to convince anybody: which cells were meant to go, "
+        "and how do you know that they should?",
     )
     hint_if(
-        not re.search(r"\d", str(answer["reason"])),
+        not re.search(r"\d", reason),
         "The reason has no number in it. Which value of which threshold, compared with what?",
     )
 
-# %% ../../nbs/course/solutions/08_project.ipynb #89f7f27b
-@exercise("8.3", "labels of at least three runs (cells x seeds) and their stability")
-def check_runs(
-    answer,  # dict of runs (DataFrame, cells x seeds) and stability
+# %% ../../nbs/course/solutions/08_project.ipynb #9505eacd
+def _hint_at_runs(
+    runs,  # what the student gave
 ) -> None:
-    "A dict with a table of labels, cells x seeds, and the stability that belongs to it."
-    from scsmd_nb.tl.metrics import cluster_sizes, stability
-
-    hint_if(
-        not isinstance(answer, dict) or not {"runs", "stability"} <= set(answer),
-        "Give a dict with the keys runs and stability.",
-    )
-    runs = answer["runs"]
+    "A Hint if this is no table of clusters, cells x seeds."
     hint_if(
         not isinstance(runs, pd.DataFrame),
-        f"runs should be a DataFrame with one row for each cell and one column for each seed, not {type(runs).__name__}.",
+        "runs should be a DataFrame with one row for each cell and one column for each seed, "
+        f"not {type(runs).__name__}.",
     )
     hint_if(
         runs.shape[0] < runs.shape[1],
@@ -162,8 +167,24 @@ def check_runs(
     )
     hint_if(
         any(runs[c].nunique() > len(runs) / 5 for c in runs),
-        "One of the columns has about as many different values as cells. Is it a score, or a name, instead of a cluster?",
+        "One of the columns has about as many different values as cells. "
+        "Is it a score, or a name, instead of a cluster?",
     )
+
+# %% ../../nbs/course/solutions/08_project.ipynb #ca280829
+@exercise("8.3", "labels of at least three runs (cells x seeds) and their stability")
+def check_runs(
+    answer,  # dict of runs (DataFrame, cells x seeds) and stability
+) -> None:
+    "A dict with a table of labels, cells x seeds, and the stability that belongs to it."
+    from scsmd_nb.tl.metrics import cluster_sizes, stability
+
+    hint_if(
+        not isinstance(answer, dict) or not {"runs", "stability"} <= set(answer),
+        "Give a dict with the keys runs and stability.",
+    )
+    runs = answer["runs"]
+    _hint_at_runs(runs)
     labelings = [runs[c].astype(str).to_numpy() for c in runs]
     hint_if(
         all((one == labelings[0]).all() for one in labelings),
@@ -173,14 +194,13 @@ def check_runs(
         max(cluster_sizes(one).iloc[0] for one in labelings) > 0.98 * len(runs),
         "In one run nearly all cells are in one cluster. Look at its warnings before you go on.",
     )
-    value, right = (
-        as_number(answer["stability"], "one number for the stability"),
-        stability(labelings),
-    )
+    value = as_number(answer["stability"], "one number for the stability")
+    right = stability(labelings)
     hint_if(value > 1, "A stability is never above 1.")
     hint_if(
         abs(value - right) > 0.006,
-        f"From these runs the stability comes out differently than {value:.2f}. It is the mean ARI over all pairs of runs; no reference types are in it.",
+        f"From these runs the stability comes out differently than {value:.2f}. "
+        "It is the mean ARI over all pairs of runs; no reference types are in it.",
     )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #0e939748
@@ -192,35 +212,69 @@ def gene_list(
         return [g for g in re.split(r"[,;\s]+", genes) if g]
     return [str(g) for g in genes] if hasattr(genes, "__iter__") else []
 
-# %% ../../nbs/course/solutions/08_project.ipynb #039f654f
+# %% ../../nbs/course/solutions/08_project.ipynb #72eced7f
+def _rows_of_clusters(
+    names,  # the student's table
+    clusters: pd.Series,  # [cells] cluster of each cell, text
+) -> pd.DataFrame:  # one row a cluster, in the order of the sorted clusters
+    "The table of names with one row for each cluster, or a Hint."
+    hint_if(
+        not isinstance(names, pd.DataFrame) or not {"name", "genes"} <= set(names.columns),
+        "names should be a DataFrame with the columns name and genes, one row for each cluster.",
+    )
+    rows = names.set_axis(names.index.astype(str))
+    if without := sorted(set(clusters) - set(rows.index)):
+        raise Hint(
+            f"No row for cluster {', '.join(without)}. The index of the table is the cluster."
+        )
+    hint_if(not rows.index.is_unique, "A cluster has two rows.")
+    return rows.loc[sorted(set(clusters))]
+
+# %% ../../nbs/course/solutions/08_project.ipynb #3b5ec4e3
+def _hint_at_evidence(
+    X,  # [cells, all genes] log-normalised counts, CSC
+    names: pd.Index,  # [all genes] their names
+    inside: np.ndarray,  # [cells] bool, the cells of the cluster
+    genes: list[str],  # its evidence
+    cluster: str,  # the cluster
+    name: str,  # what it is called
+) -> None:
+    "A Hint if fewer than two genes are given, if one is unknown, or not higher in the cluster."
+    hint_if(
+        len(genes) < 2,
+        f"Cluster {cluster} is called {name!r} with fewer than two genes as evidence.",
+    )
+    if absent := [g for g in genes if g not in names]:
+        raise Hint(
+            f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, so it cannot be evidence."
+        )
+    column = lambda gene: X[:, names.get_loc(gene)].toarray().ravel()
+    low = [g for g in genes if (x := column(g))[inside].mean() <= x[~inside].mean()]
+    hint_if(
+        bool(low),
+        f"{', '.join(low)} is not higher in cluster {cluster} ({name}) than in the other cells. "
+        "Evidence against a name is worth noting, but it does not support it.",
+    )
+
+# %% ../../nbs/course/solutions/08_project.ipynb #19f1af7f
 @exercise("8.4", "a name for each cluster, with genes that are higher there (or unknown)")
 def check_names(
     answer,  # dict of cells (AnnData), key and names (DataFrame: name, genes)
 ) -> None:
     "A table with a name for each cluster and genes that are higher in it than in the other cells."
-    from scsmd_nb.counts import get_counts
     from scsmd_nb.pp.genes import log_normalize
 
     hint_if(
         not isinstance(answer, dict) or not {"cells", "key", "names"} <= set(answer),
         "Give a dict with the keys cells, key and names.",
     )
-    cells, key, names = answer["cells"], answer["key"], answer["names"]
+    cells, key = answer["cells"], answer["key"]
     hint_if(not hasattr(cells, "obs"), "cells should be your clustered AnnData.")
     hint_if(
         key not in cells.obs, f"cells.obs has no column {key!r}. Which column holds your clusters?"
     )
-    hint_if(
-        not isinstance(names, pd.DataFrame) or not {"name", "genes"} <= set(names.columns),
-        "names should be a DataFrame with the columns name and genes, one row for each cluster.",
-    )
-    clusters, rows = cells.obs[key].astype(str), names.set_axis(names.index.astype(str))
-    if without := sorted(set(clusters) - set(rows.index)):
-        raise Hint(
-            f"No row for cluster {', '.join(without)}. The index of the table is the cluster."
-        )
-    hint_if(not rows.index.is_unique, "A cluster has two rows.")
-    rows = rows.loc[sorted(set(clusters))]
+    clusters = cells.obs[key].astype(str)
+    rows = _rows_of_clusters(answer["names"], clusters)
     text = rows["name"].astype(str).str.strip()
     hint_if(
         (text.str.len() < 2).any() or text.str.fullmatch(r"(cluster\s*)?\d+", case=False).any(),
@@ -233,25 +287,8 @@ def check_names(
     )
     X = log_normalize(get_counts(cells)).tocsc()
     for cluster in rows.index[~unknown]:
-        genes, inside = gene_list(rows.loc[cluster, "genes"]), (clusters == cluster).to_numpy()
-        hint_if(
-            len(genes) < 2,
-            f"Cluster {cluster} is called {text[cluster]!r} with fewer than two genes as evidence.",
-        )
-        if absent := [g for g in genes if g not in cells.var_names]:
-            raise Hint(
-                f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, so it cannot be evidence."
-            )
-        low = [
-            g
-            for g in genes
-            if (column := X[:, cells.var_names.get_loc(g)].toarray().ravel())[inside].mean()
-            <= column[~inside].mean()
-        ]
-        hint_if(
-            bool(low),
-            f"{', '.join(low)} is not higher in cluster {cluster} ({text[cluster]}) than in the other cells. Evidence against a name is worth noting, but it does not support it.",
-        )
+        inside, genes = (clusters == cluster).to_numpy(), gene_list(rows.loc[cluster, "genes"])
+        _hint_at_evidence(X, cells.var_names, inside, genes, cluster, text[cluster])
 
 # %% ../../nbs/course/solutions/08_project.ipynb #c84e8b6e
 PARTS = {

@@ -7,13 +7,14 @@ __all__ = ['PHI_BOUNDS', 'MU_BOUNDS', 'nb_moments', 'nb_log_prob', 'nb_loss', 'n
            'bounded', 'NBHead']
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #a13f8f80
-import difflib
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from .._words import did_you_mean
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #7991b13f
 PHI_BOUNDS = (1e-4, 1e4)  # dispersions the model can express
@@ -189,10 +190,9 @@ def _one_of(
     "`value` if it is among `options`, else an error with the nearest one."
     if value in options:
         return value
-    near = difflib.get_close_matches(str(value), options, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    names = ", ".join(map(repr, options))
     raise ValueError(
-        f"{name}={value!r} is not known: use one of {', '.join(map(repr, options))}.{hint}"
+        f"{name}={value!r} is not known: use one of {names}.{did_you_mean(value, options)}"
     )
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #eb5b5bce

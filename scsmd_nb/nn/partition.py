@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['N_GROUPS', 'WARD', 'METHODS', 'neighbor_graph', 'over_cluster', 'kmeans', 'merge', 'refine', 'average_linkage',
-           'consensus', 'start_partition']
+           'consensus', 'bisect_resolution', 'start_partition']
 
 # %% ../../nbs/api/nn/04_partition.ipynb #004fc5d5
-import difflib
 import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +16,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
+
+from .._words import did_you_mean
 
 # %% ../../nbs/api/nn/04_partition.ipynb #74cc2d41
 def _strengths(
@@ -289,6 +291,24 @@ def _by_consensus(
         partitions += [refine(z, merge(graph, small, n_clusters, z=z, ward=ward)) for ward in WARD]
     return consensus(partitions, n_clusters)
 
+# %% ../../nbs/api/nn/04_partition.ipynb #e5acc549
+def bisect_resolution(
+    find: Callable,  # function of the resolution that returns labels [n]
+    n_clusters: int,  # K
+    steps: int = 20,  # tries at most
+    low: float = 1e-3,  # smallest resolution
+    high: float = 20.0,  # largest
+) -> Iterator[tuple[float, np.ndarray]]:
+    "The resolutions tried and the labels [n] that they give, until one gives K clusters or the tries are used up."
+    for _ in range(steps):
+        resolution = (low * high) ** 0.5
+        labels = find(resolution)
+        yield resolution, labels
+        found = len(np.unique(labels))
+        if found == n_clusters:
+            return
+        low, high = (resolution, high) if found < n_clusters else (low, resolution)
+
 # %% ../../nbs/api/nn/04_partition.ipynb #43479402
 def _by_leiden(
     z: np.ndarray,  # [n, d] float32
@@ -297,16 +317,10 @@ def _by_leiden(
 ) -> np.ndarray:
     "Leiden with the resolution bisected to K communities, [n] int; the nearest number above K is merged down to K."
     graph, best = neighbor_graph(z), None
-    low, high = 1e-3, 20.0
-    for _ in range(20):
-        resolution = (low * high) ** 0.5
-        labels = over_cluster(graph, resolution, random_state)
+    for _, labels in bisect_resolution(lambda r: over_cluster(graph, r, random_state), n_clusters):
         found = labels.max() + 1
         if found >= n_clusters and (best is None or found < best.max() + 1):
             best = labels
-        if found == n_clusters:
-            break
-        low, high = (resolution, high) if found < n_clusters else (low, resolution)
     if best is None:
         return kmeans(z, n_clusters, n_init=10, random_state=random_state)
     return merge(graph, best, n_clusters, z=z)
@@ -322,15 +336,14 @@ def _check_start(
 ) -> None:
     "Nothing if the arguments make sense, else a ValueError that says what is wrong."
     if method not in METHODS:
-        near = difflib.get_close_matches(str(method), METHODS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        names = ", ".join(map(repr, METHODS))
         raise ValueError(
-            f"method={method!r} is not known: use one of {', '.join(map(repr, METHODS))}.{hint}"
+            f"method={method!r} is not known: use one of {names}.{did_you_mean(method, METHODS)}"
         )
     if z.ndim != 2 or 0 in z.shape:
         raise ValueError(
-            f"z has shape {z.shape}: it must be a matrix, one row per cell and one column per "
-            "latent dimension."
+            f"z has shape {z.shape}: it must be a matrix, "
+            "one row per cell and one column per latent dimension."
         )
     if (
         isinstance(n_clusters, bool)
