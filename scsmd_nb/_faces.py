@@ -8,26 +8,23 @@ __all__ = ['hand_on']
 # %% ../nbs/api/03_faces.ipynb #938fae9b
 from importlib import import_module
 
+from ._words import did_you_mean
+
 # %% ../nbs/api/03_faces.ipynb #8a263823
 def hand_on(
     package: str,  # the package's full name, its `__name__`
-    rooms: dict[
-        str, tuple
-    ],  # room -> the names that it hands on; a room itself can be asked for, too
+    rooms: dict[str, tuple],  # room -> names that it hands on; a room can be asked for, too
 ):
     "`__getattr__`, `__dir__` and `__all__` of a package whose names are loaded when they are first used."
     home = {name: room for room, names in rooms.items() for name in names}
+    names = sorted({*home, *rooms})
 
     def get(name):
         if name in home:
             return getattr(import_module(f"{package}.{home[name]}"), name)
         if name in rooms:
             return import_module(f"{package}.{name}")
-        from scsmd_nb._words import did_you_mean
+        hint = did_you_mean(name, [*home, *rooms])
+        raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
 
-        raise AttributeError(
-            f"module {package!r} has no attribute {name!r}.{did_you_mean(name, [*home, *rooms])}"
-        )
-
-    names = sorted({*home, *rooms})
     return get, lambda: names, names

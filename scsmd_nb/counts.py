@@ -6,13 +6,14 @@
 __all__ = ['MIN_OVERLAP', 'check_counts', 'get_counts', 'check_names', 'fingerprint', 'align']
 
 # %% ../nbs/api/00_counts.ipynb #08e4642a
-import difflib
 import hashlib
 import warnings
 
 import anndata as ad
 import numpy as np
 import scipy.sparse as sp
+
+from ._words import did_you_mean
 
 # %% ../nbs/api/00_counts.ipynb #f2f05b09
 def _first_bad(
@@ -154,8 +155,7 @@ def get_counts(
             "Wrap a matrix as anndata.AnnData(matrix)."
         )
     if layer is not None and layer not in adata.layers:
-        near = difflib.get_close_matches(str(layer), list(adata.layers), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(layer, adata.layers)
         present = ", ".join(sorted(adata.layers)) or "none"
         raise ValueError(
             f"there is no layer {layer!r} in adata.layers, which has: {present}.{hint} "
@@ -227,10 +227,11 @@ def align(
     at = adata.var_names.get_indexer(genes)
     found = at >= 0
     if found.mean() < MIN_OVERLAP:
-        missing = ", ".join(map(repr, genes[~found][:3]))
+        missing = ", ".join(repr(str(g)) for g in genes[~found][:3])
         raise ValueError(
-            f"only {found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data, at least {MIN_OVERLAP:.0%} are "
-            f"needed (missing: {missing}, ...). Are both named alike (symbols or Ensembl ids), of the same species, not cut to variable genes?"
+            f"only {found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data, "
+            f"at least {MIN_OVERLAP:.0%} are needed (missing: {missing}, ...). Are both named alike (symbols or "
+            "Ensembl ids), of the same species, not cut to variable genes?"
         )
     if not found.all():
         warnings.warn(

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from .. import io
-from .._files import write_whole
+from .._files import atomic
 from .options import check_unused, check_writable
 from .terminal import Say, _bars, _program, session, text_table
 
@@ -89,7 +89,8 @@ def data_get(
     where = io.cache_dir() / f"{name}.h5ad"
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, lambda to: shutil.copyfile(where, to))
+        with atomic(out) as part:
+            shutil.copyfile(where, part)
     typer.echo(
         f"{adata.n_obs:,} cells x {adata.n_vars:,} genes; columns of obs: {', '.join(adata.obs.columns) or 'none'}\n"
         f"Written to {out or where}\n\nNext:\n  {_program()} fit {out or where} --n-clusters 8 --out results"

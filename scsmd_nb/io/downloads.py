@@ -6,7 +6,6 @@
 __all__ = ['fetch', 'available', 'load']
 
 # %% ../../nbs/api/io/08_downloads.ipynb #cf17d66c
-import difflib
 import os
 import tempfile
 import warnings
@@ -14,10 +13,10 @@ from pathlib import Path
 
 import anndata as ad
 
-from .._files import lock as _lock
-from .._files import write_whole
-from .catalog import _entry, _nearest, _raw_dir, cache_dir
-from .parsing import DATASETS, Dataset, File, _find
+from .._files import atomic, lock
+from .._words import nearest
+from .catalog import DATASETS, _entry, _offer, _raw_dir, cache_dir
+from .parsing import Dataset, File, _find
 from .reading import read
 
 # %% ../../nbs/api/io/08_downloads.ipynb #6b4e6547
@@ -43,8 +42,55 @@ def _remember(
 
     digest = _sealed(path) or pooch.file_hash(str(path))
     if not _seal(path).is_file():
-        write_whole(_seal(path), lambda to: to.write_text(f"{digest}  {path.name}\n"))
+        with atomic(_seal(path)) as part:
+            part.write_text(f"{digest}  {path.name}\n")
     return digest
+
+# %% ../../nbs/api/io/08_downloads.ipynb #63ba3117
+_MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK", ".h5": b"\x89HDF"}
+
+# %% ../../nbs/api/io/08_downloads.ipynb #20f0b4a7
+def _check_kind(
+    path: Path,  # what came
+    name: str,  # what it should be
+) -> None:
+    "Nothing if the file begins as its name promises; otherwise it is removed and an error says what came instead."
+    with open(path, "rb") as f:
+        head = f.read(40)
+    wanted = next((m for ending, m in _MAGIC.items() if name.endswith(ending)), None)
+    page = head.lstrip().lower().startswith((b"<html", b"<!doctype"))
+    if head and not page and (wanted is None or head.startswith(wanted)):
+        return
+    what = f"something else, which begins with {head!r}" if head else "0 bytes"
+    path.unlink()
+    raise ValueError(f"the server sent {what} instead of {name}")
+
+# %% ../../nbs/api/io/08_downloads.ipynb #c9e1cf95
+def _save(
+    answer,  # of requests, its content not read yet
+    part: Path,  # where it goes
+    done: int,  # bytes that are there already
+    name: str,  # of the file, as its URL ends
+    progress: bool,  # draw a bar
+) -> None:
+    "Add what comes to the part; an error if it is less than was announced."
+    from tqdm.auto import tqdm
+
+    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+    announced = answer.headers.get("Content-Length")
+    total = done + int(announced) if announced is not None and not packed else None
+    bar = dict(total=total, initial=done, unit="B", unit_scale=True, disable=not progress)
+    with open(part, "ab" if done else "wb") as f:
+        if not lock(f, wait=False):
+            raise OSError(f"another process is downloading {f.name}. Wait for it, then call again.")
+        with tqdm(desc=name, **bar) as bar:
+            unpack = packed and not name.endswith((".gz", ".tgz"))
+            for chunk in answer.raw.stream(2**16, decode_content=unpack):
+                f.write(chunk)
+                bar.update(len(chunk))
+        size = f.tell()
+    if total is not None and size != total:
+        raise ConnectionError(f"{size:,} of {total:,} bytes came")
 
 # %% ../../nbs/api/io/08_downloads.ipynb #b9a94496
 class _Resume:
@@ -75,59 +121,12 @@ class _Resume:
             if answer.status_code != 206:
                 done = 0
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            self.tag.write_text(tag) if tag and not tag.startswith("W/") else self.tag.unlink(
-                missing_ok=True
-            )
-            self._save(answer, url, done)
+            if tag and not tag.startswith("W/"):
+                self.tag.write_text(tag)
+            else:
+                self.tag.unlink(missing_ok=True)
+            _save(answer, self.part, done, Path(url).name, self.progress)
         return True
-
-    def _save(self, answer, url, done):
-        "Add what comes to the part; an error if it is less than was announced."
-        from tqdm.auto import tqdm
-
-        packed = answer.headers.get("Content-Encoding", "identity") != "identity"
-        announced = answer.headers.get("Content-Length")
-        total = done + int(announced) if announced is not None and not packed else None
-        with open(self.part, "ab" if done else "wb") as f:
-            if not _lock(f, wait=False):
-                raise OSError(
-                    f"another process is downloading {f.name}. Wait for it, then call again."
-                )
-            with tqdm(
-                desc=Path(url).name,
-                total=total,
-                initial=done,
-                unit="B",
-                unit_scale=True,
-                disable=not self.progress,
-            ) as bar:
-                for chunk in answer.raw.stream(
-                    2**16, decode_content=packed and not url.endswith((".gz", ".tgz"))
-                ):
-                    f.write(chunk)
-                    bar.update(len(chunk))
-            size = f.tell()
-        if total is not None and size != total:
-            raise ConnectionError(f"{size:,} of {total:,} bytes came")
-
-# %% ../../nbs/api/io/08_downloads.ipynb #63ba3117
-_MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK", ".h5": b"\x89HDF"}
-
-# %% ../../nbs/api/io/08_downloads.ipynb #20f0b4a7
-def _check_kind(
-    path: Path,  # what came
-    name: str,  # what it should be
-) -> None:
-    "Nothing if the file begins as its name promises; otherwise it is removed and an error says what came instead."
-    with open(path, "rb") as f:
-        head = f.read(40)
-    wanted = next((m for ending, m in _MAGIC.items() if name.endswith(ending)), None)
-    page = head.lstrip().lower().startswith((b"<html", b"<!doctype"))
-    if head and not page and (wanted is None or head.startswith(wanted)):
-        return
-    what = f"something else, which begins with {head!r}" if head else "0 bytes"
-    path.unlink()
-    raise ValueError(f"the server sent {what} instead of {name}")
 
 # %% ../../nbs/api/io/08_downloads.ipynb #7aa9fabf
 def _by_hand(
@@ -141,71 +140,15 @@ def _by_hand(
     how = f"({dataset.by_hand})\n" if dataset.by_hand and not all(f.url for f in files) else ""
     there = [p.name for p in folder.glob("*") if p.suffix not in (".sha256", ".part", ".tag")]
     near = [
-        f"  {n[0]} is there: rename it to {f.name} if it is that file\n"
+        f"  {like} is there: rename it to {f.name} if it is that file\n"
         for f in files
-        if not _find(folder, f.name)
-        and (n := difflib.get_close_matches(f.name, there, n=1, cutoff=0.8))
+        if not _find(folder, f.name) and (like := nearest(f.name, there, least=0.8))
     ]
     return (
         "By hand: fetch\n"
         + "\n".join(lines)
         + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
         f"(page: {dataset.page}), then call load({dataset.name!r}) again. SCSMD_CACHE_DIR changes the folder."
-    )
-
-# %% ../../nbs/api/io/08_downloads.ipynb #dc1c9a7b
-def _download(
-    dataset: Dataset,  # entry
-    file: File,  # one of its files
-    path: Path,  # where it goes
-    progress: bool,  # draw a bar
-) -> None:
-    "Fetch one file; an error in words if that fails. Broken connections are taken up again twice."
-    import pooch
-    import requests
-    import urllib3
-
-    pooch.get_logger().setLevel("ERROR")
-    known, help = file.sha256 or _sealed(path), "\n" + _by_hand(dataset, [file])
-    for _ in range(3):
-        try:
-            pooch.retrieve(
-                file.url,
-                known,
-                fname=path.name,
-                path=path.parent,
-                downloader=_Resume(path.with_name(path.name + ".part"), progress),
-            )
-            return
-        except requests.HTTPError as e:
-            code = e.response.status_code
-            why = (
-                "it was moved, renamed or removed"
-                if code in (404, 410)
-                else "the server may be busy; try later"
-            )
-            kind = FileNotFoundError if code in (404, 410) else ConnectionError
-            raise kind(
-                f"{file.url} cannot be had: the server answered {code} ({why}).{help}"
-            ) from None
-        except (
-            requests.exceptions.ChunkedEncodingError,
-            urllib3.exceptions.HTTPError,
-            ConnectionError,
-        ):
-            pass
-        except requests.RequestException as e:
-            raise ConnectionError(
-                f"{file.url} cannot be reached: no network, or no such server "
-                f"({type(e).__name__}).{help}"
-            ) from None
-        except ValueError as e:
-            if "hash" in str(e):
-                raise OSError(_altered(file, path)) from None
-            raise OSError(f"{file.url}: {e}. Nothing was kept.{help}") from None
-    raise ConnectionError(
-        f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
-        f"on from there if the server allows it.{help}"
     )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #8b8ab72a
@@ -223,6 +166,65 @@ def _altered(
         f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one "
         "was not kept. If its publisher has replaced it and you want the new one, remove that checksum and the file, "
         "and call again."
+    )
+
+# %% ../../nbs/api/io/08_downloads.ipynb #458f69db
+def _why(
+    error: Exception,  # what requests or pooch raised
+    file: File,  # the file that was to be fetched
+    path: Path,  # where it was to go
+    advice: str,  # what a person can do
+) -> Exception:
+    "The same error in words, to be raised instead."
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        code = error.response.status_code
+        gone = code in (404, 410)
+        why = "it was moved, renamed or removed" if gone else "the server may be busy; try later"
+        return (FileNotFoundError if gone else ConnectionError)(
+            f"{file.url} cannot be had: the server answered {code} ({why}).{advice}"
+        )
+    if isinstance(error, requests.RequestException):
+        return ConnectionError(
+            f"{file.url} cannot be reached: no network, or no such server "
+            f"({type(error).__name__}).{advice}"
+        )
+    if "hash" in str(error):
+        return OSError(_altered(file, path))
+    return OSError(f"{file.url}: {error}. Nothing was kept.{advice}")
+
+# %% ../../nbs/api/io/08_downloads.ipynb #dc1c9a7b
+def _download(
+    dataset: Dataset,  # entry
+    file: File,  # one of its files
+    path: Path,  # where it goes
+    progress: bool,  # draw a bar
+) -> None:
+    "Fetch one file; an error in words if that fails. Broken connections are taken up again twice."
+    import pooch
+    import requests
+    import urllib3
+
+    pooch.get_logger().setLevel("ERROR")
+    broken = (
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+    )
+    resume = _Resume(path.with_name(path.name + ".part"), progress)
+    known, advice = file.sha256 or _sealed(path), "\n" + _by_hand(dataset, [file])
+    for _ in range(3):
+        try:
+            pooch.retrieve(file.url, known, fname=path.name, path=path.parent, downloader=resume)
+            return
+        except broken:
+            continue
+        except (requests.RequestException, ValueError) as e:
+            raise _why(e, file, path, advice) from None
+    raise ConnectionError(
+        f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
+        f"on from there if the server allows it.{advice}"
     )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #c7cf5548
@@ -271,6 +273,30 @@ def _check_cache(
             "folder of your own, or change the rights of this one."
         ) from None
 
+# %% ../../nbs/api/io/08_downloads.ipynb #28e36c87
+def _source(
+    dataset: Dataset,  # entry
+    folder: Path,  # of its files
+) -> dict:
+    "Where the cells come from, in plain text, with the checksum of every file."
+    paths = [p for f in dataset.files if (p := _find(folder, f.name))]
+    fields = (
+        "title",
+        "accession",
+        "page",
+        "citation",
+        "species",
+        "tissue",
+        "protocol",
+        "labels",
+        "terms",
+    )
+    facts = {k: getattr(dataset, k) for k in fields}
+    return facts | {
+        "data": dataset.name,
+        "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths),
+    }
+
 # %% ../../nbs/api/io/08_downloads.ipynb #dd833f9b
 def fetch(
     name: str,  # a data set of the registry; `info()` lists them
@@ -302,32 +328,9 @@ def fetch(
             "and call again to fetch them anew."
         ) from e
     adata.uns["source"] = _source(dataset, folder)
-    write_whole(cached, lambda to: adata.write_h5ad(to, compression="gzip"))
+    with atomic(cached) as part:
+        adata.write_h5ad(part, compression="gzip")
     return adata
-
-# %% ../../nbs/api/io/08_downloads.ipynb #28e36c87
-def _source(
-    dataset: Dataset,  # entry
-    folder: Path,  # of its files
-) -> dict:
-    "Where the cells come from, in plain text, with the checksum of every file."
-    paths = [p for f in dataset.files if (p := _find(folder, f.name))]
-    fields = (
-        "title",
-        "accession",
-        "page",
-        "citation",
-        "species",
-        "tissue",
-        "protocol",
-        "labels",
-        "terms",
-    )
-    facts = {k: getattr(dataset, k) for k in fields}
-    return facts | {
-        "data": dataset.name,
-        "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths),
-    }
 
 # %% ../../nbs/api/io/08_downloads.ipynb #d4b70269
 _NOT_SET = (
@@ -354,7 +357,7 @@ def available() -> list[str]:
 
 # %% ../../nbs/api/io/08_downloads.ipynb #1e0e25a2
 def load(
-    name: str,  # a file's name without .h5ad in SCSMD_DATA_DIR, or a public data set of `info()`
+    name: str,  # a file in SCSMD_DATA_DIR, without .h5ad, or a public data set of `info()`; for a path: `read`
     progress: bool = True,  # draw a bar if something is downloaded
 ) -> ad.AnnData:
     "The data set of that name: from SCSMD_DATA_DIR, else from the cache, else downloaded."
@@ -367,6 +370,6 @@ def load(
     where = f" in {_data_dir()}" if own else ""
     raise ValueError(
         f"there is no data set {name!r}{where}, nor a public one of that name. "
-        f"{_nearest(name, [*names, *DATASETS])}"
+        f"{_offer(name, [*names, *DATASETS])}"
         + ("" if own else f" For a file of yours: {_NOT_SET}")
     )

@@ -57,6 +57,20 @@ def pbmc700() -> ad.AnnData:
         uns={"source": source},
     )
 
+# %% ../../nbs/api/io/10_examples.ipynb #697e180c
+def _name_markers(
+    adata: ad.AnnData,  # simulated; its gene names are changed
+    markers: dict,  # type -> names of genes
+) -> None:
+    "Give markers of each simulated type the names of known ones."
+    genes, given = adata.var_names.to_numpy().astype(object), set()
+    for kind, names in markers.items():
+        own = np.flatnonzero(adata.var["marker_of"] == kind)
+        new = [g for g in names if g not in given][: len(own)]
+        genes[own[: len(new)]] = new
+        given.update(new)
+    adata.var_names = pd.Index(genes.astype(str))
+
 # %% ../../nbs/api/io/10_examples.ipynb #e0819bcb
 def _stand_in(
     name: str,  # a data set of the registry with a published number of cells
@@ -92,20 +106,6 @@ def _stand_in(
         "stands_in_for": name,
     }
     return adata
-
-# %% ../../nbs/api/io/10_examples.ipynb #697e180c
-def _name_markers(
-    adata: ad.AnnData,  # simulated; its gene names are changed
-    markers: dict,  # type -> names of genes
-) -> None:
-    "Give markers of each simulated type the names of known ones."
-    genes, given = adata.var_names.to_numpy().astype(object), set()
-    for kind, names in markers.items():
-        own = np.flatnonzero(adata.var["marker_of"] == kind)
-        new = [g for g in names if g not in given][: len(own)]
-        genes[own[: len(new)]] = new
-        given.update(new)
-    adata.var_names = pd.Index(genes.astype(str))
 
 # %% ../../nbs/api/io/10_examples.ipynb #3e2d2c03
 def load_or_simulate(

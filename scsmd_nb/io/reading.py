@@ -6,7 +6,6 @@
 __all__ = ['read']
 
 # %% ../../nbs/api/io/03_reading.ipynb #b53ada92
-import difflib
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 
+from .._words import nearest
 from .opening import _explain, _hdf5_kind, _kind, _open, _size
 from .tables import _read_table
 from scsmd_nb.io.tenx import (
@@ -70,23 +70,12 @@ def _read_anndata(
 _LOOM_CELLS = ("CellID", "cell_id", "obs_names", "barcode", "barcodes", "cell_names")
 _LOOM_GENES = ("Gene", "gene", "var_names", "gene_names", "Accession")
 
-# %% ../../nbs/api/io/03_reading.ipynb #18f3a9f2
-def _read_loom(
+# %% ../../nbs/api/io/03_reading.ipynb #24076678
+def _loom_names(
     path: Path,  # a loom file
-) -> ad.AnnData:
-    "Cells x genes with all annotation; counts in CSR float32."
+) -> tuple[str, str]:
+    "Under which names the names of its cells and of its genes stand."
     import h5py
-
-    try:
-        import loompy  # noqa: F401
-    except ImportError as e:
-        raise ImportError(
-            f"reading {path.name} needs the package loompy, which is missing: pip install loompy"
-        ) from e
-    try:
-        from anndata.io import read_loom
-    except ImportError:
-        from anndata import read_loom
 
     with h5py.File(path, "r") as f:
         columns, rows = list(f["col_attrs"]), list(f["row_attrs"])
@@ -98,6 +87,25 @@ def _read_loom(
             f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. "
             "Add the names with loompy."
         )
+    return cell, gene
+
+# %% ../../nbs/api/io/03_reading.ipynb #18f3a9f2
+def _read_loom(
+    path: Path,  # a loom file
+) -> ad.AnnData:
+    "Cells x genes with all annotation; counts in CSR float32."
+    try:
+        import loompy  # noqa: F401
+    except ImportError as e:
+        raise ImportError(
+            f"reading {path.name} needs the package loompy, which is missing: pip install loompy"
+        ) from e
+    try:
+        from anndata.io import read_loom
+    except ImportError:
+        from anndata import read_loom
+
+    cell, gene = _loom_names(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names are checked by the caller
@@ -109,10 +117,8 @@ def _read_loom(
             f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write "
             f"it again. The reader said: {e}"
         ) from e
-    out.obs_names, out.var_names = (
-        out.obs_names.astype(str).rename(None),
-        out.var_names.astype(str).rename(None),
-    )
+    out.obs_names = out.obs_names.astype(str).rename(None)
+    out.var_names = out.var_names.astype(str).rename(None)
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
@@ -184,9 +190,9 @@ def _check_there(path: Path) -> None:
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no file {path}, nor a folder {path.parent}.")
-    near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    near = nearest(path.name, os.listdir(path.parent))
     raise FileNotFoundError(
-        f"there is no file {path}." + (f" Did you mean {near[0]}?" if near else "")
+        f"there is no file {path}." + (f" Did you mean {near}?" if near else "")
     )
 
 # %% ../../nbs/api/io/03_reading.ipynb #1387ef14
@@ -229,10 +235,9 @@ def _read_kind(
 
 # %% ../../nbs/api/io/03_reading.ipynb #02d51cd4
 def read(
-    path: str
-    | Path,  # file or folder: text table, 10x folder, 10x HDF5, h5ad, loom, zarr, or a tar of 10x samples
+    path: str | Path,  # file or folder in one of the formats above; for a data set's name: `load`
     cells: str
-    | None = None,  # text tables: where the cells are, "rows" or "columns"; None: detected, and said aloud
+    | None = None,  # text tables: cells in "rows" or "columns"; None: detected, and said aloud
     delimiter: str | None = None,  # text tables: the character between fields; None: detected
 ) -> ad.AnnData:
     "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples."

@@ -11,36 +11,6 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-# %% ../../nbs/api/io/09_simulation.ipynb #7f744931
-def _check_simulation(
-    s: dict,  # settings of `simulate` by name
-) -> None:
-    "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
-    for name in ("n_cells", "n_genes", "n_clusters"):
-        if s[name] < 1 or int(s[name]) != s[name]:
-            raise ValueError(f"{name}={s[name]} must be a whole number of at least 1.")
-    n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
-    if k > n:
-        raise ValueError(
-            f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells."
-        )
-    if m < 0 or m * k > t:
-        raise ValueError(
-            f"n_markers={m} for each of {k} clusters does not fit in n_genes={t}. "
-            f"Ask for between 0 and {t // k} markers."
-        )
-    for name in ("fold_change", "library_size", "dispersion"):
-        if not 0 < s[name] < np.inf:
-            raise ValueError(f"{name}={s[name]} must be positive and finite.")
-    for name in ("library_sd", "dispersion_sd"):
-        if not 0 <= s[name] < np.inf:
-            raise ValueError(f"{name}={s[name]} must be 0 or more, and finite.")
-    p = np.asarray(s["proportions"], float)
-    if p.shape != (k,) or not (p > 0).all() or not np.isfinite(p).all():
-        raise ValueError(
-            f"proportions={p.tolist()} must hold {k} positive numbers, one for each cluster."
-        )
-
 # %% ../../nbs/api/io/09_simulation.ipynb #e51b4493
 def _cluster_sizes(
     n_cells: int,  # cells to share out
@@ -72,14 +42,71 @@ def _profiles(
     profile = base[:, None] * np.where(raised, fold_change, 1.0)
     return profile / profile.sum(0), marker_of
 
+# %% ../../nbs/api/io/09_simulation.ipynb #3e764251
+def _draw_counts(
+    rng: np.random.Generator,  # source of randomness
+    library: np.ndarray,  # [cells] expected counts of each cell
+    cluster: np.ndarray,  # [cells] cluster of each cell
+    profile: np.ndarray,  # [genes, K] share of each gene in each cluster
+    phi: np.ndarray,  # [genes] dispersion
+) -> sp.csr_matrix:
+    "Negative-binomial counts [cells, genes] by their two stages."
+    blocks = []
+    for start in range(0, len(library), 1000):  # dense only a block of cells at a time
+        rows = slice(start, start + 1000)
+        mu = library[rows, None] * profile[:, cluster[rows]].T
+        blocks.append(sp.csr_matrix(rng.poisson(rng.gamma(phi, mu / phi)).astype(np.float32)))
+    return sp.vstack(blocks, format="csr")
+
+# %% ../../nbs/api/io/09_simulation.ipynb #46c2a374
+def _filled(
+    asked: dict,  # settings of `simulate` by name
+) -> dict:
+    "The settings with a number of markers and proportions where none were given."
+    n_markers, proportions, k = asked["n_markers"], asked["proportions"], int(asked["n_clusters"])
+    if n_markers is None:
+        n_markers = min(50, int(asked["n_genes"]) // (2 * max(k, 1)))
+    if proportions is None:
+        proportions = np.ones(max(k, 0))
+    return asked | {"n_markers": n_markers, "proportions": np.asarray(proportions, float)}
+
+# %% ../../nbs/api/io/09_simulation.ipynb #7f744931
+def _check_simulation(
+    s: dict,  # settings of `simulate` by name
+) -> None:
+    "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
+    for name in ("n_cells", "n_genes", "n_clusters"):
+        if s[name] < 1 or int(s[name]) != s[name]:
+            raise ValueError(f"{name}={s[name]} must be a whole number of at least 1.")
+    n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
+    if k > n:
+        raise ValueError(
+            f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells."
+        )
+    if m < 0 or m * k > t:
+        raise ValueError(
+            f"n_markers={m} for each of {k} clusters does not fit in n_genes={t}. "
+            f"Ask for between 0 and {t // k} markers."
+        )
+    for name in ("fold_change", "library_size", "dispersion"):
+        if not 0 < s[name] < np.inf:
+            raise ValueError(f"{name}={s[name]} must be positive and finite.")
+    for name in ("library_sd", "dispersion_sd"):
+        if not 0 <= s[name] < np.inf:
+            raise ValueError(f"{name}={s[name]} must be 0 or more, and finite.")
+    p = np.asarray(s["proportions"], float)
+    if p.shape != (k,) or not (p > 0).all() or not np.isfinite(p).all():
+        raise ValueError(
+            f"proportions={p.tolist()} must hold {k} positive numbers, one for each cluster."
+        )
+
 # %% ../../nbs/api/io/09_simulation.ipynb #5a8f5a32
 def simulate(
     n_cells: int = 500,  # cells
     n_genes: int = 1000,  # genes
     n_clusters: int = 4,  # clusters
     proportions=None,  # [K] relative cluster sizes; None: equal
-    n_markers: int
-    | None = None,  # marker genes of each cluster; None: 50, or fewer if there are few genes
+    n_markers: int | None = None,  # marker genes of each cluster; None: 50, fewer if genes are few
     fold_change: float = 4.0,  # how many times more of a marker its cluster has
     library_size: float = 2000.0,  # median expected counts of a cell
     library_sd: float = 0.35,  # standard deviation of the natural log of a cell's expected counts
@@ -88,51 +115,23 @@ def simulate(
     random_state: int = 0,  # seed
 ) -> ad.AnnData:
     "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm['profile'] [genes, K]."
-    if n_markers is None:
-        n_markers = min(50, int(n_genes) // (2 * max(int(n_clusters), 1)))
-    if proportions is None:
-        proportions = np.ones(max(int(n_clusters), 0))
-    settings = dict(
-        n_cells=n_cells,
-        n_genes=n_genes,
-        n_clusters=n_clusters,
-        proportions=np.asarray(proportions, float),
-        n_markers=n_markers,
-        fold_change=fold_change,
-        library_size=library_size,
-        library_sd=library_sd,
-        dispersion=dispersion,
-        dispersion_sd=dispersion_sd,
-        random_state=random_state,
-    )
+    settings = _filled(dict(locals()))
     _check_simulation(settings)
+    n_markers, shares = settings["n_markers"], settings["proportions"]
     rng = np.random.default_rng(random_state)
     profile, marker_of = _profiles(rng, n_genes, n_clusters, n_markers, fold_change)
     phi = dispersion * rng.lognormal(0, dispersion_sd, n_genes)
-    sizes = _cluster_sizes(n_cells, settings["proportions"] / settings["proportions"].sum())
+    sizes = _cluster_sizes(n_cells, shares / shares.sum())
     cluster = rng.permutation(np.repeat(np.arange(n_clusters), sizes))
     library = library_size * rng.lognormal(0, library_sd, n_cells)
-    blocks = []
-    for start in range(0, n_cells, 1000):  # dense only a block of cells at a time
-        rows = slice(start, start + 1000)
-        mu = library[rows, None] * profile[:, cluster[rows]].T
-        blocks.append(sp.csr_matrix(rng.poisson(rng.gamma(phi, mu / phi)).astype(np.float32)))
+    X = _draw_counts(rng, library, cluster, profile, phi)
     types = [f"type_{k}" for k in range(n_clusters)]
-    obs = pd.DataFrame(
-        {"cell_type": pd.Categorical.from_codes(cluster, types), "library_size": library},
-        index=[f"cell_{i}" for i in range(n_cells)],
-    )
-    var = pd.DataFrame(
-        {"phi": phi, "marker_of": pd.Categorical.from_codes(marker_of, types)},
-        index=[f"gene_{j}" for j in range(n_genes)],
-    )
-    return ad.AnnData(
-        sp.vstack(blocks, format="csr"),
-        obs=obs,
-        var=var,
-        varm={"profile": profile},
-        uns={"simulation": settings, "source": {"data": "simulated by smd.io.simulate"}},
-    )
+    kind, marks = (pd.Categorical.from_codes(codes, types) for codes in (cluster, marker_of))
+    obs = pd.DataFrame({"cell_type": kind, "library_size": library})
+    var = pd.DataFrame({"phi": phi, "marker_of": marks})
+    obs.index, var.index = "cell_" + obs.index.astype(str), "gene_" + var.index.astype(str)
+    uns = {"simulation": settings, "source": {"data": "simulated by smd.io.simulate"}}
+    return ad.AnnData(X, obs=obs, var=var, varm={"profile": profile}, uns=uns)
 
 # %% ../../nbs/api/io/09_simulation.ipynb #d979f897
 def true_mean(

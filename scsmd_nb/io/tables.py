@@ -10,7 +10,6 @@ import contextlib
 import csv
 import gzip
 import io
-import os
 import re
 import sys
 import warnings
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .._files import atomic
 from .opening import _lines, _open
 
 # %% ../../nbs/api/io/01_tables.ipynb #26fc4f8b
@@ -64,6 +64,14 @@ def _delimiter(
         f"{path}: with {with_what} each line is one field (the first begins {first[:40]!r}). {mend}"
     )
 
+# %% ../../nbs/api/io/01_tables.ipynb #c05397f4
+def _is_number(text: str) -> bool:
+    "True for a number that float32 can hold; 'nan', 'inf' and Python's '1_000' are not."
+    try:
+        return abs(float(text)) < 3.4e38 and "_" not in text
+    except ValueError:
+        return False
+
 # %% ../../nbs/api/io/01_tables.ipynb #9bff26f1
 def _layout(
     path: Path,  # text table, plain or gzip
@@ -92,14 +100,6 @@ def _layout(
             "must hold the names of the columns. Add a line of names, and the row names as first column."
         )
     return delimiter, [c.strip() for c in columns], corner.strip(), at
-
-# %% ../../nbs/api/io/01_tables.ipynb #c05397f4
-def _is_number(text: str) -> bool:
-    "True for a number that float32 can hold; 'nan', 'inf' and Python's '1_000' are not."
-    try:
-        return abs(float(text)) < 3.4e38 and "_" not in text
-    except ValueError:
-        return False
 
 # %% ../../nbs/api/io/01_tables.ipynb #63b529c6
 _CELL_NAME = re.compile(
@@ -167,6 +167,40 @@ def _orientation(
 # %% ../../nbs/api/io/01_tables.ipynb #43d9e714
 _BLOCK = 10_000_000  # values parsed at a time
 
+# %% ../../nbs/api/io/01_tables.ipynb #be0baed4
+def _find_fault(
+    path: Path,  # text table
+    delimiter: str,  # one character
+    columns: list[str],  # names of the columns
+    skip: int,  # lines before the first row
+    done: int,  # rows that were parsed without a fault
+) -> None:
+    "Raises an error that names line, row, column and value of the first fault after `done` rows."
+    seen = 0
+    with _lines(path) as f:
+        for number, line in enumerate(f, 1):
+            if number <= skip or not line.strip():
+                continue
+            seen += 1
+            if seen <= done:
+                continue
+            name, *values = _split(line, delimiter)
+            if len(values) != len(columns):
+                raise ValueError(
+                    f"{path}, line {number}: row {name!r} has {len(values)} values, but there are "
+                    f"{len(columns)} columns. Every row needs one value for each column; a line may have "
+                    "been cut off, or a name may hold the delimiter without quotes."
+                )
+            for column, value in zip(columns, values):
+                if _is_number(value):
+                    continue
+                what = repr(value) if value.strip() else "nothing"
+                raise ValueError(
+                    f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a number "
+                    "is needed. Put 0 where nothing was seen, and move columns or rows of text (such as "
+                    "cell types) to a file of their own."
+                )
+
 # %% ../../nbs/api/io/01_tables.ipynb #1014f93d
 def _parse(
     path: Path,  # text table, plain or gzip
@@ -204,40 +238,6 @@ def _parse(
                 f"{path} cannot be parsed after row {len(rows)}: {' '.join(str(e).split())}"
             ) from e
     return rows, sp.vstack(blocks, format="csr")
-
-# %% ../../nbs/api/io/01_tables.ipynb #be0baed4
-def _find_fault(
-    path: Path,  # text table
-    delimiter: str,  # one character
-    columns: list[str],  # names of the columns
-    skip: int,  # lines before the first row
-    done: int,  # rows that were parsed without a fault
-) -> None:
-    "Raises an error that names line, row, column and value of the first fault after `done` rows."
-    seen = 0
-    with _lines(path) as f:
-        for number, line in enumerate(f, 1):
-            if number <= skip or not line.strip():
-                continue
-            seen += 1
-            if seen <= done:
-                continue
-            name, *values = _split(line, delimiter)
-            if len(values) != len(columns):
-                raise ValueError(
-                    f"{path}, line {number}: row {name!r} has {len(values)} values, but there are "
-                    f"{len(columns)} columns. Every row needs one value for each column; a line may have "
-                    "been cut off, or a name may hold the delimiter without quotes."
-                )
-            for column, value in zip(columns, values):
-                if _is_number(value):
-                    continue
-                what = repr(value) if value.strip() else "nothing"
-                raise ValueError(
-                    f"{path}, line {number}: row {name!r}, column {column!r} holds {what}, where a number "
-                    "is needed. Put 0 where nothing was seen, and move columns or rows of text (such as "
-                    "cell types) to a file of their own."
-                )
 
 # %% ../../nbs/api/io/01_tables.ipynb #54c1e2d8
 def _check_unique(
@@ -321,6 +321,18 @@ def _write_rows(
             csv.writer(f, lineterminator=",").writerow([name])
             f.write(",".join(row) + "\n")
 
+# %% ../../nbs/api/io/01_tables.ipynb #4d769fa4
+@contextlib.contextmanager
+def _text_out(
+    path: Path,  # packed with gzip if it ends in .gz
+):
+    "The file opened for writing text."
+    with contextlib.ExitStack() as stack:
+        f = stack.enter_context(open(path, "wb"))
+        if path.name.lower().endswith(".gz"):
+            f = stack.enter_context(gzip.GzipFile("", "wb", 6, f, mtime=0))
+        yield stack.enter_context(io.TextIOWrapper(f, encoding="utf-8", newline=""))
+
 # %% ../../nbs/api/io/01_tables.ipynb #7ab02a41
 def write_csv(
     adata: ad.AnnData,  # cells x genes; X is written
@@ -343,17 +355,6 @@ def write_csv(
             path,
             f"Call adata.{'obs' if what == 'cell' else 'var'}_names_make_unique() first.",
         )
-    part = path.with_name(f".{path.name}.part{os.getpid()}")
-    try:
-        with contextlib.ExitStack() as stack:
-            f = stack.enter_context(open(part, "wb"))
-            if path.name.lower().endswith(".gz"):
-                f = stack.enter_context(gzip.GzipFile("", "wb", 6, f, mtime=0))
-            f = stack.enter_context(io.TextIOWrapper(f, encoding="utf-8", newline=""))
-            _write_rows(adata, f)
-        os.replace(part, path)
-    except PermissionError as e:
-        raise PermissionError(f"no permission to write {path}. Choose another folder.") from e
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic(path) as part, _text_out(part) as f:
+        _write_rows(adata, f)
     return path

@@ -64,49 +64,74 @@ def _read_mtx(
                 "again."
             ) from e
 
+# %% ../../nbs/api/io/02_tenx.ipynb #c5cd99c6
+def _gene_table(
+    path: Path,  # genes.tsv or features.tsv
+) -> pd.DataFrame:
+    "Identifier and symbol of each gene, and the feature type if every line has one."
+    lines = _columns(path)
+    table = pd.DataFrame(
+        {"gene_ids": [g[0].strip() for g in lines], "symbol": [(g + g)[1].strip() for g in lines]}
+    )
+    if all(len(g) > 2 for g in lines):
+        table["feature_types"] = [g[2].strip() for g in lines]
+    return table.set_index(pd.Index(table["gene_ids"], name=None))
+
+# %% ../../nbs/api/io/02_tenx.ipynb #cd211405
+def _check_complete(
+    files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes", as far as there are any
+) -> None:
+    "Nothing if all three are there; otherwise an error that names what is there and what is not."
+    names = {
+        "matrix": "matrix.mtx",
+        "barcodes": "barcodes.tsv",
+        "genes": "genes.tsv or features.tsv",
+    }
+    missing = [name for part, name in names.items() if part not in files]
+    if missing:
+        some = next(iter(files.values()))
+        raise FileNotFoundError(
+            f"{some.parent} holds {', '.join(p.name for p in files.values())}, but no "
+            f"{' and no '.join(missing)} of the same prefix. A 10x sample needs all three."
+        )
+
 # %% ../../nbs/api/io/02_tenx.ipynb #6161f501
 def _read_triple(
     files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes"
 ) -> ad.AnnData:
     "Cells x genes of one sample; genes are named by identifier, and their symbols are in var['symbol']."
-    missing = {
-        "matrix": "matrix.mtx",
-        "barcodes": "barcodes.tsv",
-        "genes": "genes.tsv or features.tsv",
-    }.items()
-    missing = [name for part, name in missing if part not in files]
-    some = next(iter(files.values()))
-    if missing:
-        raise FileNotFoundError(
-            f"{some.parent} holds {', '.join(p.name for p in files.values())}, but no "
-            f"{' and no '.join(missing)} of the same prefix. A 10x sample needs all three."
-        )
+    _check_complete(files)
     barcodes = [fields[0].strip() for fields in _columns(files["barcodes"])]
-    genes = _columns(files["genes"])
+    var = _gene_table(files["genes"])
     X = _read_mtx(files["matrix"])
-    if X.shape != (len(genes), len(barcodes)):
+    if X.shape != (len(var), len(barcodes)):
         raise ValueError(
             f"{files['matrix']} has {X.shape[0]:,} rows and {X.shape[1]:,} columns, but "
-            f"{files['genes'].name} names {len(genes):,} genes and {files['barcodes'].name} "
+            f"{files['genes'].name} names {len(var):,} genes and {files['barcodes'].name} "
             f"{len(barcodes):,} barcodes. The files belong to different samples, or one was cut off."
         )
+    mend = "Identifiers must differ; symbols need not."
     _check_unique(barcodes, "barcode", files["barcodes"], "One line per cell is expected.")
-    var = pd.DataFrame(
-        {"gene_ids": [g[0].strip() for g in genes], "symbol": [(g + g)[1].strip() for g in genes]}
-    )
-    if all(len(g) > 2 for g in genes):
-        var["feature_types"] = [g[2].strip() for g in genes]
-    _check_unique(
-        var["gene_ids"],
-        "gene identifier",
-        files["genes"],
-        "Identifiers must differ; symbols need not.",
-    )
-    return ad.AnnData(
-        sp.csr_matrix(X.T, dtype=np.float32),
-        obs=pd.DataFrame(index=pd.Index(barcodes, dtype=str)),
-        var=var.set_index(pd.Index(var["gene_ids"], name=None)),
-    )
+    _check_unique(var["gene_ids"], "gene identifier", files["genes"], mend)
+    obs = pd.DataFrame(index=pd.Index(barcodes, dtype=str))
+    return ad.AnnData(sp.csr_matrix(X.T, dtype=np.float32), obs=obs, var=var)
+
+# %% ../../nbs/api/io/02_tenx.ipynb #2702248e
+def _by_symbol(
+    adata: ad.AnnData,  # genes named by identifier, symbols in var["symbol"]
+) -> ad.AnnData:
+    "The same with genes named by symbol (by identifier where there is none); a warning if not all features are genes."
+    symbol = adata.var.pop("symbol").astype(str)
+    symbol = symbol.where(~symbol.isin(["", "nan", "NA"]), adata.var_names)
+    adata.var_names = pd.Index(symbol.to_numpy(), dtype=str)
+    types = adata.var.get("feature_types", pd.Series(dtype=str)).value_counts()
+    if len(types) > 1:
+        warnings.warn(
+            f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
+            "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
+            stacklevel=4,
+        )
+    return adata
 
 # %% ../../nbs/api/io/02_tenx.ipynb #99fdb183
 _IDS = ("gene_ids", "gene_id", "Accession", "ensembl_id", "feature_id")
@@ -128,22 +153,39 @@ def _unique_names(
         adata.var_names_make_unique()
     _check_unique(adata.var_names, "gene", path, mend.format("var", "genes"))
 
-# %% ../../nbs/api/io/02_tenx.ipynb #2702248e
-def _by_symbol(
-    adata: ad.AnnData,  # genes named by identifier, symbols in var["symbol"]
+# %% ../../nbs/api/io/02_tenx.ipynb #69854207
+def _read_10x_h5(
+    path: Path,  # 10x HDF5 file, version 2 or 3
 ) -> ad.AnnData:
-    "The same with genes named by symbol (by identifier where there is none); a warning if not all features are genes."
-    symbol = adata.var.pop("symbol").astype(str)
-    symbol = symbol.where(~symbol.isin(["", "nan", "NA"]), adata.var_names)
-    adata.var_names = pd.Index(symbol.to_numpy(), dtype=str)
-    types = adata.var.get("feature_types", pd.Series(dtype=str)).value_counts()
-    if len(types) > 1:
-        warnings.warn(
-            f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
-            "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
-            stacklevel=4,
+    "Cells x genes of one file; genes are named by identifier, and their symbols are in var['symbol']."
+    import h5py
+    import scanpy as sc
+
+    with h5py.File(path, "r") as f:
+        genomes = [] if "matrix" in f else list(f)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "names are not unique": dealt with by the caller
+            parts = [sc.read_10x_h5(path, genome=g, gex_only=False) for g in genomes or [None]]
+    except Exception as e:
+        raise OSError(
+            f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
+            f"write it again. The reader said: {e}"
+        ) from e
+    for part, genome in zip(parts, genomes):
+        if len(genomes) > 1:
+            part.var["genome"] = genome
+    for part in parts:
+        part.var["symbol"] = part.var_names
+        ids = part.var["probe_ids" if "probe_ids" in part.var else "gene_ids"]
+        part.var_names = pd.Index(ids.to_numpy(), dtype=str)
+        _check_unique(part.obs_names, "barcode", path, "One column per cell is expected.")
+        _check_unique(
+            part.var_names, "gene identifier", path, "Identifiers must differ; symbols need not."
         )
-    return adata
+    out = parts[0] if len(parts) == 1 else ad.concat(parts, axis="var", merge="first")
+    out.X = sp.csr_matrix(out.X, dtype=np.float32)
+    return out
 
 # %% ../../nbs/api/io/02_tenx.ipynb #ec96c1a1
 def _join(
@@ -250,37 +292,3 @@ def _read_folder(
         f"{', ...' if len(samples) > 8 else ''})"
     )
     return _join(samples)
-
-# %% ../../nbs/api/io/02_tenx.ipynb #69854207
-def _read_10x_h5(
-    path: Path,  # 10x HDF5 file, version 2 or 3
-) -> ad.AnnData:
-    "Cells x genes of one file; genes are named by identifier, and their symbols are in var['symbol']."
-    import h5py
-    import scanpy as sc
-
-    with h5py.File(path, "r") as f:
-        genomes = [] if "matrix" in f else list(f)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "names are not unique": dealt with by the caller
-            parts = [sc.read_10x_h5(path, genome=g, gex_only=False) for g in genomes or [None]]
-    except Exception as e:
-        raise OSError(
-            f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
-            f"write it again. The reader said: {e}"
-        ) from e
-    for part, genome in zip(parts, genomes):
-        if len(genomes) > 1:
-            part.var["genome"] = genome
-    for part in parts:
-        part.var["symbol"] = part.var_names
-        ids = part.var["probe_ids" if "probe_ids" in part.var else "gene_ids"]
-        part.var_names = pd.Index(ids.to_numpy(), dtype=str)
-        _check_unique(part.obs_names, "barcode", path, "One column per cell is expected.")
-        _check_unique(
-            part.var_names, "gene identifier", path, "Identifiers must differ; symbols need not."
-        )
-    out = parts[0] if len(parts) == 1 else ad.concat(parts, axis="var", merge="first")
-    out.X = sp.csr_matrix(out.X, dtype=np.float32)
-    return out
