@@ -11,11 +11,6 @@ from pathlib import Path
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-HAND_WRITTEN = (
-    "__init__.py",
-    "baselines/__init__.py",
-    "course/__init__.py",
-)  # nbdev keeps the version line of the first; the rest is ours
 
 
 def export(root: Path, into: Path) -> None:
@@ -24,9 +19,10 @@ def export(root: Path, into: Path) -> None:
     shutil.copytree(
         root / "nbs", into / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "images")
     )
-    for name in HAND_WRITTEN:
-        (into / "scsmd_nb" / name).parent.mkdir(exist_ok=True)
-        shutil.copy(root / "scsmd_nb" / name, into / "scsmd_nb" / name)
+    for init in (root / "scsmd_nb").rglob("__init__.py"):  # written by hand
+        copy = into / init.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(init, copy)
     env = {k: v for k, v in os.environ.items() if k != "IN_TEST"}
     command = [
         sys.executable,
