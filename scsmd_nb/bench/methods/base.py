@@ -28,7 +28,7 @@ from ...pp.genes import log_normalize, select_genes, size_factors
 def seeded(
     random_state: int,  # seed
 ):
-    "Inside, torch's generator has this seed, and a numpy Generator is given for all else. Afterwards torch is as it was."
+    "Inside, torch's generator has this seed; a numpy Generator is given for the rest. Afterwards torch is as before."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(random_state))
         yield np.random.default_rng(random_state)

@@ -75,9 +75,7 @@ class Method:
     "A clustering method: its name and the function that does it."
 
     name: str  # under which its results are filed
-    fit_predict: (
-        Callable  # (adata, n_clusters, random_state) -> labels [n], embedding [n, d] or None
-    )
+    fit_predict: Callable  # (adata, n_clusters, random_state) -> (labels [n], embedding or None)
     title: str = ""  # how it is written in figures; empty: the name
 
     def __call__(
