@@ -28,7 +28,7 @@ from ...pp.genes import log_normalize, select_genes, size_factors
 def seeded(
     random_state: int,  # seed
 ):
-    "Inside, torch's generator has this seed; gives a numpy Generator for everything else. Afterwards torch is as it was."
+    "Inside, torch's generator has this seed; a numpy Generator is given for the rest. Afterwards torch is as before."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(random_state))
         yield np.random.default_rng(random_state)
@@ -55,9 +55,8 @@ def zscore(
 def count_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
     n_top_genes: int
-    | None = 2000,  # most variable genes to take (dispersion of log counts); None: all that have counts
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    | None = 2000,  # most variable genes (dispersion of log counts); None: all with counts
+    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there, else X
 ) -> CountInput:
     "Network input, counts and size factors of the chosen genes."
     counts = sp.csr_matrix(get_counts(adata, layer))
@@ -75,10 +74,8 @@ def count_input(
 def log_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
     n_top_genes: int | None = 2000,  # most variable genes to take; None: all that have counts
-    target_sum: float
-    | None = 1e4,  # total of each cell before the logarithm; None: the median library size
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    target_sum: float | None = 1e4,  # total of a cell before the logarithm; None: the median one
+    layer: str | None = None,  # layer with the counts; None: layers["counts"] if there, else X
 ) -> np.ndarray:
     "Log-normalised values of the chosen genes, [n, G] float32, neither centred nor scaled."
     counts = sp.csr_matrix(get_counts(adata, layer))
@@ -236,7 +233,7 @@ def student_t(
 def target_distribution(
     q: torch.Tensor,  # [n, K] soft assignment
     frequency: torch.Tensor
-    | None = None,  # [K] f_k of all cells, where q is a batch; None: the sums of q
+    | None = None,  # [K] f_k of all cells, where q is a batch; None: q's sums
 ) -> torch.Tensor:
     "The sharpened assignment p [n, K], without gradient."
     q = q.detach()

@@ -16,9 +16,11 @@ from torch import nn
 
 from .base import seeded
 from .registry import check_budget, check_n_clusters, register
+from ...counts import get_counts
 from ...nn.autoencoder import AuthorsDecoder, Autoencoder, GeneLayout, xavier
 from ...nn.cellnet import CellNet
 from ...nn.likelihood import NBHead
+from ...pp.genes import select_genes, size_factors
 from ...tl.params import PRESETS, Params
 from scsmd_nb.tl.run import (
     CellData,
@@ -112,9 +114,6 @@ def image_input(
     params: Params,  # of the run
 ) -> CellData:
     "The cells as the network reads them, batch by batch."
-    from scsmd_nb.counts import get_counts
-    from scsmd_nb.pp.genes import select_genes, size_factors
-
     counts = get_counts(adata)
     counts = counts[:, np.flatnonzero(counts.getnnz(0) >= 3)]
     size_factors(counts, adata.obs_names)  # refuses empty cells
@@ -129,13 +128,10 @@ def image_input(
     return CellData(counts, library, learn_scaling(counts, library, params), params.nb_target)
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #c45cafa0
-PUBLISHED = replace(
-    PRESETS["authors"], batch_size=200, alpha=0.1, pretrain_epochs=0
-)  # the shipped run
-LAPTOP = {
-    "pretrain": (5, 100, 20),
-    "soft": (8, 150, 20),
-}  # fewest epochs, enough steps, most epochs
+# the shipped run
+PUBLISHED = replace(PRESETS["authors"], batch_size=200, alpha=0.1, pretrain_epochs=0)
+# fewest epochs, enough steps, most epochs
+LAPTOP = {"pretrain": (5, 100, 20), "soft": (8, 150, 20)}
 
 # %% ../../../nbs/api/bench/methods/09_deepscena.ipynb #d3debd11
 def laptop_epochs(
@@ -152,7 +148,7 @@ def settings(
     budget: str,  # "laptop" or "published"
     n_cells: int,  # n
     pretrain_epochs: int
-    | None = None,  # passes before the centres are placed; None: 0 if published, else laptop_epochs
+    | None = None,  # before centres are placed; None: 0 if published, else laptop_epochs
 ) -> Params:
     "The parameters of a run."
     check_budget(budget)
@@ -218,7 +214,7 @@ def deepscena(
     random_state: int = 0,  # seed of everything random
     budget: str = "laptop",  # "laptop" or "published", see settings
     pretrain_epochs: int
-    | None = None,  # passes before the centres are placed; None: 0 if published, 5 to 20 if laptop
+    | None = None,  # before centres are placed; None: 0 if published, 5 to 20 if laptop
 ):
     "Clusters [n] and latent vectors [n, 10] of DeepScena."
     n_clusters = check_n_clusters(n_clusters, adata.n_obs, "deepscena", least=2)

@@ -7,13 +7,15 @@ __all__ = ['BUILT_IN', 'OPTIONAL', 'BUDGETS', 'check_answer', 'check_n_clusters'
            'check_budget', 'get']
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #17766790
-import difflib
-import importlib.util
+import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+
+from ..._words import did_you_mean
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #02d581c2
 def check_answer(
@@ -73,9 +75,7 @@ class Method:
     "A clustering method: its name and the function that does it."
 
     name: str  # under which its results are filed
-    fit_predict: (
-        Callable  # (adata, n_clusters, random_state) -> (labels [n], embedding [n, d] or None)
-    )
+    fit_predict: Callable  # (adata, n_clusters, random_state) -> (labels [n], embedding or None)
     title: str = ""  # how it is written in figures; empty: the name
 
     def __call__(
@@ -92,7 +92,7 @@ class Method:
         )
 
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #036d5d86
-BUILT_IN = {  # name: (module in scsmd_nb.baselines, title)
+BUILT_IN = {  # name: (room in scsmd_nb.bench.methods, title)
     "scsmd": ("scsmd", "scSMD (default)"),
     "scsmd-paper": ("scsmd", "scSMD (paper)"),
     "scsmd-authors": ("scsmd", "scSMD (authors)"),
@@ -129,10 +129,8 @@ def register(
 
     def enter(f):
         there = _FUNCTIONS[name][0].__module__ if name in _FUNCTIONS else f.__module__
-        if there != f.__module__ and "__main__" not in (
-            there,
-            f.__module__,
-        ):  # a notebook may define its methods anew
+        # a notebook, whose module is __main__, may define its methods anew
+        if there != f.__module__ and "__main__" not in (there, f.__module__):
             raise ValueError(
                 f"a method named {name!r} exists already, from {there}: choose another name."
             )
@@ -162,6 +160,22 @@ def check_budget(
     if budget not in BUDGETS:
         raise ValueError(f"budget={budget!r} is not known: use {' or '.join(map(repr, BUDGETS))}.")
 
+# %% ../../../nbs/api/bench/methods/00_registry.ipynb #1f30b10d
+def _check_options(
+    name: str,  # the method's
+    function: Callable,  # the registered function
+    options: dict,  # what the caller gave
+) -> None:
+    "Nothing if the function takes these options, else an error that lists those it takes."
+    parameters = list(inspect.signature(function).parameters.values())[4:]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters]
+    for option in options:
+        if option not in known:
+            there = f"it has {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"method {name!r} has no option {option!r}: {there}.")
+
 # %% ../../../nbs/api/bench/methods/00_registry.ipynb #71919ff8
 def get(
     name: str,  # one of names()
@@ -171,31 +185,12 @@ def get(
     "The method of that name, with budget and options set."
     if name not in _FUNCTIONS:
         if name not in BUILT_IN:
-            near = difflib.get_close_matches(str(name), names(), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, names())
             raise ValueError(
                 f"method {name!r} is not known.{hint} There are: {', '.join(names())}."
             )
-        importlib.import_module(f"scsmd_nb.baselines.{BUILT_IN[name][0]}")
+        importlib.import_module(f"scsmd_nb.bench.methods.{BUILT_IN[name][0]}")
     check_budget(budget)
     function, written = _FUNCTIONS[name]
     _check_options(name, function, options)
     return Method(name, partial(function, budget=budget, **options), written)
-
-# %% ../../../nbs/api/bench/methods/00_registry.ipynb #1f30b10d
-def _check_options(
-    name: str,  # the method's
-    function: Callable,  # the registered function
-    options: dict,  # what the caller gave
-) -> None:
-    "Nothing if the function takes these options, else an error that lists those it takes."
-    import inspect
-
-    parameters = list(inspect.signature(function).parameters.values())[4:]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters]
-    for option in options:
-        if option not in known:
-            there = f"it has {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"method {name!r} has no option {option!r}: {there}.")

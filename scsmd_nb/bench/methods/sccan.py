@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FILTER_EPOCHS', 'WARM_UP', 'MAIN', 'VIEWS', 'FUSED', 'unit_input', 'Settings', 'settings', 'gene_scores',
-           'filter_genes', 'StackedVAE', 'divergence', 'vae_views', 'embed', 'affinity', 'half_self', 'symmetric',
-           'nearest_only', 'fuse', 'laplacian', 'smallest_eigen', 'two_gaps', 'yu_shi', 'spectral_labels', 'vote',
-           'sccan']
+           'filter_genes', 'StackedVAE', 'divergence', 'absolute_error', 'vae_loss', 'vae_views', 'embed', 'affinity',
+           'half_self', 'symmetric', 'nearest_only', 'fuse', 'laplacian', 'smallest_eigen', 'two_gaps', 'yu_shi',
+           'spectral_labels', 'vote', 'sccan']
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #f60a41a9
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -61,8 +62,11 @@ FILTER_EPOCHS = 10
 WARM_UP, MAIN, VIEWS = 10, 20, 3  # epochs of a VAE; after the main ones, one more before each view
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #fff25378
-def _batch(n):
-    return max(round(n / 50), 2)  # cells a batch: always about 50 batches an epoch
+def _batch(
+    n: int,  # cells to train on
+) -> int:
+    "Cells a batch, so that an epoch has about 50 batches."
+    return max(round(n / 50), 2)
 
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #9eae105a
 def gene_scores(
@@ -150,6 +154,27 @@ def divergence(
     "D, the mean distance from the standard normal, a scalar."
     return -0.5 * (1 + v.clamp_min(1e-30).log() - mu.square() - v).mean()
 
+# %% ../../../nbs/api/bench/methods/07_sccan.ipynb #c18d722c
+def absolute_error(
+    x: torch.Tensor,  # [b, G] input
+    mu: torch.Tensor,  # [b, d], not looked at
+    v: torch.Tensor,  # [b, d], not looked at
+    decoded: list,  # of [b, G], what the decoders write
+) -> torch.Tensor:
+    "Loss of the warm-up: the mean absolute error, summed over the decoders, a scalar."
+    return sum((y - x).abs().mean() for y in decoded)
+
+# %% ../../../nbs/api/bench/methods/07_sccan.ipynb #bd561ea0
+def vae_loss(
+    x: torch.Tensor,  # [b, G] input
+    mu: torch.Tensor,  # [b, d]
+    v: torch.Tensor,  # [b, d]
+    decoded: list,  # of [b, G], what the decoders write
+    beta: float = 100.0,  # weight of the reconstruction
+) -> torch.Tensor:
+    "L: squared error and distance from the standard normal, summed over the decoders, a scalar."
+    return sum(beta * (y - x).square().mean() + divergence(mu, v) for y in decoded)
+
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #8a463536
 def vae_views(
     x: torch.Tensor,  # [n, G] input
@@ -161,7 +186,7 @@ def vae_views(
     vae = StackedVAE(x.shape[1], s.n_latent, normalise=len(some) > 500)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=s.lr, eps=1e-7, weight_decay=s.decay)
 
-    def step_on(loss_of):
+    def run(loss_of, epochs):
         def step(index):
             part = some[index]
             loss = loss_of(part, *vae(part))
@@ -171,27 +196,11 @@ def vae_views(
                 optimizer.step()
             return loss
 
-        return step
+        size = _batch(len(some))
+        return fit_loop(step, len(some), size, epochs, rng, stop_early=False, drop_last=True)
 
-    def warm(part, mu, v, decoded):
-        return sum((y - part).abs().mean() for y in decoded)
-
-    def full(part, mu, v, decoded):
-        return sum(s.beta * (y - part).square().mean() + divergence(mu, v) for y in decoded)
-
-    def run(loss_of, epochs):
-        return fit_loop(
-            step_on(loss_of),
-            len(some),
-            _batch(len(some)),
-            epochs,
-            rng,
-            stop_early=False,
-            drop_last=True,
-        )
-
-    losses = run(warm, WARM_UP) + run(full, MAIN)
-    views = []
+    full = partial(vae_loss, beta=s.beta)
+    losses, views = run(absolute_error, WARM_UP) + run(full, MAIN), []
     for _ in range(VIEWS):
         losses += run(full, 1)
         vae.eval()
@@ -224,9 +233,8 @@ def affinity(
     d = np.partition(D, k - 1, axis=1)[:, :k].mean(1)
     np.fill_diagonal(D, 0)
     width = (d[:, None] + d + D) / 6
-    np.maximum(
-        width, np.finfo(z.dtype).eps * max(float(d.mean()), 1e-12), out=width
-    )  # copies of one cell
+    least = np.finfo(z.dtype).eps * max(float(d.mean()), 1e-12)  # for copies of one cell
+    np.maximum(width, least, out=width)
     D /= width
     W = np.exp(-D * D / 2) / (np.sqrt(2 * np.pi).astype(z.dtype) * width)
     return (W + W.T) / 2
@@ -279,9 +287,8 @@ def fuse(
         )  # of the round before, also after some P have changed
         for t, S in enumerate(Ss):
             others = (total - Ps[t]) / (len(Ps) - 1)
-            half = np.ascontiguousarray(
-                (S @ others).T
-            )  # others is symmetric, so S (S others)' is S others S'
+            # others is symmetric, so S (S others)' is S others S'
+            half = np.ascontiguousarray((S @ others).T)
             Ps[t] = symmetric(half_self(S @ half))
     return symmetric(half_self(sum(Ps[1:], start=Ps[0]) / len(Ps)))
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EPOCHS', 'LEAST_STEPS', 'hide', 'contrast', 'instance_loss', 'unevenness', 'cluster_loss', 'DualAutoencoder',
-           'log_counts_input', 'pretrain', 'at_rest', 'refine', 'epoch_limits', 'scdcca']
+           'log_counts_input', 'pretrain', 'at_rest', 'joint_loss', 'refine', 'epoch_limits', 'scdcca']
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #27e3ccc9
 import math
@@ -29,6 +29,8 @@ from scsmd_nb.bench.methods.base import (
     zinb_loss,
 )
 from .registry import check_budget, check_n_clusters, register
+from ...counts import get_counts
+from ...pp.genes import log_normalize, select_genes
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #a48c7bf4
 def hide(
@@ -123,10 +125,7 @@ def log_counts_input(
     n_top_genes: int = 2000,  # most variable genes to keep
     min_share: float = 0.05,  # share of the cells a gene must exceed
 ) -> CountInput:
-    "The published input: scaled log2 values as x, unscaled ones in the place of counts, and row totals over their median."
-    from scsmd_nb.counts import get_counts
-    from scsmd_nb.pp.genes import log_normalize, select_genes
-
+    "The published input: scaled log2 values as x, unscaled ones in the place of counts, row totals over their median."
     counts = get_counts(adata)
     seen = np.flatnonzero(counts.getnnz(0) > min_share * counts.shape[0])
     if not len(seen):
@@ -180,6 +179,20 @@ def at_rest(
         changed <= tolerance and used == n_clusters for _, changed, used in history[-epochs:]
     )
 
+# %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #037f9bff
+def joint_loss(
+    net: DualAutoencoder,  # whose weights are trained
+    centers: torch.Tensor,  # [K, 32]
+    goal: torch.Tensor,  # [b, K] the sharpened shares of these cells, a constant
+    x: torch.Tensor,  # [b, G] model input
+    target: torch.Tensor,  # [b, G] what the likelihood explains
+    size_factor: torch.Tensor,  # [b]
+) -> torch.Tensor:
+    "The ZINB loss, the distance of the shares from their goal, and a fifth of the contrast between clusters; a scalar."
+    fit = kl_loss(goal, student_t(net.encode(x), centers))
+    views = cluster_loss(net.probabilities(hide(x)), net.probabilities(hide(x)))
+    return zinb_loss(target, *net(x, size_factor)) + fit + 0.2 * views
+
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #c1b51756
 def refine(
     net: DualAutoencoder,  # changed in place
@@ -190,7 +203,7 @@ def refine(
     rng: np.random.Generator,  # passed on to fit_loop; nothing is shuffled
     epochs: int = 100,  # passes over the cells
     tolerance: float
-    | None = None,  # share of changed labels that counts as rest, see at_rest; None: run all epochs
+    | None = None,  # share of changed labels that counts as rest; None: run all epochs
     batch_size: int = 1024,  # cells a step
     watch=None,  # called with the labels [n] after each epoch, for those who want to look
 ):
@@ -202,10 +215,7 @@ def refine(
     goal, labels, history = target_distribution(q), q.argmax(1), []
 
     def step(i):
-        part = x[i]
-        fit = kl_loss(goal[i], student_t(net.encode(part), centers))
-        views = cluster_loss(net.probabilities(hide(part)), net.probabilities(hide(part)))
-        loss = zinb_loss(target[i], *net(part, size_factor[i])) + fit + 0.2 * views
+        loss = joint_loss(net, centers, goal[i], x[i], target[i], size_factor[i])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,6 +7,8 @@ __all__ = ['STEPS', 'BATCH', 'COMPONENTS', 'gene_input', 'autoencoder', 'squared
            'mixture', 'lowest_bic', 'scgmai']
 
 # %% ../../../nbs/api/bench/methods/06_scgmai.ipynb #09fa48db
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -88,8 +90,6 @@ def independent_components(
     unit_variance: bool = False,  # variance 1 for each; False: 1/n, as in the original
 ) -> np.ndarray:
     "Uncorrelated components with mean 0, [n, n_components] float64."
-    import warnings
-
     from sklearn.decomposition import PCA, FastICA
     from sklearn.exceptions import ConvergenceWarning
 
@@ -104,9 +104,8 @@ def independent_components(
             "the cells are (nearly) equal, and there is nothing to cluster."
         )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # a rotation that is not found leaves the mixture as good
+        # a rotation that is not found leaves the mixture as good
+        warnings.simplefilter("ignore", ConvergenceWarning)
         whiten = "unit-variance" if unit_variance else "arbitrary-variance"
         return FastICA(n_components, whiten=whiten, random_state=random_state).fit_transform(pcs)
 
@@ -120,8 +119,6 @@ def mixture(
     random_state: int,  # seed
 ):
     "A fitted scikit-learn GaussianMixture with full covariances."
-    import warnings
-
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 

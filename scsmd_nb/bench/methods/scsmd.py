@@ -34,6 +34,19 @@ def changes(
     get_params(preset, **changed)
     return changed
 
+# %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #fb769b69
+def _without_cellnet(
+    model: SCSMD,  # not fitted, no epochs of CellNet
+    adata,  # cells x genes with raw counts
+):
+    "Labels [n] by the largest membership, and latent vectors [n, d] float32."
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*clusters asked for hold cells")
+        model.fit(adata)
+    u = torch.from_numpy(model.embedding_)
+    c = torch.from_numpy(np.ascontiguousarray(model.centroids_))
+    return memberships(u, c, model.params_.fuzzifier).argmax(1).numpy(), model.embedding_
+
 # %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #3c0b80d7
 def fit(
     preset: str,  # "default", "paper" or "authors"
@@ -59,21 +72,6 @@ def fit(
     if cellnet:
         return model.fit_predict(adata), model.embedding_
     return _without_cellnet(model, adata)
-
-# %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #fb769b69
-def _without_cellnet(
-    model: SCSMD,  # not fitted, no epochs of CellNet
-    adata,  # cells x genes with raw counts
-):
-    "Labels [n] by the largest membership, and latent vectors [n, d] float32."
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*clusters asked for hold cells")
-        model.fit(adata)
-    u, c = (
-        torch.from_numpy(model.embedding_),
-        torch.from_numpy(np.ascontiguousarray(model.centroids_)),
-    )
-    return memberships(u, c, model.params_.fuzzifier).argmax(1).numpy(), model.embedding_
 
 # %% ../../../nbs/api/bench/methods/10_scsmd.ipynb #856c1794
 @register("scsmd")

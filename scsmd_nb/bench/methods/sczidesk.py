@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EPOCHS', 'STEPS', 'RATE', 'NOISE', 'WEIGHT', 'soft_kmeans', 'pair_logs', 'self_training', 'network', 'pretrain',
-           'refine', 'sczidesk']
+           'three_losses', 'nearest', 'refine', 'sczidesk']
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #36066b83
 from collections.abc import Callable
@@ -52,9 +52,8 @@ def pair_logs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     "ln P and ln Q over the other cells, each [n, n - 1]."
     norms = z.square().sum(1)
-    d = (norms[:, None] + norms - 2 * z @ z.T).clamp_min(
-        0
-    )  # one matrix product; 1 + d hides its rounding
+    d = norms[:, None] + norms - 2 * z @ z.T  # one matrix product; 1 + d hides its rounding
+    d = d.clamp_min(0)
     log_p = F.log_softmax(-torch.log1p(_off_diagonal(d)), dim=1)
     return log_p, F.log_softmax(2 * log_p, dim=1)
 
@@ -69,15 +68,11 @@ def self_training(
     return (log_q.exp() * (log_q - log_p)).sum()
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #ebe70d38
-EPOCHS = {
-    "laptop": (50, 36),
-    "published": (1000, 1800),
-}  # at most: pre-training, clustering (2000 less 200 for checks)
+# at most: epochs of pre-training, and of clustering (published: 2000 less 200 for checks)
+EPOCHS = {"laptop": (50, 36), "published": (1000, 1800)}
 STEPS = 850  # of the optimiser in phase one, at least, on small sets under the laptop budget
-RATE = {
-    "laptop": 1e-3,
-    "published": 1e-4,
-}  # learning rate of pre-training; clustering has the published one
+# learning rate of pre-training; clustering has the published one
+RATE = {"laptop": 1e-3, "published": 1e-4}
 NOISE = 1.5  # standard deviation, where it is switched on
 WEIGHT = 1e-3  # of soft k-means and of self-training
 
@@ -114,6 +109,33 @@ def pretrain(
     net.train()
     return fit_loop(step, len(x), 256, epochs, rng, stop_early, shuffle=False, fill_last=True)
 
+# %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #01729412
+def three_losses(
+    net: CountAutoencoder,  # in training mode
+    centers: torch.Tensor,  # [K, 32]
+    x: torch.Tensor,  # [b, G] standardised input
+    counts: torch.Tensor,  # [b, G] counts
+    size: torch.Tensor,  # [b] size factors
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    "Likelihood with its ridge, soft k-means and self-training of one batch, unweighted."
+    z, parameters = clean(net, x), net(x, size)[1:]
+    likelihood = zinb_loss(counts, *parameters, ridge=1.0)
+    return likelihood, soft_kmeans(z, centers), self_training(z)
+
+# %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #95849a1a
+def nearest(
+    net: CountAutoencoder,  # left in the mode it was in
+    centers: torch.Tensor,  # [K, 32]
+    x: torch.Tensor,  # [n, G] standardised input of all cells
+    watch: Callable | None = None,  # called with the labels [n]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    "The nearest centre of each cell [n], and the clean latent vectors [n, 32]."
+    z = encode_all(lambda part: clean(net, part), x)
+    labels = squared_distances(z, centers.detach()).argmin(1)
+    if watch is not None:
+        watch(labels.numpy())
+    return labels, z
+
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #45a2ea45
 def refine(
     net: CountAutoencoder,  # trained in place
@@ -123,28 +145,17 @@ def refine(
     size: torch.Tensor,  # [n] size factors
     rng: np.random.Generator,  # unused while cells keep their order; the loop asks for it
     epochs: int = EPOCHS["laptop"][1],  # at most
-    tolerance: float = 0.001,  # share of cells that change cluster between two checks, under which training ends
+    tolerance: float = 0.001,  # share of cells that move between two checks, under which training ends
     watch: Callable | None = None,  # called with the labels [n] at the start and at each check
 ) -> tuple[np.ndarray, np.ndarray, list]:
     "Labels [n], latent vectors [n, 32], and for each epoch the means of (likelihood, soft k-means, self-training)."
     centers, history, parts = nn.Parameter(centers.clone()), [], []
     optimizer = torch.optim.Adam([*net.parameters(), centers], lr=RATE["published"])
-    encode = lambda part: clean(net, part)
-
-    def nearest():
-        found = squared_distances(encode_all(encode, x), centers.detach()).argmin(1)
-        if watch is not None:
-            watch(found.numpy())
-        return found
+    labels, _ = nearest(net, centers, x, watch)
 
     def step(index):
         optimizer.zero_grad()
-        z, parameters = encode(x[index]), net(x[index], size[index])[1:]
-        losses = (
-            zinb_loss(counts[index], *parameters, ridge=1.0),
-            soft_kmeans(z, centers),
-            self_training(z),
-        )
+        losses = three_losses(net, centers, x[index], counts[index], size[index])
         loss = losses[0] + WEIGHT * (losses[1] + losses[2])
         loss.backward()
         optimizer.step()
@@ -157,16 +168,15 @@ def refine(
         parts.clear()
         if (epoch + 1) % 9:
             return False
-        before, labels = labels, nearest()
+        before, (labels, _) = labels, nearest(net, centers, x, watch)
         return (labels != before).float().mean().item() < tolerance
 
-    labels = nearest()
     net.train()
     fit_loop(
         step, len(x), 256, epochs, rng, False, shuffle=False, fill_last=True, on_epoch=on_epoch
     )
-    z = encode_all(encode, x)
-    return squared_distances(z, centers.detach()).argmin(1).numpy(), z.numpy(), history
+    labels, z = nearest(net, centers, x)
+    return labels.numpy(), z.numpy(), history
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #33cf6c57
 @register("sczidesk")
@@ -185,8 +195,7 @@ def sczidesk(
     with seeded(random_state) as rng:
         net = network(x.shape[1], noise)
         pretrain(net, x, counts, size, rng, epochs, RATE[budget], stop_early)
-        centers = kmeans_start(
-            encode_all(lambda part: clean(net, part), x), n_clusters, random_state
-        )[0]
+        start = encode_all(lambda part: clean(net, part), x)
+        centers, _ = kmeans_start(start, n_clusters, random_state)
         labels, z, _ = refine(net, centers, x, counts, size, rng, EPOCHS[budget][1])
         return labels, z
