@@ -6,7 +6,6 @@
 __all__ = ['BUILT_IN', 'dataset_names', 'Labelled', 'load', 'blind']
 
 # %% ../../nbs/api/bench/01_data.ipynb #ca552e7b
-import difflib
 import os
 from dataclasses import dataclass
 
@@ -16,30 +15,25 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .. import io
+from .._words import did_you_mean
+from ..counts import fingerprint, get_counts
 
 # %% ../../nbs/api/bench/01_data.ipynb #8afdd785
 def _pbmc700() -> ad.AnnData:
     "700 blood cells of ten types."
-    from scsmd_nb.io.examples import pbmc700
-
-    adata = pbmc700()
+    adata = io.pbmc700()
     adata.obs["cell_type"] = adata.obs["bulk_labels"]
     return adata
 
 # %% ../../nbs/api/bench/01_data.ipynb #d0b835c2
-def _simulated(**settings):
+def _simulated(
+    **settings,  # of smd.io.simulate
+):
     "A function that simulates five types of unequal size with these settings."
+    shares = (0.4, 0.25, 0.2, 0.1, 0.05)
 
     def make():
-        from scsmd_nb.io.simulation import simulate
-
-        return simulate(
-            n_cells=600,
-            n_genes=1000,
-            n_clusters=5,
-            proportions=(0.4, 0.25, 0.2, 0.1, 0.05),
-            **settings,
-        )
+        return io.simulate(n_cells=600, n_genes=1000, n_clusters=5, proportions=shares, **settings)
 
     return make
 
@@ -50,22 +44,9 @@ BUILT_IN = {
     "simulated-hard": _simulated(fold_change=3, n_markers=20, library_size=800),
 }
 
-# %% ../../nbs/api/bench/01_data.ipynb #861be739
-def _nearest(
-    name: str,  # what was asked for
-    names,  # what there is
-) -> str:
-    "Words that offer the nearest name, and all."
-    near = difflib.get_close_matches(str(name), list(names), n=1)
-    return (
-        f"Did you mean {near[0]!r}? " if near else ""
-    ) + f"There are: {', '.join(names) or 'none'}."
-
 # %% ../../nbs/api/bench/01_data.ipynb #0ad91087
 def dataset_names() -> list[str]:
     "Every name that `load` knows: those that need no files, those in SCSMD_DATA_DIR, and the public ones."
-    pass
-
     own = io.available() if os.environ.get("SCSMD_DATA_DIR") else []
     return list(dict.fromkeys([*BUILT_IN, *own, *io.DATASETS]))
 
@@ -91,30 +72,26 @@ def load(
     labels: str = "cell_type",  # column of obs with the reference types
 ) -> Labelled:
     "Counts and types of a data set, or an error that says what is missing."
-    from scsmd_nb.counts import fingerprint, get_counts
-    from scsmd_nb.io.downloads import load as load_file
-
     name, adata = (data, None) if isinstance(data, str) else data
     if adata is None:
         if name not in (known := dataset_names()):
-            hint = (
-                ""
-                if os.environ.get("SCSMD_DATA_DIR")
-                else " SCSMD_DATA_DIR, a folder with .h5ad files, is not set."
+            hint = " SCSMD_DATA_DIR, a folder with .h5ad files, is not set."
+            raise ValueError(
+                f"there is no data set {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+                + ("" if os.environ.get("SCSMD_DATA_DIR") else hint)
             )
-            raise ValueError(f"there is no data set {name!r}. {_nearest(name, known)}{hint}")
-        adata = BUILT_IN[name]() if name in BUILT_IN else load_file(name)
+        adata = BUILT_IN[name]() if name in BUILT_IN else io.load(name)
     if labels not in adata.obs:
         raise ValueError(
-            f"data set {name!r} has no reference types: obs has no column {labels!r}. "
-            f"{_nearest(labels, adata.obs.columns)} A benchmark needs labels to compare with."
+            f"data set {name!r} has no reference types: obs has no column {labels!r}."
+            f"{did_you_mean(labels, adata.obs.columns)} There are: {', '.join(adata.obs.columns) or 'none'}. "
+            "A benchmark needs labels to compare with."
         )
     counts, types = get_counts(adata), adata.obs[labels].astype(object).to_numpy()
     out = Labelled(name, counts, adata.var_names, types, fingerprint(counts))
     if out.n_types < 2:
         raise ValueError(
-            f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: "
-            "at least 2 are needed to score clusters."
+            f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: at least 2 are needed to score clusters."
         )
     return out
 

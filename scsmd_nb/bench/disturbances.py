@@ -9,7 +9,7 @@ __all__ = ['DISTURBANCES', 'dropout', 'depth', 'noise', 'disturb', 'parse_name']
 import numpy as np
 import scipy.sparse as sp
 
-from .data import _nearest
+from .._words import did_you_mean
 
 # %% ../../nbs/api/bench/02_disturbances.ipynb #7e24eec1
 def dropout(
@@ -45,9 +45,8 @@ def noise(
     profile = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
     genes = rng.choice(counts.shape[1], size=moved.sum(), p=profile / profile.sum())
     cells = np.repeat(np.arange(counts.shape[0]), moved)
-    return (
-        kept + sp.csr_matrix((np.ones(len(genes), np.float32), (cells, genes)), shape=counts.shape)
-    ).tocsr()
+    molecules = np.ones(len(genes), np.float32)
+    return (kept + sp.csr_matrix((molecules, (cells, genes)), shape=counts.shape)).tocsr()
 
 # %% ../../nbs/api/bench/02_disturbances.ipynb #f94b3624
 # function, and the amount that changes nothing
@@ -63,9 +62,8 @@ def disturb(
     out = counts
     for kind, amount in steps:
         out = DISTURBANCES[kind][0](out, amount, rng)
-    lost = np.flatnonzero(
-        (np.asarray(out.sum(1)).ravel() == 0) & (np.asarray(counts.sum(1)).ravel() > 0)
-    )
+    left, had = (np.asarray(m.sum(1)).ravel() for m in (out, counts))
+    lost = np.flatnonzero((left == 0) & (had > 0))
     if len(lost):
         best = np.asarray(counts[lost].argmax(1)).ravel()
         out = out + sp.csr_matrix((np.ones(len(lost), np.float32), (lost, best)), shape=out.shape)
@@ -84,7 +82,8 @@ def parse_name(
         kind, _, text = part.partition("=")
         if kind not in DISTURBANCES:
             raise ValueError(
-                f"{part!r} in data set {name!r} is not a disturbance. {_nearest(kind, DISTURBANCES)}"
+                f"{part!r} in data set {name!r} is not a disturbance.{did_you_mean(kind, DISTURBANCES)} "
+                f"There are: {', '.join(DISTURBANCES)}."
             )
         try:
             amount = float(text)

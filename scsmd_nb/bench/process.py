@@ -8,12 +8,15 @@ __all__ = ['THREAD_VARIABLES', 'STARTUP', 'group_memory']
 # %% ../../nbs/api/bench/03_process.ipynb #2a3cb5d6
 import os
 import pickle
+import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 import warnings
 import zlib
 from dataclasses import dataclass, field
@@ -25,41 +28,51 @@ from .data import Labelled, blind
 from .disturbances import disturb
 
 # %% ../../nbs/api/bench/03_process.ipynb #fa03476f
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "LOKY_MAX_CPU_COUNT",
-)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES += ("NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES += ("LOKY_MAX_CPU_COUNT",)
 
 # %% ../../nbs/api/bench/03_process.ipynb #7a4c0266
 def _environment(
     threads: int,  # threads a run may use
 ) -> dict:
-    "The environment of a run. Libraries read the number of threads when they are loaded, so it must be there before."
-    path = os.pathsep.join(
-        os.path.abspath(p) for p in sys.path
-    )  # modules of the caller's are found, too
+    "The environment of a run: so many threads for every library, and the caller's modules within reach."
     return {
         **os.environ,
         **{name: str(threads) for name in THREAD_VARIABLES},
         "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": path,
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path),
         "PYTHONHASHSEED": "0",
         "TQDM_DISABLE": "1",
         "MPLBACKEND": "agg",
     }
 
+# %% ../../nbs/api/bench/03_process.ipynb #40b5bed9
+def _one_line(
+    text,  # of an error or a warning
+    length: int = 300,  # most characters
+) -> str:
+    "The text on one line, shortened, folders left out of file names."
+    text = " ".join(str(text).split())
+    text = re.sub(r"(?<![\w:/.])/(?:[\w.+@-]+/)+", "", text)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+# %% ../../nbs/api/bench/03_process.ipynb #de53f239
+def _texts(
+    caught,  # as warnings.catch_warnings(record=True) collects them
+) -> str:
+    "The different warnings, without those that only speak to programmers."
+    silent = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+    silent += (ImportWarning, ResourceWarning)
+    return " | ".join(
+        dict.fromkeys(_one_line(w.message) for w in caught if not issubclass(w.category, silent))
+    )
+
 # %% ../../nbs/api/bench/03_process.ipynb #5e59750a
 def _seed_everything(
     seed: int,
 ) -> None:
-    "Seeds the global generators, for methods that use them; those of this package do not."
-    import random
-
+    "Seeds the global generators of Python, numpy and, if it is loaded, torch."
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:
@@ -92,64 +105,29 @@ def _work(
         cpu, seconds = _cpu_seconds() - cpu, time.perf_counter() - clock
     if embedding is not None:
         embedding = np.asarray(embedding, np.float32)[:, :50]
-    return {
-        "status": "ok",
-        "labels": labels,
-        "embedding": embedding,
-        "seconds": seconds,
-        "cpu_seconds": cpu,
-        "warnings": _texts(caught),
-    }
-
-# %% ../../nbs/api/bench/03_process.ipynb #40b5bed9
-def _one_line(
-    text,  # of an error or a warning
-    length: int = 300,  # most characters
-) -> str:
-    "The text on one line, shortened, folders left out of file names."
-    text = " ".join(str(text).split())
-    text = re.sub(r"(?<![\w:/.])/(?:[\w.+@-]+/)+", "", text)
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-# %% ../../nbs/api/bench/03_process.ipynb #de53f239
-def _texts(
-    caught,  # as warnings.catch_warnings(record=True) collects them
-) -> str:
-    "The different warnings, without those that only speak to programmers."
-    silent = (
-        DeprecationWarning,
-        PendingDeprecationWarning,
-        FutureWarning,
-        ImportWarning,
-        ResourceWarning,
-    )
-    return " | ".join(
-        dict.fromkeys(_one_line(w.message) for w in caught if not issubclass(w.category, silent))
-    )
+    told = {"seconds": seconds, "cpu_seconds": cpu, "warnings": _texts(caught)}
+    return {"status": "ok", "labels": labels, "embedding": embedding} | told
 
 # %% ../../nbs/api/bench/03_process.ipynb #b5f761f4
 def _peak_memory() -> float:
     "Largest resident memory of this process so far, in MB."
     try:
-        return (
-            int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e6
-        )
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6
     except (OSError, TypeError):
         pass
     try:
         import resource
     except ImportError:
         return float("nan")  # Windows: not measured
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1e6 if sys.platform == "darwin" else 1e3
-    )
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 # %% ../../nbs/api/bench/03_process.ipynb #37df5438
 def _follow_parent(
     parent: int,  # process id of the harness
 ) -> None:
     "Ends this process and what it started as soon as the parent is gone."
-    import threading
 
     def watch():
         while os.getppid() == parent:
@@ -163,9 +141,7 @@ def _follow_parent(
 def _child(
     folder: str,  # of the run
 ) -> None:
-    "What the new process does: read the job, work, leave the answer. Whatever the method raises is an answer, too."
-    import traceback
-
+    "What the new process does: read the job, work, leave the answer."
     folder = Path(folder)
     job = pickle.loads((folder / "job.pkl").read_bytes())
     _follow_parent(job["parent"])
@@ -181,6 +157,89 @@ def _child(
     part = folder / "answer.part"
     part.write_bytes(pickle.dumps(answer | {"peak_memory_mb": _peak_memory()}))
     part.rename(folder / "answer.pkl")
+
+# %% ../../nbs/api/bench/03_process.ipynb #19edbd1b
+@dataclass
+class _Task:
+    "A run that is to be done."
+
+    row: dict  # key, and what is known beforehand
+    method: bytes  # pickled Method
+    data: Labelled
+    steps: list  # disturbances
+
+# %% ../../nbs/api/bench/03_process.ipynb #1c3fc6c8
+@dataclass
+class _Running:
+    "A run that is going on."
+
+    row: dict  # what is known of it so far
+    process: subprocess.Popen
+    folder: tempfile.TemporaryDirectory
+    claim: object  # open lock file of the run, held by this harness
+    order: np.ndarray  # [n] cells as the method sees them
+    data: Labelled
+    started: float = field(default_factory=time.monotonic)
+    begun: float | None = None  # when fit_predict was called
+    peak: float = 0.0  # largest memory seen, MB
+
+    def file(self, name):
+        "A file of the run's folder."
+        return Path(self.folder.name) / name
+
+# %% ../../nbs/api/bench/03_process.ipynb #6ff810ce
+def _start(
+    task: _Task,  # what to run
+    claim,  # open lock file
+    threads: int,  # threads the run may use
+) -> _Running:
+    "The run, started in a process group of its own."
+    data, seed = task.data, task.row["seed"]
+    rng = np.random.default_rng([seed, zlib.crc32(data.name.encode())])
+    counts = disturb(data.counts, task.steps, rng)
+    order = rng.permutation(len(data.types))
+    job = {"method": task.method, "counts": counts[order], "genes": data.genes}
+    job |= {"n_clusters": data.n_types, "seed": seed, "threads": threads, "parent": os.getpid()}
+    folder = tempfile.TemporaryDirectory(prefix="scsmd-bench-", ignore_cleanup_errors=True)
+    (Path(folder.name) / "job.pkl").write_bytes(pickle.dumps(job))
+    code = "import sys; from scsmd_nb.bench.process import _child; _child(sys.argv[1])"
+    with open(Path(folder.name) / "log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, folder.name],
+            env=_environment(threads),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return _Running(task.row | {"threads": threads}, process, folder, claim, order, data)
+
+# %% ../../nbs/api/bench/03_process.ipynb #c7ec3779
+def _stop(
+    running: _Running,
+) -> None:
+    "Nothing of the run is left: its whole group is killed."
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        else:
+            running.process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass
+    running.process.wait()
+
+# %% ../../nbs/api/bench/03_process.ipynb #bc2637d3
+def _psutil_memory(
+    process: int,  # process id
+) -> float:
+    "Resident memory of a process and its children, in MB; NaN without psutil."
+    try:
+        import psutil
+
+        top = psutil.Process(process)
+        return sum(p.memory_info().rss for p in (top, *top.children(recursive=True))) / 1e6
+    except Exception:
+        return float("nan")
 
 # %% ../../nbs/api/bench/03_process.ipynb #27f8c137
 def group_memory(
@@ -199,86 +258,18 @@ def group_memory(
             pages += int(fields[21])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-# %% ../../nbs/api/bench/03_process.ipynb #bc2637d3
-def _psutil_memory(
-    process: int,  # process id
-) -> float:
-    "The same on systems without /proc, if psutil is installed."
-    try:
-        import psutil
-
-        top = psutil.Process(process)
-        return sum(p.memory_info().rss for p in (top, *top.children(recursive=True))) / 1e6
-    except Exception:
-        return float("nan")
-
-# %% ../../nbs/api/bench/03_process.ipynb #1c3fc6c8
-@dataclass
-class _Running:
-    "A run that is going on."
-
-    row: dict  # what is known of it so far
-    process: subprocess.Popen
-    folder: tempfile.TemporaryDirectory
-    claim: object  # open lock file, see _claim
-    order: np.ndarray  # [n] cells as the method sees them
-    data: Labelled
-    started: float = field(default_factory=time.monotonic)
-    begun: float | None = None  # when fit_predict was called
-    peak: float = 0.0  # largest memory seen, MB
-
-    def file(self, name):
-        return Path(self.folder.name) / name
-
-# %% ../../nbs/api/bench/03_process.ipynb #6ff810ce
-def _start(
-    task: "_Task",  # what to run
-    claim,  # open lock file
-    threads: int,  # threads the run may use
-) -> _Running:
-    "The run, started in a process group of its own."
-    seed = task.row["seed"]
-    rng = np.random.default_rng([seed, zlib.crc32(task.data.name.encode())])
-    counts, order = (
-        disturb(task.data.counts, task.steps, rng),
-        rng.permutation(len(task.data.types)),
-    )
-    job = dict(
-        method=task.method,
-        counts=counts[order],
-        genes=task.data.genes,
-        n_clusters=task.data.n_types,
-        seed=seed,
-        threads=threads,
-        parent=os.getpid(),
-    )
-    folder = tempfile.TemporaryDirectory(prefix="scsmd-bench-", ignore_cleanup_errors=True)
-    (Path(folder.name) / "job.pkl").write_bytes(pickle.dumps(job))
-    code = "import sys; from scsmd_nb.benchmark import _child; _child(sys.argv[1])"
-    with open(Path(folder.name) / "log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, folder.name],
-            env=_environment(threads),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    return _Running(task.row | {"threads": threads}, process, folder, claim, order, task.data)
-
-# %% ../../nbs/api/bench/03_process.ipynb #c7ec3779
-def _stop(
-    running: _Running,
-) -> None:
-    "Nothing of the run is left: its whole group is killed."
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(running.process.pid, signal.SIGKILL)
-        else:
-            running.process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass
-    running.process.wait()
+# %% ../../nbs/api/bench/03_process.ipynb #2bc819a1
+def _died(
+    code: int,  # exit status of a process that left no answer; negative: minus the signal that ended it
+) -> dict:
+    "What to say about a run that ended without an answer."
+    if code == -getattr(signal, "SIGKILL", 9):
+        text = "killed from outside (SIGKILL), most likely by the system because memory ran out"
+        return {"status": "memory", "message": text}
+    text = f"the process ended without an answer (exit status {code})"
+    if code < 0:
+        text = f"the process crashed ({signal.Signals(-code).name})"
+    return {"status": "failed", "message": text}
 
 # %% ../../nbs/api/bench/03_process.ipynb #1655def7
 STARTUP = 300  # seconds a run may take to load its libraries
@@ -293,53 +284,22 @@ def _look(
     if running.file("answer.pkl").exists():
         return pickle.loads(running.file("answer.pkl").read_bytes())
     if (code := running.process.poll()) is not None:
-        if running.file("answer.pkl").exists():
+        if running.file("answer.pkl").exists():  # written since we looked
             return pickle.loads(running.file("answer.pkl").read_bytes())
         return _died(code)
     now = time.monotonic()
     if running.begun is None and running.file("begun").exists():
         running.begun = now
     if running.begun is None and now - running.started > STARTUP:
-        return {
-            "status": "timeout",
-            "message": f"not ready to begin after {STARTUP} s: the machine is overloaded, or an import hangs",
-        }
+        text = (
+            f"not ready to begin after {STARTUP} s: the machine is overloaded, or an import hangs"
+        )
+        return {"status": "timeout", "message": text}
     if running.begun is not None and now - running.begun > time_limit:
         return {"status": "timeout", "message": f"stopped after the time limit of {time_limit:g} s"}
     running.peak = max(running.peak, group_memory(running.process.pid))
     if running.peak > memory_limit * 1000:
-        return {
-            "status": "memory",
-            "message": f"stopped at {running.peak / 1000:.1f} GB, above the memory limit of {memory_limit:g} GB",
-        }
+        peak = f"{running.peak / 1000:.1f} GB"
+        text = f"stopped at {peak}, above the memory limit of {memory_limit:g} GB"
+        return {"status": "memory", "message": text}
     return None
-
-# %% ../../nbs/api/bench/03_process.ipynb #2bc819a1
-def _died(
-    code: int,  # exit status of a process that left no answer; negative: minus the signal that ended it
-) -> dict:
-    "What to say about a run that ended without an answer."
-    if code == -getattr(signal, "SIGKILL", 9):
-        return {
-            "status": "memory",
-            "message": "killed from outside (SIGKILL), most likely by the system because memory ran out",
-        }
-    if code < 0:
-        return {
-            "status": "failed",
-            "message": f"the process crashed ({signal.Signals(-code).name})",
-        }
-    return {
-        "status": "failed",
-        "message": f"the process ended without an answer (exit status {code})",
-    }
-
-# %% ../../nbs/api/bench/03_process.ipynb #19edbd1b
-@dataclass
-class _Task:
-    "A run that is to be done."
-
-    row: dict  # key, and what is known beforehand
-    method: bytes  # pickled Method
-    data: Labelled
-    steps: list  # disturbances

@@ -14,6 +14,7 @@ import time
 import warnings
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import anndata as ad
@@ -22,12 +23,143 @@ import pandas as pd
 
 from .. import __version__
 from .._files import lock
-from .data import _nearest, load
+from .._words import did_you_mean
+from .data import Labelled, load
 from .disturbances import parse_name
-from .process import _look, _psutil_memory, _Running, _start, _stop, _Task
+from .process import _look, _Running, _start, _stop, _Task, group_memory
 from .suites import _methods
 from .table import COLUMNS, SCHEMA, _append, _keep_arrays, read, run_id
 from ..tl import metrics
+
+# %% ../../nbs/api/bench/05_runner.ipynb #fbebc078
+TIME_LIMITS = {"laptop": 1800, "published": 6 * 3600}  # seconds
+
+# %% ../../nbs/api/bench/05_runner.ipynb #fd8dfdb8
+def _check_arguments(
+    budget,  # all as `run` was given them
+    time_limit,
+    memory_limit,
+    jobs,
+    threads,
+    seeds,
+) -> None:
+    "Nothing if the arguments of `run` can be used, else an error."
+    if budget not in TIME_LIMITS:
+        raise ValueError(
+            f"budget={budget!r} is not known.{did_you_mean(budget, TIME_LIMITS)} "
+            f"There are: {', '.join(TIME_LIMITS)}."
+        )
+    for name, value in (("time_limit", time_limit), ("memory_limit", memory_limit)):
+        if value is not None and not value > 0:
+            raise ValueError(f"{name}={value!r} must be a number above 0.")
+    for name, value in (("jobs", jobs), ("threads", threads)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+    listed = isinstance(seeds, (list, tuple, range)) and len(seeds)
+    if not listed or any(int(s) != s or s < 0 for s in seeds):
+        raise ValueError(
+            f"seeds={seeds!r} must be a list of whole numbers of at least 0, such as (0, 1, 2)."
+        )
+    if np.isnan(group_memory(os.getpid())):
+        warnings.warn(
+            "memory limits cannot be kept on this system: install psutil for that (pip install psutil).",
+            stacklevel=3,
+        )
+
+# %% ../../nbs/api/bench/05_runner.ipynb #d3d40164
+def _size(
+    data: Labelled,
+) -> dict:
+    "Columns that say what the data set is."
+    return {
+        "n_clusters_asked": data.n_types,
+        "n_cells": data.counts.shape[0],
+        "n_genes": data.counts.shape[1],
+        "n_types": data.n_types,
+        "data_hash": data.data_hash,
+    }
+
+# %% ../../nbs/api/bench/05_runner.ipynb #97c9ea0b
+def _is_one(
+    datasets,  # as `run` was given them
+) -> bool:
+    "Whether this is a single data set, a name or a pair (name, AnnData), and not a list of them."
+    if isinstance(datasets, tuple) and len(datasets) == 2:
+        return isinstance(datasets[1], ad.AnnData)
+    return isinstance(datasets, str)
+
+# %% ../../nbs/api/bench/05_runner.ipynb #9f40a0fb
+def _tasks(
+    methods: list[tuple],  # as _methods returns them
+    datasets,  # names or pairs (name, AnnData); one or a list
+    seeds,  # whole numbers
+    budget: str,  # "laptop" or "published"
+    labels: str,  # column of obs with the types
+) -> list[_Task]:
+    "All runs, in the order they will be done."
+    entries = [datasets] if _is_one(datasets) else list(datasets)
+    plans = [(*parse_name(e if isinstance(e, str) else e[0]), e) for e in entries]
+    loaded = {}
+    for _, base, _, entry in plans:
+        if base not in loaded:
+            loaded[base] = load(base if isinstance(entry, str) else (base, entry[1]), labels)
+    tasks = {}
+    for seed, plan, method in product(seeds, plans, methods):
+        (full, base, steps, _), (name, options, packed) = plan, method
+        key = dict(dataset=full, method=name, options=options, budget=budget, seed=int(seed))
+        tasks[run_id(key)] = _Task(key | _size(loaded[base]), packed, loaded[base], steps)
+    return list(tasks.values())
+
+# %% ../../nbs/api/bench/05_runner.ipynb #5f715363
+def _finished(
+    folder: Path,  # where the results are
+) -> dict[str, dict]:
+    "Rows of the table by the hash of their key."
+    if not (folder / "results.csv").exists():
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # run() says it once
+        return {run_id(row): row for row in read(folder).to_dict("records")}
+
+# %% ../../nbs/api/bench/05_runner.ipynb #c5150946
+def _check_same_data(
+    tasks: list[_Task],
+    done: dict,  # as _finished returns it
+    folder: Path,
+) -> None:
+    "Nothing if rows that will be kept were made with the counts at hand, else an error."
+    for task in tasks:
+        row = done.get(run_id(task.row))
+        if row is not None and row["data_hash"] != task.data.data_hash:
+            raise ValueError(
+                f"data set {task.data.name!r} has changed since the results in {folder} were made "
+                f"(hash {row['data_hash']}, now {task.data.data_hash}). Give another folder."
+            )
+
+# %% ../../nbs/api/bench/05_runner.ipynb #86ff1c89
+def _claim(
+    folder: Path,  # where the results are
+    name: str,  # hash of the run's key
+):
+    "The locked file, or None if another harness has this run."
+    path = folder / "runs" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    f = open(path, "a")
+    try:
+        if lock(f, wait=False) and os.path.samestat(os.fstat(f.fileno()), path.stat()):
+            return f
+    except FileNotFoundError:
+        pass  # released between opening and locking: the run was just finished
+    f.close()
+    return None
+
+# %% ../../nbs/api/bench/05_runner.ipynb #78b6c2d7
+def _release(
+    claim,  # file, as _claim returns it
+) -> None:
+    "The run is free again."
+    Path(claim.name).unlink(missing_ok=True)
+    claim.close()
 
 # %% ../../nbs/api/bench/05_runner.ipynb #96bfec04
 def _facts() -> dict:
@@ -67,110 +199,15 @@ def _row(
     row |= {name: scores[name] for name in ("ari", "nmi_max", "nmi_mean", "accuracy")}
     return row | {"n_clusters_found": len(np.unique(arrays["labels"]))}, arrays
 
-# %% ../../nbs/api/bench/05_runner.ipynb #86ff1c89
-def _claim(
-    folder: Path,  # where the results are
-    name: str,  # hash of the run's key
-):
-    "The locked file, or None if another harness has this run."
-    path = folder / "runs" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    f = open(path, "a")
-    try:
-        if lock(f, wait=False) and os.path.samestat(os.fstat(f.fileno()), path.stat()):
-            return f
-    except FileNotFoundError:
-        pass  # released between opening and locking: the run was just finished
-    f.close()
-    return None
-
-# %% ../../nbs/api/bench/05_runner.ipynb #78b6c2d7
-def _release(
-    claim,  # file, as _claim returns it
-) -> None:
-    "The run is free again."
-    Path(claim.name).unlink(missing_ok=True)
-    claim.close()
-
-# %% ../../nbs/api/bench/05_runner.ipynb #9f40a0fb
-def _tasks(
-    methods: list[tuple],  # as _methods returns them
-    datasets,  # names or pairs (name, AnnData); one or a list
-    seeds,  # whole numbers
-    budget: str,
-    labels: str,  # column of obs with the types
-) -> list[_Task]:
-    "All runs, in the order they will be done: seeds outermost, so that a first look at every method is there soon."
-    pair = (
-        isinstance(datasets, tuple) and len(datasets) == 2 and isinstance(datasets[1], ad.AnnData)
-    )
-    datasets, loaded, tasks = (
-        [datasets] if pair or isinstance(datasets, str) else list(datasets),
-        {},
-        {},
-    )
-    plans = [
-        (*parse_name(entry if isinstance(entry, str) else entry[0]), entry) for entry in datasets
-    ]
-    for _, base, _, entry in plans:
-        if base not in loaded:
-            loaded[base] = load(base if isinstance(entry, str) else (base, entry[1]), labels)
-    for seed in seeds:
-        for (full, base, steps, _), (name, options, packed) in (
-            (p, m) for p in plans for m in methods
-        ):
-            data = loaded[base]
-            row = dict(dataset=full, method=name, options=options, budget=budget, seed=int(seed))
-            facts = dict(
-                n_clusters_asked=data.n_types,
-                n_cells=data.counts.shape[0],
-                n_genes=data.counts.shape[1],
-                n_types=data.n_types,
-                data_hash=data.data_hash,
-            )
-            tasks[run_id(row)] = _Task(row | facts, packed, data, steps)
-    return list(tasks.values())
-
-# %% ../../nbs/api/bench/05_runner.ipynb #5f715363
-def _finished(
-    folder: Path,  # where the results are
-) -> dict[str, dict]:
-    "Rows of the table by the hash of their key."
-    if not (folder / "results.csv").exists():
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # run() says it once
-        return {run_id(row): row for row in read(folder).to_dict("records")}
-
-# %% ../../nbs/api/bench/05_runner.ipynb #c5150946
-def _check_same_data(
-    tasks: list[_Task],
-    done: dict,  # as _finished returns it
-    folder: Path,
-) -> None:
-    "Nothing if rows that will be kept were made with the counts at hand, else an error."
-    for task in tasks:
-        row = done.get(run_id(task.row))
-        if row is not None and row["data_hash"] != task.data.data_hash:
-            raise ValueError(
-                f"data set {task.data.name!r} has changed since the results in {folder} were made "
-                f"(hash {row['data_hash']}, now {task.data.data_hash}). Give another folder."
-            )
-
 # %% ../../nbs/api/bench/05_runner.ipynb #1f00e4ad
 class _Report:
     "A bar at a terminal (unless TQDM_DISABLE is set), else one line a run on standard error; nothing if not wanted."
 
     def __init__(self, total, wanted):
-        self.total, self.count, self.wanted, self.started, self.bar = (
-            total,
-            0,
-            wanted,
-            time.monotonic(),
-            None,
-        )
+        self.total, self.count, self.wanted = total, 0, wanted
+        self.started, self.bar = time.monotonic(), None
         if wanted and sys.stderr.isatty() and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
-            from tqdm import tqdm
+            from tqdm import tqdm  # only where a bar is drawn
 
             self.bar = tqdm(total=total, unit="run", smoothing=0)
 
@@ -180,7 +217,8 @@ class _Report:
         result = row.get("message")
         if row["status"] == "ok":
             result = f"ARI {row['ari']:.3f}, {row['seconds']:.1f} s, {row['peak_memory_mb']:.0f} MB"
-        text = f"{row['dataset']}  {row['method']}{options}  seed {row['seed']}: {row['status']}, {result}"
+        run = f"{row['dataset']}  {row['method']}{options}  seed {row['seed']}"
+        text = f"{run}: {row['status']}, {result}"
         clock = time.strftime("%H:%M:%S", time.gmtime(time.monotonic() - self.started))
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
@@ -192,19 +230,13 @@ class _Report:
         if self.bar is not None:
             self.bar.close()
 
-# %% ../../nbs/api/bench/05_runner.ipynb #91f5db89
-class Interrupted(KeyboardInterrupt):
-    "Ctrl-C during a benchmark; the message says what is kept."
-
 # %% ../../nbs/api/bench/05_runner.ipynb #bda82605
 class _Harness:
     "The runs that are going on, and where their results go."
 
     def __init__(self, folder, limits, threads, done, report):
         self.folder, self.limits, self.threads, self.report = folder, limits, threads, report
-        self.dates = {
-            name: row["date"] for name, row in done.items()
-        }  # of the rows that were there at the start
+        self.dates = {name: row["date"] for name, row in done.items()}  # of rows there at the start
         self.running, self.elsewhere = [], 0
 
     def start(self, task):
@@ -231,7 +263,7 @@ class _Harness:
             _stop(running)
             try:
                 row, kept = _row(running, answer)
-                _keep_arrays(self.folder, running, kept)
+                _keep_arrays(self.folder, running.row, kept, running.file("log"))
                 _append(self.folder / "results.csv", _facts() | row)
             finally:
                 self.forget(running)
@@ -249,64 +281,9 @@ class _Harness:
         running.folder.cleanup()
         _release(running.claim)
 
-# %% ../../nbs/api/bench/05_runner.ipynb #fbebc078
-TIME_LIMITS = {"laptop": 1800, "published": 6 * 3600}  # seconds
-
-# %% ../../nbs/api/bench/05_runner.ipynb #b74d35a0
-def run(
-    methods,  # names, pairs (name, options) or Methods; "all": every one whose software is installed
-    datasets,  # names such as "pbmc700" or "zeisel+dropout=0.2", or pairs (name, AnnData)
-    seeds=(0, 1, 2),  # whole numbers
-    budget: str = "laptop",  # "laptop": training stops early by a rule without labels; "published": as specified
-    *,
-    out,  # folder for results.csv and runs/; what is there already is not done again
-    time_limit: float
-    | None = None,  # seconds a run may take; None: half an hour, for "published" six
-    memory_limit: float = 8.0,  # GB a run may take
-    jobs: int = 1,  # runs at once
-    threads: int = 1,  # threads of each run
-    retry: bool = False,  # do runs again that are not "ok"
-    progress: bool = True,  # say what is going on
-    labels: str = "cell_type",  # column of obs with the reference types
-) -> pd.DataFrame:
-    "The rows of all these runs, those of earlier calls included."
-    folder = Path(out)
-    _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds)
-    limits = (time_limit or TIME_LIMITS[budget], memory_limit)
-    if (folder / "results.csv").exists():
-        read(folder)  # says what is wrong with the file, if anything
-    tasks = _tasks(_methods(methods, budget), datasets, seeds, budget, labels)
-    _check_same_data(tasks, done := _finished(folder), folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    todo = [
-        t
-        for t in tasks
-        if (row := done.get(run_id(t.row))) is None or (retry and row["status"] != "ok")
-    ]
-    report = _Report(len(todo), progress)
-    harness = _Harness(folder, limits, threads, done, report)
-    _loop(harness, todo, jobs)
-    if harness.elsewhere:
-        warnings.warn(
-            f"{harness.elsewhere} runs were being done by another harness in {folder} and may not be in the "
-            "table yet.",
-            stacklevel=2,
-        )
-    return _rows_of(tasks, folder)
-
-# %% ../../nbs/api/bench/05_runner.ipynb #a55b2620
-def _rows_of(
-    tasks: list[_Task],
-    folder: Path,  # where the results are
-) -> pd.DataFrame:
-    "The rows of these runs, in their order."
-    if not (folder / "results.csv").exists():
-        return pd.DataFrame(columns=list(COLUMNS))
-    table = read(folder)
-    place = {run_id(task.row): i for i, task in enumerate(tasks)}
-    names = [run_id(row) for row in table.to_dict("records")]
-    mine = sorted((place[name], i) for i, name in enumerate(names) if name in place)
-    return table.iloc[[i for _, i in mine]].reset_index(drop=True)
+# %% ../../nbs/api/bench/05_runner.ipynb #91f5db89
+class Interrupted(KeyboardInterrupt):
+    "Ctrl-C during a benchmark; the message says what is kept."
 
 # %% ../../nbs/api/bench/05_runner.ipynb #7ea69574
 def _loop(
@@ -332,29 +309,53 @@ def _loop(
         harness.drop()
         harness.report.close()
 
-# %% ../../nbs/api/bench/05_runner.ipynb #fd8dfdb8
-def _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds) -> None:
-    "Nothing if the arguments of `run` can be used, else an error."
-    if budget not in TIME_LIMITS:
-        raise ValueError(f"budget={budget!r} is not known. {_nearest(budget, TIME_LIMITS)}")
-    for name, value in (("time_limit", time_limit), ("memory_limit", memory_limit)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name}={value!r} must be a number above 0.")
-    for name, value in (("jobs", jobs), ("threads", threads)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
-    if (
-        not isinstance(seeds, (list, tuple, range))
-        or not len(seeds)
-        or any(int(s) != s or s < 0 for s in seeds)
-    ):
-        raise ValueError(
-            f"seeds={seeds!r} must be a list of whole numbers of at least 0, such as (0, 1, 2)."
-        )
-    if not Path("/proc/self/stat").exists() and _psutil_memory(os.getpid()) != _psutil_memory(
-        os.getpid()
-    ):
+# %% ../../nbs/api/bench/05_runner.ipynb #a55b2620
+def _rows_of(
+    tasks: list[_Task],
+    folder: Path,  # where the results are
+) -> pd.DataFrame:
+    "The rows of these runs, in their order."
+    if not (folder / "results.csv").exists():
+        return pd.DataFrame(columns=list(COLUMNS))
+    table = read(folder)
+    place = {run_id(task.row): i for i, task in enumerate(tasks)}
+    names = [run_id(row) for row in table.to_dict("records")]
+    mine = sorted((place[name], i) for i, name in enumerate(names) if name in place)
+    return table.iloc[[i for _, i in mine]].reset_index(drop=True)
+
+# %% ../../nbs/api/bench/05_runner.ipynb #b74d35a0
+def run(
+    methods,  # names, pairs (name, options) or Methods; "all": every one whose software is installed
+    datasets,  # names such as "pbmc700" or "zeisel+dropout=0.2", or pairs (name, AnnData)
+    seeds=(0, 1, 2),  # whole numbers
+    budget: str = "laptop",  # "laptop": a rule without labels ends training; "published": as specified
+    *,
+    out,  # folder for results.csv and runs/; what is there already is not done again
+    time_limit: float | None = None,  # seconds of a run; None: 1,800, for "published" six hours
+    memory_limit: float = 8.0,  # GB a run may take
+    jobs: int = 1,  # runs at once
+    threads: int = 1,  # threads of each run
+    retry: bool = False,  # do runs again that are not "ok"
+    progress: bool = True,  # say what is going on
+    labels: str = "cell_type",  # column of obs with the reference types
+) -> pd.DataFrame:
+    "The rows of all these runs, those of earlier calls included."
+    folder = Path(out)
+    _check_arguments(budget, time_limit, memory_limit, jobs, threads, seeds)
+    limits = (time_limit or TIME_LIMITS[budget], memory_limit)
+    if (folder / "results.csv").exists():
+        read(folder)  # says what is wrong with the file, if anything
+    tasks = _tasks(_methods(methods, budget), datasets, seeds, budget, labels)
+    _check_same_data(tasks, done := _finished(folder), folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {name for name, row in done.items() if row["status"] == "ok" or not retry}
+    todo = [task for task in tasks if run_id(task.row) not in kept]
+    harness = _Harness(folder, limits, threads, done, _Report(len(todo), progress))
+    _loop(harness, todo, jobs)
+    if harness.elsewhere:
         warnings.warn(
-            "memory limits cannot be kept on this system: install psutil for that (pip install psutil).",
-            stacklevel=3,
+            f"{harness.elsewhere} runs were being done by another harness in {folder} and may not be in the "
+            "table yet.",
+            stacklevel=2,
         )
+    return _rows_of(tasks, folder)

@@ -7,10 +7,10 @@ __all__ = ['ALL', 'SUITES', 'all_methods', 'Suite', 'suite']
 
 # %% ../../nbs/api/bench/04_suites.ipynb #ae0e132e
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from . import methods as baselines
-from .data import _nearest
+from .._words import did_you_mean
+from .methods import registry
 
 # %% ../../nbs/api/bench/04_suites.ipynb #59ba9194
 ALL = "all"
@@ -18,10 +18,39 @@ ALL = "all"
 # %% ../../nbs/api/bench/04_suites.ipynb #7adad7a3
 def all_methods() -> list[str]:
     "Names of the methods whose software is installed."
-    from scsmd_nb.bench.methods.optional import missing
-    from scsmd_nb.bench.methods.registry import OPTIONAL
+    from scsmd_nb.bench.methods.optional import (
+        missing,
+    )  # loads scanpy, which a suite alone does not need
 
-    return [name for name in baselines.names() if name not in OPTIONAL or not missing(name)]
+    return [n for n in registry.names() if n not in registry.OPTIONAL or not missing(n)]
+
+# %% ../../nbs/api/bench/04_suites.ipynb #edbd467b
+def _options_text(
+    name,  # of the method, or a Method, for the message
+    options: dict,  # name -> value
+) -> str:
+    "The options as JSON text."
+    try:
+        return json.dumps(options, sort_keys=True)
+    except TypeError as e:
+        raise ValueError(
+            f"options of method {name!r} cannot be written down: {e}. Use numbers, texts and lists."
+        ) from None
+
+# %% ../../nbs/api/bench/04_suites.ipynb #b59895d5
+def _pack(
+    method: registry.Method,  # what to send
+) -> bytes:
+    "The method, pickled, functions of notebooks included."
+    import cloudpickle  # comes with scsmd_nb[bench]
+
+    try:
+        return cloudpickle.dumps(method)
+    except Exception as e:
+        raise ValueError(
+            f"method {method.name!r} cannot be sent to a process of its own: {e}. "
+            "Open files and connections inside the function, not outside."
+        ) from None
 
 # %% ../../nbs/api/bench/04_suites.ipynb #9dc8e288
 def _methods(
@@ -29,40 +58,23 @@ def _methods(
     budget: str,  # "laptop" or "published"
 ) -> list[tuple]:
     "For each method its name, its options as JSON text, and the pickled Method."
-    import cloudpickle
-
     if methods == ALL:
         methods = all_methods()
-    if isinstance(methods, (str, baselines.Method)):
+    if isinstance(methods, (str, registry.Method)):
         methods = [methods]
     found = []
     for entry in methods:
-        name, options = (entry, {}) if isinstance(entry, (str, baselines.Method)) else entry
-        try:
-            text = json.dumps(options, sort_keys=True)
-        except TypeError as e:
+        alone = isinstance(entry, (str, registry.Method))
+        method, options = (entry, {}) if alone else entry
+        text = _options_text(method, options)
+        if isinstance(method, str):
+            method = registry.get(method, budget, **json.loads(text))
+        elif options:
             raise ValueError(
-                f"options of method {name!r} cannot be written down: {e}. "
-                "Use numbers, texts and lists."
-            ) from None
-        if isinstance(name, baselines.Method) and options:
-            raise ValueError(
-                f"method {name.name!r} is a Method and takes no options here: build them into its "
+                f"method {method.name!r} is a Method and takes no options here: build them into its "
                 "function, or register it."
             )
-        method = (
-            name
-            if isinstance(name, baselines.Method)
-            else baselines.get(name, budget, **json.loads(text))
-        )
-        try:
-            packed = cloudpickle.dumps(method)
-        except Exception as e:
-            raise ValueError(
-                f"method {method.name!r} cannot be sent to a process of its own: {e}. "
-                "Open files and connections inside the function, not outside."
-            ) from None
-        found.append((method.name, text, packed))
+        found.append((method.name, text, _pack(method)))
     return found
 
 # %% ../../nbs/api/bench/04_suites.ipynb #eb3d2228
@@ -76,56 +88,24 @@ class Suite:
     seeds: tuple  # whole numbers
 
 # %% ../../nbs/api/bench/04_suites.ipynb #08e20d25
-_TWELVE = (
-    "pbmc4k",
-    "zeisel",
-    "baron_human",
-    "mouse_bladder",
-    "zeisel_balanced550",
-    "baron_mouse1",
-    "worm_neuron",
-    "cbmc_cite",
-    "pbmc_facs",
-    "pancreas_endocrinogenesis",
-    "paul15",
-    "cellmix_5lines",
-)
-_THREE = _TWELVE[:3]
-_DILATIONS = (
-    (2, 4, 6, 8),
-    (1, 3, 5, 7),
-    (4, 6, 8, 10),
-    (6, 8, 10, 12),
-    (10, 8, 6, 4),
-)  # tables 2 and 3 of the paper
-_DAMAGE = (
-    "",
-    "+dropout=0.2",
-    "+dropout=0.4",
-    "+dropout=0.6",
-    "+depth=0.5",
-    "+depth=0.25",
-    "+depth=0.1",
-    "+noise=0.1",
-    "+noise=0.3",
-)
+_THREE = ("pbmc4k", "zeisel", "baron_human")
+_TWELVE = (*_THREE, "mouse_bladder", "zeisel_balanced550", "baron_mouse1", "worm_neuron")
+_TWELVE += ("cbmc_cite", "pbmc_facs", "pancreas_endocrinogenesis", "paul15", "cellmix_5lines")
+_DAMAGE = ("", "+dropout=0.2", "+dropout=0.4", "+dropout=0.6")
+_DAMAGE += ("+depth=0.5", "+depth=0.25", "+depth=0.1", "+noise=0.1", "+noise=0.3")
+_DILATIONS = ((2, 4, 6, 8), (1, 3, 5, 7), (4, 6, 8, 10), (6, 8, 10, 12), (10, 8, 6, 4))
 
-# %% ../../nbs/api/bench/04_suites.ipynb #731aeba7
+# %% ../../nbs/api/bench/04_suites.ipynb #2d0201fe
+_NO_NB = {"beta": 0.0, "pretrain_beta": 0.0, "reconstruction_weight": 1.0}
 _PARTS = (
     {},  # everything on
     {"dilations": None},  # no attention gates: figure 1A of the paper against 1C
-    {
-        "beta": 0.0,
-        "pretrain_beta": 0.0,
-        "reconstruction_weight": 1.0,
-    },  # squared error in place of the NB likelihood
+    _NO_NB,  # squared error in place of the NB likelihood
     {"nb_target": "rounded"},  # NB of rounded log values, as in the paper's formula
     {"noise": 0.0},  # no denoising
     {"soft_epochs": 0},  # no soft clustering phase
     {"cellnet": False},  # labels from the memberships
-    {
-        "n_linear": 0
-    },  # clustering reads the latent vector only, without principal components beside it
+    {"n_linear": 0},  # clustering reads the latent vector only, no principal components beside it
     {"layout": "image"},
     {"gene_order": "random"},
     {"gene_order": "correlation"},
@@ -135,6 +115,8 @@ _ABLATION = (
     *((preset, {"dilations": list(d)}) for preset in ("scsmd", "scsmd-paper") for d in _DILATIONS),
     ("scsmd-paper", {"dilations": None}),
 )
+
+# %% ../../nbs/api/bench/04_suites.ipynb #731aeba7
 SUITES = {
     "quick": Suite(
         "three small sets and four methods, minutes, no files needed",
@@ -165,9 +147,9 @@ def suite(
     name: str,  # one of SUITES
 ) -> Suite:
     "The suite of that name, with ALL replaced by the names of the methods."
-    from dataclasses import replace
-
     if name not in SUITES:
-        raise ValueError(f"there is no suite {name!r}. {_nearest(name, SUITES)}")
+        raise ValueError(
+            f"there is no suite {name!r}.{did_you_mean(name, SUITES)} There are: {', '.join(SUITES)}."
+        )
     found = SUITES[name]
     return replace(found, methods=tuple(all_methods())) if found.methods == ALL else found

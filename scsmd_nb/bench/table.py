@@ -7,6 +7,7 @@ __all__ = ['SCHEMA', 'KEY', 'COLUMNS', 'STATUSES', 'run_id', 'read', 'arrays', '
 
 # %% ../../nbs/api/bench/00_table.ipynb #772a4f6f
 import csv
+import io
 import json
 import os
 import re
@@ -18,37 +19,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .._files import lock
-from .process import _Running
+from .._files import atomic, lock
 
 # %% ../../nbs/api/bench/00_table.ipynb #6b667c11
 SCHEMA = 1  # version of the table; a change of columns gets a new number
 KEY = ("dataset", "method", "options", "budget", "seed")  # what makes two runs the same run
 COLUMNS = (
-    "schema",
-    *KEY,
-    "status",
-    "message",  # "ok", "failed", "timeout" or "memory", and what happened
-    "seconds",
-    "cpu_seconds",
-    "peak_memory_mb",  # wall clock and processor time of fit_predict; largest memory
-    "ari",
-    "nmi_max",
-    "nmi_mean",
-    "accuracy",  # see smd.metrics
-    "n_clusters_asked",
-    "n_clusters_found",
-    "n_cells",
-    "n_genes",
-    "n_types",
-    "warnings",
-    "data_hash",
-    "version",
-    "torch",
-    "python",
-    "machine",
-    "threads",
-    "date",
+    *("schema", *KEY),
+    *("status", "message"),  # "ok", "failed", "timeout" or "memory", and what happened
+    *("seconds", "cpu_seconds", "peak_memory_mb"),  # of fit_predict; largest memory
+    *("ari", "nmi_max", "nmi_mean", "accuracy"),  # see smd.tl.metrics
+    *("n_clusters_asked", "n_clusters_found", "n_cells", "n_genes", "n_types"),
+    *("warnings", "data_hash", "version", "torch", "python", "machine", "threads", "date"),
 )
 STATUSES = ("ok", "failed", "timeout", "memory")
 
@@ -60,6 +42,15 @@ def run_id(
     key = [str(row[name]) for name in KEY[:-1]] + [str(int(row["seed"]))]
     return sha256(json.dumps(key).encode()).hexdigest()[:16]
 
+# %% ../../nbs/api/bench/00_table.ipynb #5d32dd3f
+def _format_line(
+    values,  # one for each column
+) -> bytes:
+    "The line of the file."
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue().encode()
+
 # %% ../../nbs/api/bench/00_table.ipynb #707c0def
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 
@@ -67,28 +58,17 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 def _parse_line(
     line: str,  # of the file, without its line end
 ) -> list[str] | None:
-    "The fields of a whole row, or None if the line is cut or damaged; a row ends with its date, so a cut one shows."
+    "The fields of a whole row, or None if the line is cut or damaged."
     try:
         fields = next(csv.reader([line], strict=True))
     except (csv.Error, StopIteration):
         return None
     return fields if len(fields) == len(COLUMNS) and _DATE.match(fields[-1]) else None
 
-# %% ../../nbs/api/bench/00_table.ipynb #5d32dd3f
-def _format_line(
-    values,  # one for each column
-) -> bytes:
-    "The line of the file."
-    import io
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue().encode()
-
 # %% ../../nbs/api/bench/00_table.ipynb #71a70a2e
 def _append(
     path: Path,  # results.csv
-    row: dict,
+    row: dict,  # column -> value; a column that is missing is left empty
 ) -> None:
     "The row is on the disk. If the last line was cut, it is completed where only its end is missing, else removed."
     fields = [
@@ -110,16 +90,8 @@ def _append(
         os.fsync(f.fileno())
 
 # %% ../../nbs/api/bench/00_table.ipynb #e9c1f131
-_WHOLE = (
-    "schema",
-    "seed",
-    "n_clusters_asked",
-    "n_clusters_found",
-    "n_cells",
-    "n_genes",
-    "n_types",
-    "threads",
-)
+_WHOLE = ("schema", "seed", "n_clusters_asked", "n_clusters_found")
+_WHOLE += ("n_cells", "n_genes", "n_types", "threads")
 _REAL = ("seconds", "cpu_seconds", "peak_memory_mb", "ari", "nmi_max", "nmi_mean", "accuracy")
 
 # %% ../../nbs/api/bench/00_table.ipynb #612f8f7b
@@ -132,15 +104,13 @@ def _check_header(
         return
     names = header.split(",")
     if names[0] == "schema" and {"dataset", "method", "seed"} <= set(names):
-        differ = sorted(set(COLUMNS) ^ set(names))
+        differ = ", ".join(sorted(set(COLUMNS) ^ set(names))) or "their order"
         raise ValueError(
-            f"{path.name} holds results of another version of this table (other columns: "
-            f"{', '.join(differ) or 'their order'}); this scsmd_nb writes schema {SCHEMA}. "
-            "Give another folder, or read the file with the version that wrote it."
+            f"{path.name} holds results of another version of this table (other columns: {differ}); this scsmd_nb "
+            f"writes schema {SCHEMA}. Give another folder, or read the file with the version that wrote it."
         )
     raise ValueError(
-        f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. "
-        "Give another folder."
+        f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. Give another folder."
     )
 
 # %% ../../nbs/api/bench/00_table.ipynb #bd0e921b
@@ -158,23 +128,38 @@ def read(
         _check_header(header.rstrip("\r"), path)
     lines = [line.rstrip("\r") for line in rest.split("\n")]
     rows = [(number, _parse_line(line)) for number, line in enumerate(lines, 2) if line]
-    if cut := [number for number, row in rows if row is None]:
+    if cut := [str(number) for number, row in rows if row is None]:
         warnings.warn(
-            f"{path.name}: line {', '.join(map(str, cut))} is cut or damaged and left out; "
-            f"whole rows: {len(rows) - len(cut)}.",
+            f"{path.name}: line {', '.join(cut)} is cut or damaged and left out; whole rows: {len(rows) - len(cut)}.",
             stacklevel=2,
         )
     table = pd.DataFrame([row for _, row in rows if row], columns=list(COLUMNS), dtype=object)
     if wrong := set(table["schema"]) - {str(SCHEMA)}:
         raise ValueError(
-            f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; "
-            f"this scsmd_nb reads schema {SCHEMA}."
+            f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; this scsmd_nb reads schema {SCHEMA}."
         )
     for name in _WHOLE:
         table[name] = pd.to_numeric(table[name]).astype("Int64")
     for name in _REAL:
         table[name] = pd.to_numeric(table[name]).astype(float)
     return table.drop_duplicates(list(KEY), keep="last").reset_index(drop=True)
+
+# %% ../../nbs/api/bench/00_table.ipynb #6077c70b
+def _keep_arrays(
+    folder: Path,  # where the results are
+    row: dict,  # of the table
+    kept: dict,  # labels and embedding, or empty
+    log: Path,  # file with what the run printed
+) -> None:
+    "Labels and embedding on disk, whole or not at all; of a run that failed, what it printed."
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    path = folder / "runs" / f"{run_id(row)}.npz"
+    path.with_suffix(".log").unlink(missing_ok=True)
+    if not kept:
+        shutil.copyfile(log, path.with_suffix(".log"))
+        return
+    with atomic(path) as part:
+        np.savez_compressed(part, **kept)
 
 # %% ../../nbs/api/bench/00_table.ipynb #8519d604
 def arrays(
@@ -189,22 +174,6 @@ def arrays(
         )
     with np.load(path) as kept:
         return dict(kept)
-
-# %% ../../nbs/api/bench/00_table.ipynb #6077c70b
-def _keep_arrays(
-    folder: Path,  # where the results are
-    running: _Running,
-    kept: dict,  # labels and embedding, or empty
-) -> None:
-    "Labels and embedding on disk, whole or not at all; of a run that failed, what it printed."
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
-    path = folder / "runs" / f"{run_id(running.row)}.npz"
-    path.with_suffix(".log").unlink(missing_ok=True)
-    if not kept:
-        return shutil.copyfile(running.file("log"), path.with_suffix(".log"))
-    part = path.with_name(f".{path.stem}-{os.getpid()}.npz")
-    np.savez_compressed(part, **kept)
-    part.replace(path)
 
 # %% ../../nbs/api/bench/00_table.ipynb #ae39e9de
 def overview(
