@@ -6,40 +6,16 @@
 __all__ = ['pca_loadings', 'pca_scores', 'jackstraw_ecdf', 'pca_umap', 'pca_overview']
 
 # %% ../../nbs/api/pl/01_components.ipynb #2049a3fa
-import difflib
 import math
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
-from ..pp.components import principal_components, scaled_values
-from ..pp.jackstraw_test import JackStraw, run_jackstraw, sample_cells
-from ..pp.preparation import neighbors
-
-# %% ../../nbs/api/pl/01_components.ipynb #901e8314
-_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#D55E00",
-    "#56B4E9",
-    "#F0E442",
-    "#0000FF",
-    "#002D2D",
-    "#0F0F96",
-    "#87F096",
-    "#692D00",
-    "#6969FF",
-    "#1E1E5A",
-    "#96F0FF",
-    "#5AF0C3",
-    "#E11E4B",
-    "#873C69",
-    "#F0965A",
-    "#6996FF",
-)
+from .._words import did_you_mean
+from .clusters import PALETTE
+from ..pp.exploration import explore, umap_layout
+from ..pp.jackstraw_test import JackStraw
 
 # %% ../../nbs/api/pl/01_components.ipynb #c85ba236
 def _column(
@@ -50,15 +26,37 @@ def _column(
     if color is None:
         return None
     if color not in adata.obs:
-        near = difflib.get_close_matches(str(color), list(adata.obs), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        have = ", ".join(adata.obs) or "none"
+        have, hint = ", ".join(adata.obs) or "none", did_you_mean(color, adata.obs)
         raise ValueError(f"color={color!r} is no column of adata.obs, which has: {have}.{hint}")
     v = adata.obs[color]
     if v.dtype.kind in "iuf" and not isinstance(v.dtype, pd.CategoricalDtype):
         return v
     v = v.astype("category").cat.remove_unused_categories().cat.rename_categories(str)
     return v.cat.add_categories("no label").fillna("no label") if v.isna().any() else v
+
+# %% ../../nbs/api/pl/01_components.ipynb #2af902d6
+def _explain(
+    ax,  # matplotlib axes
+    names: list[str],  # of the groups
+    colours: np.ndarray,  # [groups] their colours
+    title: str,  # what they are groups of
+) -> None:
+    "A legend beside the axes, in columns of eighteen; long names are cut."
+    handles = [
+        ax.plot([], [], "o", ms=5, color=c, label=n if len(n) < 25 else n[:23] + "…")[0]
+        for c, n in zip(colours, names)
+    ]
+    ax.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+        fontsize="x-small",
+        title=title,
+        ncols=-(-len(names) // 18),
+        handletextpad=0.1,
+        alignment="left",
+    )
 
 # %% ../../nbs/api/pl/01_components.ipynb #20ac3b2b
 def _dots(
@@ -72,32 +70,50 @@ def _dots(
     order = np.random.default_rng(0).permutation(len(xy))
     common = dict(s=size, linewidths=0, rasterized=True)
     if values is None:
-        ax.scatter(*xy[order].T, color=_COLOURS[0], alpha=0.6, **common)
+        ax.scatter(*xy[order].T, color=PALETTE[0], alpha=0.6, **common)
     elif isinstance(values.dtype, pd.CategoricalDtype):
         codes, names = values.cat.codes.to_numpy(), list(values.cat.categories)
-        colours = np.array([_COLOURS[k % len(_COLOURS)] for k in range(len(names))])
+        colours = np.array([PALETTE[k % len(PALETTE)] for k in range(len(names))])
         ax.scatter(*xy[order].T, c=colours[codes[order]], **common)
-        if not legend:
-            return
-        handles = [
-            ax.plot([], [], "o", ms=5, color=c, label=n if len(n) < 25 else n[:23] + "…")[0]
-            for c, n in zip(colours, names)
-        ]
-        ax.legend(
-            handles=handles,
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-            frameon=False,
-            fontsize="x-small",
-            title=str(values.name),
-            ncols=-(-len(names) // 18),
-            handletextpad=0.1,
-            alignment="left",
-        )
+        if legend:
+            _explain(ax, names, colours, str(values.name))
     else:
         dots = ax.scatter(*xy[order].T, c=values.to_numpy(float)[order], cmap="viridis", **common)
         if legend:
             ax.figure.colorbar(dots, ax=ax, shrink=0.7, label=str(values.name))
+
+# %% ../../nbs/api/pl/01_components.ipynb #82babe7d
+def _free_places(
+    dot: np.ndarray,  # [2] where the name belongs, pixels
+    away: float,  # direction to try first, radians
+    width: float,  # of the name, pixels
+    height: float,  # of the name, pixels
+    step: float,  # of the circles, pixels
+):
+    "Middle and box (left, right, bottom, top) of places for a name, in the order in which they are tried."
+    for radius in np.arange(1, 40) * 0.6 * step:
+        for turn in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8):
+            a = away + turn * math.pi / 8
+            cx = dot[0] + (radius + width / 2) * math.cos(a)
+            cy = dot[1] + (radius + height / 2) * math.sin(a)
+            yield (
+                (cx, cy),
+                (cx - width / 2, cx + width / 2, cy - height / 2, cy + height / 2),
+            )
+
+# %% ../../nbs/api/pl/01_components.ipynb #e69e63cd
+def _is_free(
+    box: tuple,  # left, right, bottom, top, pixels
+    frame,  # box of the axes
+    taken: list[tuple],  # boxes of the names that stand already
+    dots: np.ndarray,  # [n, 2] named dots, pixels
+) -> bool:
+    "True if the box lies inside the axes, and on no name and no named dot."
+    l, r, b, t = box
+    inside = l > frame.x0 and r < frame.x1 and b > frame.y0 and t < frame.y1
+    clear = all(r < L or l > R or t < B or b > T for L, R, B, T in taken)
+    covers = (dots > (l, b)).all(1) & (dots < (r, t)).all(1)
+    return inside and clear and not covers.any()
 
 # %% ../../nbs/api/pl/01_components.ipynb #166efd33
 def _label(
@@ -106,7 +122,7 @@ def _label(
     names: list[str],  # [n]
     fontsize: float = 8,  # points
 ) -> None:
-    "Names beside their dots, none over another, with lines that lead to them."
+    "Names beside their dots, none over another, with lines that lead to them; a name without a place is left out."
     from matplotlib.patheffects import withStroke
 
     fig = ax.figure
@@ -114,45 +130,21 @@ def _label(
     fig.set_layout_engine("none")  # positions are final from here on
     dots, frame, taken = ax.transData.transform(xy), ax.get_window_extent(), []
     middle, step = ax.transData.transform((0, 0)), fontsize * fig.dpi / 72
+    white = [withStroke(linewidth=2, foreground="white")]
+    look = dict(fontsize=fontsize, ha="center", va="center", style="italic", path_effects=white)
     for i, ((x, y), name) in enumerate(zip(dots, names)):
-        text = ax.text(
-            0,
-            0,
-            name,
-            fontsize=fontsize,
-            ha="center",
-            va="center",
-            style="italic",
-            zorder=5,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-        )
-        box = text.get_window_extent()
-        w, h, out = box.width + 4, box.height + 2, math.atan2(y - middle[1], x - middle[0])
-        for radius in np.arange(1, 40) * 0.6 * step:
-            for turn in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8):
-                a = out + turn * math.pi / 8
-                cx, cy = x + (radius + w / 2) * math.cos(a), y + (radius + h / 2) * math.sin(a)
-                l, r, b, t = cx - w / 2, cx + w / 2, cy - h / 2, cy + h / 2
-                inside = l > frame.x0 and r < frame.x1 and b > frame.y0 and t < frame.y1
-                clear = all(r < L or l > R or t < B or b > T for L, R, B, T in taken)
-                covers = (dots > (l, b)).all(1) & (dots < (r, t)).all(1)
-                if inside and clear and not covers.any():
-                    break
-            else:
-                continue
-            break
-        else:  # no room at all: leave this name out
+        text = ax.text(0, 0, name, zorder=5, **look)
+        size, away = text.get_window_extent(), math.atan2(y - middle[1], x - middle[0])
+        places = _free_places((x, y), away, size.width + 4, size.height + 2, step)
+        place = next((p for p in places if _is_free(p[1], frame, taken, dots)), None)
+        if place is None:
             text.remove()
             continue
-        taken.append((l, r, b, t))
-        text.set_position(ax.transData.inverted().transform((cx, cy)))
-        edge = (np.clip(x, l, r), np.clip(y, b, t))
-        ax.plot(
-            *np.array([xy[i], ax.transData.inverted().transform(edge)]).T,
-            color="#666666",
-            lw=0.6,
-            zorder=1,
-        )
+        taken.append(place[1])
+        text.set_position(ax.transData.inverted().transform(place[0]))
+        l, r, b, t = place[1]
+        edge = ax.transData.inverted().transform((np.clip(x, l, r), np.clip(y, b, t)))
+        ax.plot(*np.array([xy[i], edge]).T, color="#666666", lw=0.6, zorder=1)
 
 # %% ../../nbs/api/pl/01_components.ipynb #6868d267
 def _need_pca(
@@ -265,6 +257,20 @@ def pca_scores(
     plt.close(fig)
     return fig
 
+# %% ../../nbs/api/pl/01_components.ipynb #52e2e215
+def _explain_groups(
+    ax,  # matplotlib axes with one line per component, and the uniform line last
+    k: int,  # components
+    n: int,  # those that are significant, the first ones
+) -> None:
+    "A legend of three entries inside the axes: significant, not significant, uniform."
+    entries = {"uniform (noise)": ax.lines[-1]}
+    if n < k:
+        entries = {f"PC{n + 1} to PC{k}: not significant": ax.lines[n], **entries}
+    if n:
+        entries = {f"PC1 to PC{n}: significant": ax.lines[0], **entries}
+    ax.legend(entries.values(), entries.keys(), loc="lower right", frameon=False, fontsize="small")
+
 # %% ../../nbs/api/pl/01_components.ipynb #9c5e5b54
 def _draw_ecdf(
     ax,  # matplotlib axes
@@ -289,28 +295,14 @@ def _draw_ecdf(
             label=f"{name}  {'<1e-99' if q < 1e-99 else f'{q:.0e}'}",
         )
     ax.plot([0, 1], [0, 1], color="black", ls=":", lw=1.5, label="uniform (noise)")
-    ax.set(
-        xlabel="p-value of a gene (x)",
-        ylabel="share of genes with p ≤ x",
-        xlim=(0, 1),
-        ylim=(0, 1.01),
-    )
+    ax.set(xlabel="p-value of a gene (x)", ylabel="share of genes with p ≤ x")
+    ax.set(xlim=(0, 1), ylim=(0, 1.01))
     ax.set_title(f"{n} of {k} components carry more than noise", fontsize="medium")
-    if legend == "each":
-        ax.legend(
-            loc="center left",
-            bbox_to_anchor=(1, 0.5),
-            frameon=False,
-            fontsize="small",
-            title="component, adjusted p",
-        )
-        return
-    entries = {"uniform (noise)": ax.lines[-1]}
-    if n < k:
-        entries = {f"PC{n + 1} to PC{k}: not significant": ax.lines[n], **entries}
-    if n:
-        entries = {f"PC1 to PC{n}: significant": ax.lines[0], **entries}
-    ax.legend(entries.values(), entries.keys(), loc="lower right", frameon=False, fontsize="small")
+    if legend == "groups":
+        _explain_groups(ax, k, n)
+    else:
+        beside = dict(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        ax.legend(title="component, adjusted p", **beside)
 
 # %% ../../nbs/api/pl/01_components.ipynb #0b3334b5
 def jackstraw_ecdf(
@@ -321,40 +313,12 @@ def jackstraw_ecdf(
 
     if not isinstance(result, JackStraw):
         raise TypeError(
-            f"ecdf needs the result of smd.pp.jackstraw(adata), not {type(result).__name__}."
+            f"jackstraw_ecdf needs the result of smd.pp.jackstraw(adata), not {type(result).__name__}."
         )
     fig, ax = plt.subplots(figsize=(7.5, 4.6), dpi=85, layout="constrained")
     _draw_ecdf(ax, result)
     plt.close(fig)
     return fig
-
-# %% ../../nbs/api/pl/01_components.ipynb #1a47e88e
-def _map(
-    scores: np.ndarray,  # [cells, n_comps] principal components
-    n_neighbors: int,  # neighbours of each cell that UMAP tries to keep
-    random_state: int,  # seed
-    progress: bool,  # show a progress bar
-) -> np.ndarray:
-    "Places in the plane, [cells, 2] float32."
-    import scanpy as sc
-    from tqdm.auto import tqdm
-
-    n = len(scores)
-    if n < 4:
-        raise ValueError(f"a map of {n} cells makes no sense: UMAP needs at least 4.")
-    if not 2 <= n_neighbors:
-        raise ValueError(f"n_neighbors={n_neighbors} must be at least 2.")
-    bare = ad.AnnData(obs=pd.DataFrame(index=pd.RangeIndex(n).astype(str)), obsm={"X_pca": scores})
-    with tqdm(total=2, desc="umap: neighbours", disable=not progress) as bar:
-        bare = neighbors(
-            bare, use_rep="X_pca", n_neighbors=min(n_neighbors, n - 1), random_state=random_state
-        )
-        bar.update()
-        bar.set_description("umap: layout")
-        flat = 10 * scores[:, :2] / np.abs(scores[:, :2]).max()  # the quicker start, for many cells
-        sc.tl.umap(bare, init_pos="spectral" if n <= 20_000 else flat, random_state=random_state)
-        bar.update()
-    return np.asarray(bare.obsm["X_umap"], np.float32)
 
 # %% ../../nbs/api/pl/01_components.ipynb #735d0fc4
 def _draw_map(
@@ -387,7 +351,7 @@ def pca_umap(
     values = _column(adata, color)
     if basis is None:
         _need_pca(adata, 2)
-        xy = _map(np.asarray(adata.obsm["X_pca"]), n_neighbors, random_state, progress)
+        xy = umap_layout(np.asarray(adata.obsm["X_pca"]), n_neighbors, random_state, progress)
     elif basis in adata.obsm:
         xy = np.asarray(adata.obsm[basis])[:, :2]
     else:
@@ -417,25 +381,13 @@ def pca_overview(
     import matplotlib.pyplot as plt
 
     values = _column(adata, color)
-    Z, genes = scaled_values(adata, layer)
-    if n_comps is None:
-        n_comps = max(min(50, min(Z.shape) - 1), 2)
-    few = max(1, min(15, n_comps, min(Z.shape) - 2))
-    bare = ad.AnnData(
-        obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names)
-    )
-    bare.obsm["X_pca"], bare.varm["PCs"], bare.uns["pca"] = principal_components(
-        Z, genes, n_comps, random_state
-    )
-    _need_pca(bare, 2)
-    part, names = sample_cells(Z, adata.var_names[genes], 5000, random_state)
-    result = run_jackstraw(part, names, few, 0.05, 10_000, random_state, progress)
-    xy = _map(bare.obsm["X_pca"], 15, random_state, progress)
+    found, tested = explore(adata, n_comps, layer, random_state, progress)
+    _need_pca(found, 2)
     fig, axes = plt.subplots(2, 2, figsize=(9.4, 8.4), dpi=85, layout="constrained")
-    _draw_scores(axes[0, 1], bare, values, few, small=True)
-    _draw_ecdf(axes[1, 0], result, legend="groups")
-    _draw_map(axes[1, 1], xy, values)
-    _draw_loadings(axes[0, 0], bare, 12, 7)
+    _draw_scores(axes[0, 1], found, values, len(tested.table), small=True)
+    _draw_ecdf(axes[1, 0], tested, legend="groups")
+    _draw_map(axes[1, 1], found.obsm["X_umap"], values)
+    _draw_loadings(axes[0, 0], found, 12, 7)
     for ax, letter in zip(axes.flat, "abcd"):
         ax.set_title(f"({letter})  {ax.get_title()}", fontsize="medium")
     plt.close(fig)

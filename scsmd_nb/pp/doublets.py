@@ -14,7 +14,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..counts import check_names, get_counts
-from .filtering import sample_groups
+from .qc_metrics import _sample_groups
 
 # %% ../../nbs/api/pp/02_doublets.ipynb #f4754485
 def _scrublet(
@@ -56,10 +56,8 @@ def find_doublets(
 
     if not 0 < expected_rate < 0.5:
         raise ValueError(f"expected_rate={expected_rate} must be between 0 and 0.5, e.g. 0.05.")
-    counts, groups = (
-        get_counts(adata, layer),
-        np.full(adata.n_obs, "") if by is None else sample_groups(adata, by),
-    )
+    counts = get_counts(adata, layer)
+    groups = np.full(adata.n_obs, "") if by is None else _sample_groups(adata, by)
     check_names(adata)
     out = pd.DataFrame(
         {"doublet_score": np.float32("nan"), "doublet": False}, index=adata.obs_names
@@ -82,3 +80,30 @@ def find_doublets(
         out.loc[found.index, "doublet_score"] = found["doublet_score"]
         out.loc[found.index, "doublet"] = found["doublet"]
     return out
+
+# %% ../../nbs/api/pp/02_doublets.ipynb #12389514
+def _doublet_calls(
+    adata: ad.AnnData,  # cells x genes
+    doublets,  # what `find_doublets` returned, or [cells] bool, or None
+) -> np.ndarray | None:
+    "True for a doublet [cells], in the order of adata; None if there is nothing to go by."
+    if doublets is None:
+        return None
+    if isinstance(doublets, pd.DataFrame):
+        doublets = doublets["doublet"]
+    if isinstance(doublets, pd.Series):
+        if not doublets.index.equals(adata.obs_names):
+            missing = adata.obs_names.difference(doublets.index)
+            if len(missing):
+                raise ValueError(
+                    f"doublets has no value for {len(missing)} of {adata.n_obs} cells (cell {str(missing[0])!r}). "
+                    "Compute them for these cells: smd.pp.find_doublets(adata)."
+                )
+            doublets = doublets.loc[adata.obs_names]
+    doublets = np.asarray(doublets)
+    if doublets.dtype != bool or doublets.shape != (adata.n_obs,):
+        raise ValueError(
+            f"doublets has the shape {doublets.shape} and type {doublets.dtype}; it must hold one True or False "
+            f"for each of the {adata.n_obs} cells, as smd.pp.find_doublets(adata) returns them."
+        )
+    return doublets

@@ -166,17 +166,16 @@ def check_species(
         return
     parts = [f"{n} {s} (like {str(adata.var_names[of == s][0])!r})" for s, n in found.items()]
     raise ValueError(
-        f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. Clusters would separate "
-        f"the "
-        f"species, and thresholds would mix them up. Keep one: adata = smd.pp.keep_species(adata, "
-        f"{found.index[0]!r}), "
+        f"the matrix has genes of {len(found)} species: {' and '.join(parts)}. "
+        "Clusters would separate the species, and thresholds would mix them up. "
+        f"Keep one: adata = smd.pp.keep_species(adata, {found.index[0]!r}), "
         "which takes its genes and the cells that are almost wholly of it."
     )
 
 # %% ../../nbs/api/pp/00_species.ipynb #682c6d75
 def keep_species(
     adata: ad.AnnData,  # cells x genes with raw counts of two or more species
-    name: str,  # the species to keep, as `species` calls it: "human", "mouse", ...
+    name: str,  # the species to keep, as `gene_species` calls it: "human", "mouse", ...
     min_share: float = 0.9,  # least share of the counts that a cell of this species has in its genes (0 to 1)
     layer: str
     | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
@@ -186,19 +185,17 @@ def keep_species(
     there = sorted(set(of) - {""})
     if name not in there:
         raise ValueError(
-            f"no gene name tells of the species {name!r}. The names tell of: "
-            f"{', '.join(there) or 'none'}."
+            f"no gene name tells of the species {name!r}. The names tell of: {', '.join(there) or 'none'}."
         )
     counts = get_counts(adata, layer)
     own = np.asarray(counts[:, np.flatnonzero(of == name)].sum(1)).ravel()
     known = np.asarray(counts[:, np.flatnonzero(of != "")].sum(1)).ravel()
     cells = (known > 0) & (own >= min_share * known)
     if not cells.any():
+        largest = np.divide(own, known, out=np.zeros_like(own), where=known > 0).max()
         raise ValueError(
-            f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the "
-            f"largest "
-            f"share is {np.divide(own, known, out=np.zeros_like(own), where=known > 0).max():.1%}. "
-            "Choose a smaller min_share, or another species."
+            f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the largest share "
+            f"is {largest:.1%}. Choose a smaller min_share, or another species."
         )
     out = adata[cells, of == name]
     out = out.to_memory() if adata.isbacked else out.copy()
