@@ -1,4 +1,4 @@
-"""`make bench-core`: quality, speed, repeatability and the other presets, on the real data sets of SCSMD_DATA_DIR.
+"""`make bench-core`, a measurement and no tool: quality, speed, repeatability and presets on the real data sets.
 
 Prints one section for each claim and writes every number to bench-core.json (`--save FILE` for another place).
 Labels are read here only to score the end. Sections: fit, quality, speed, same, presets (all by default).
@@ -119,7 +119,8 @@ def bench_quality(out, seeds):
     import scsmd_nb as smd
 
     head(
-        f"2. quality: default preset, K given, {len(seeds)} seeds (k-means and Leiden: 30 PCs of the same cells, same seeds)"
+        f"2. quality: default preset, K given, {len(seeds)} seeds (k-means and Leiden: 30 PCs of the "
+        "same cells, same seeds)"
     )
     for name, bar in BARS.items():
         adata, types, k = load(name)
@@ -141,7 +142,8 @@ def bench_quality(out, seeds):
         print(
             f"{name:14s} ARI {mean_sd(ari)} (bar {bar:.2f} {verdict})  NMI max {mean_sd([r['nmi_max'] for r in rows])} "
             f"mean {mean_sd([r['nmi_mean'] for r in rows])}  K {k}: {[r['n_clusters'] for r in rows]}  "
-            f"{mean_sd([r['seconds'] for r in rows])} s | k-means {mean_sd(rivals['kmeans'])}  Leiden {mean_sd(rivals['leiden'])}",
+            f"{mean_sd([r['seconds'] for r in rows])} s | k-means {mean_sd(rivals['kmeans'])}  Leiden "
+            f"{mean_sd(rivals['leiden'])}",
             flush=True,
         )
 
@@ -173,22 +175,14 @@ def epoch_seconds(data, k, update, times=3, **options):
 
 def cell_data(name, n_cells=None, preset="default", **options):
     "Cells as the model reads them."
-    import numpy as np
-    import scipy.sparse as sp
-
     import scsmd_nb as smd
-    from scsmd_nb.counts import get_counts
-    from scsmd_nb.tl.params import get_params
 
-    counts = get_counts(load(name)[0])[:n_cells]
-    params = get_params(preset, **options)
-    library = np.asarray(counts.sum(1)).ravel()
-    chosen = sp.csr_matrix(
-        counts[:, smd.pp.select_genes(counts, params.n_top_genes, params.gene_selection)]
+    counts, params = (
+        smd.counts.get_counts(load(name)[0])[:n_cells],
+        smd.tl.get_params(preset, **options),
     )
-    return smd.tl.CellData(
-        chosen, library, smd.tl.learn_scaling(chosen, library, params), params.nb_target
-    )
+    genes = smd.pp.select_genes(counts, params.n_top_genes, params.gene_selection)
+    return smd.tl.cell_data(counts, genes, params)
 
 
 def bench_speed(out, seeds):
@@ -222,7 +216,10 @@ def bench_speed(out, seeds):
 def bench_same(out, seeds):
     "4. Same seed, same labels: twice in this process, once in another."
     head("4. same random_state, same labels (zeisel)")
-    code = "import hashlib, sys; sys.path.insert(0, 'tools'); import bench_core; print('labels', bench_core.label_hash())"
+    code = (
+        "import hashlib, sys; sys.path.insert(0, 'tools'); import bench_core; "
+        "print('labels', bench_core.label_hash())"
+    )
     first, second = label_hash(), label_hash()
     other = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=ROOT
@@ -248,48 +245,27 @@ def label_hash():
 
 
 def stages(name, k, seed, preset, options, types):
-    "Scores and seconds after each phase of a fit: k-means after pretraining, memberships after module one, CellNet after module two."
+    "Scores and seconds after each phase: k-means on latent vectors, memberships (module one), CellNet (module two)."
     import torch
     from sklearn.cluster import KMeans
 
     import scsmd_nb as smd
     from scsmd_nb.nn.soft_clustering import memberships
-    from scsmd_nb.tl import metrics
-    from scsmd_nb.tl.params import get_params
 
-    data, out, clock, begin = (
-        cell_data(name, preset=preset, **options),
-        {},
-        time.perf_counter(),
-        smd.tl.begin,
-    )
+    data, out, clock = cell_data(name, preset=preset, **options), {}, time.perf_counter()
+    params, cpu = smd.tl.get_params(preset, **options), smd.tl.make_fabric("cpu")
+    run = smd.tl.new_run(data, params, k, seed, cpu)
 
     def score(stage, labels):
-        out[stage] = metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
+        out[stage] = smd.tl.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
 
-    def look(run, source):
-        "At the beginning of a phase, score what the phase before it left."
-        if run.phase == "soft":
-            score(
-                "pretraining",
-                KMeans(k, n_init=10, random_state=seed).fit_predict(smd.tl.latent(run, data)),
-            )
-        if run.phase == "cellnet":
-            p = memberships(
-                torch.from_numpy(smd.tl.latent(run, data)), run.centroids, run.params.fuzzifier
-            )
-            score("module one", p.argmax(1).numpy())
-        return begin(run, source)
-
-    smd.tl.begin = look
-    try:
-        run = smd.tl.train(
-            smd.tl.new_run(data, get_params(preset, **options), k, seed, smd.tl.make_fabric("cpu")),
-            data,
-            progress=False,
-        )
-    finally:
-        smd.tl.begin = begin
+    smd.tl.train_phase(run, data, progress=False)
+    means = KMeans(k, n_init=10, random_state=seed)
+    score("pretraining", means.fit_predict(smd.tl.latent(run, data)))
+    smd.tl.train_phase(run, data, progress=False)
+    u = torch.from_numpy(smd.tl.latent(run, data))
+    score("module one", memberships(u, run.centroids, params.fuzzifier).argmax(1).numpy())
+    smd.tl.train_phase(run, data, progress=False)
     score("module two", smd.tl.probabilities(run, smd.tl.latent(run, data)).argmax(1))
     return out
 
@@ -323,9 +299,10 @@ def bench_presets(out, seeds, full=False):
             ]
             out[f"{name} {preset}"] = dict(options=options, runs=runs)
             for stage in runs[0]:
-                of = lambda what: [r[stage][what] for r in runs]
+                of = lambda what, s=stage, rs=runs: [r[s][what] for r in rs]
                 print(
-                    f"{name:8s} {preset:8s} after {stage:12s} ARI {mean_sd(of('ari'))}  NMI max {mean_sd(of('nmi_max'))}  mean {mean_sd(of('nmi_mean'))}  "
+                    f"{name:8s} {preset:8s} after {stage:12s} ARI {mean_sd(of('ari'))}  NMI max "
+                    f"{mean_sd(of('nmi_max'))}  mean {mean_sd(of('nmi_mean'))}  "
                     f"K {of('n_clusters')} of {k}  {mean_sd(of('seconds'))} s",
                     flush=True,
                 )
@@ -346,7 +323,8 @@ def main():
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
         raise SystemExit(
-            "SCSMD_DATA_DIR is not set: point it to the folder with pbmc4k.h5ad, zeisel.h5ad, baron_human.h5ad and mouse_bladder.h5ad"
+            "SCSMD_DATA_DIR is not set: point it to the folder with pbmc4k.h5ad, zeisel.h5ad, "
+            "baron_human.h5ad and mouse_bladder.h5ad"
         )
     warnings.filterwarnings("ignore", category=FutureWarning)
     results = dict(machine=machine())

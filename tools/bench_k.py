@@ -1,4 +1,4 @@
-"""`make bench-k`: the recommended number of clusters against the published types, on the twelve sets of SCSMD_DATA_DIR.
+"""`make bench-k`, a measurement and no tool: recommended against published numbers of types on twelve data sets.
 
 Prints one row for each set and writes nbs/results/choose_k.json (`--save FILE` for another place). Labels are read
 only to score the end.
@@ -60,12 +60,12 @@ def within(k, true, d=2):
 
 def leiden_1(adata, seed):
     "Clusters of Leiden at resolution 1.0 on the neighbour graph of the same components, all cells."
-    import numpy as np
+    from scsmd_nb.counts import get_counts
+    from scsmd_nb.nn.partition import neighbor_graph
+    from scsmd_nb.tl.choose_k import components, leiden_scan
 
-    import scsmd_nb as smd
-
-    z = choose_k._embed(adata, np.arange(adata.n_obs), None, seed)
-    return int(smd.tl.leiden_scan(C.neighbor_graph(z), (1.0,), seed)[0].max() + 1)
+    graph = neighbor_graph(components(get_counts(adata), None, seed))
+    return int(leiden_scan(graph, (1.0,), seed)[0].max() + 1)
 
 
 def one(name, seed):
@@ -94,18 +94,18 @@ def leave_one_out(choices, true):
     "Constants chosen on all sets but one, applied to that one: mean |log2|, within 2, and the spread over the grid."
     import numpy as np
 
-    import scsmd_nb as smd
+    from scsmd_nb.tl.choose_k import combine, eigengaps, finest
 
     K = []
     for steps, s, h in itertools.product(*GRID.values()):
         K.append([])
         for c in choices:
             views = c.views | dict(
-                eigengap=int(smd.tl.eigengaps(c.eigenvalues, steps).idxmax()),
-                silhouette=smd.tl.finest(c.table["silhouette"], s),
-                calinski_harabasz=smd.tl.finest(c.table["calinski_harabasz"], h),
+                eigengap=int(eigengaps(c.eigenvalues, steps).idxmax()),
+                silhouette=finest(c.table["silhouette"], s),
+                calinski_harabasz=finest(c.table["calinski_harabasz"], h),
             )
-            K[-1].append(smd.tl.combine(views)[0])
+            K[-1].append(combine(views)[0])
     K = np.array(K)
     off = np.abs(np.log2(K / np.array(true)))
     picked = []

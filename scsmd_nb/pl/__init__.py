@@ -10,5 +10,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "components": ("pca_loadings", "pca_scores", "jackstraw_ecdf", "pca_umap", "pca_overview"),
         "qc": ("DEFAULTS", "AXES", "COLOURS", "qc_violin", "qc_scatter"),
         "report": ("ambient", "mixing", "find_warnings", "qc_report"),
-        "k_views": (),
+        "k_views": ("choose_k",),
 })

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEPS', 'SILHOUETTE_SHARE', 'CH_SHARE', 'RESOLUTIONS', 'JACCARD', 'N_SUBSAMPLES', 'VIEWS', 'N_GENES', 'N_COMPONENTS',
            'spectrum', 'eigengaps', 'silhouette', 'calinski_harabasz', 'finest', 'kmeans_scores', 'leiden_scan',
-           'plateau', 'subsample_stability', 'combine', 'Choice', 'suggest_from_counts', 'suggest_k']
+           'plateau', 'subsample_stability', 'combine', 'Choice', 'components', 'suggest_from_counts', 'suggest_k']
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #549e3a30
 import random
@@ -352,7 +352,7 @@ def _cells_to_look_at(
 N_GENES, N_COMPONENTS = 2000, 30
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #2373d2f0
-def _components(
+def components(
     counts: sp.csr_matrix,  # [n, genes] counts
     genes: np.ndarray | None,  # [genes] bool, genes to look at; None: the most variable
     random_state: int,  # seed
@@ -392,7 +392,7 @@ def _usable(
         raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
     return z
 
-# %% ../../nbs/api/tl/05_choose_k.ipynb #9758f93c
+# %% ../../nbs/api/tl/05_choose_k.ipynb #7206e6f2
 def suggest_from_counts(
     counts: sp.csr_matrix,  # [cells, genes] raw counts, checked
     genes: np.ndarray
@@ -414,7 +414,7 @@ def suggest_from_counts(
             f"{len(bare)} cells have no counts (the first one is {name}). Remove them, for example with "
             "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
         )
-    z = _usable(_components(counts, genes, random_state), "X_pca", at)
+    z = _usable(components(counts, genes, random_state), "X_pca", at)
     return _choose(z, total, k_max, random_state, progress)
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #7ae74213
