@@ -4,10 +4,13 @@ import warnings
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
+from scsmd_nb.tl import training
+from scsmd_nb.tl.choose_k import suggest_from_counts
 
 QUICK = dict(max_epochs=1, accelerator="cpu")
 SETS = {"pbmc4k": 8, "zeisel": 7, "baron_human": 6, "mouse_bladder": 16}
@@ -93,6 +96,61 @@ def test_marked_genes_are_read(cells):
     _, model = smd.cluster(a, 3, progress=False, return_model=True, **QUICK)
     assert list(model.genes_) == list(a.var_names[:30])
     assert a.var["highly_variable"].sum() == 30
+
+
+def test_auto_looks_at_what_the_fit_has(cells):
+    "Counts and marked genes go to the choice of K as they are; without marks it chooses as suggest_k does."
+    marked, k_max = np.arange(cells.n_vars) < 40, 30
+    plain = smd.SCSMD("auto", **QUICK).fit(cells).k_choice_
+    pd.testing.assert_frame_equal(plain.table, smd.tl.suggest_k(cells, k_max, progress=False).table)
+    expected = suggest_from_counts(cells.X, marked, k_max, progress=False)
+    assert not expected.table.equals(plain.table)
+    a = cells.copy()
+    a.var["highly_variable"] = marked
+    _, model = smd.cluster(a, "auto", progress=False, return_model=True, **QUICK)
+    pd.testing.assert_frame_equal(model.k_choice_.table, expected.table)
+    again = smd.SCSMD("auto", **QUICK).fit(cells, genes=marked).k_choice_
+    pd.testing.assert_frame_equal(again.table, expected.table)
+
+
+@pytest.mark.parametrize("preset", ["default", "paper", "authors"])
+def test_last_row_of_the_history_is_the_result(preset):
+    "CellNet's clusters are counted at rest, not on labels taken while it trains."
+    a = smd.io.simulate(n_cells=90, n_genes=1100, n_clusters=3, random_state=0)
+    for K, seed in ((3, 0), (8, 1)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = smd.SCSMD(K, preset=preset, random_state=seed, **QUICK | {"max_epochs": 2}).fit(
+                a
+            )
+        assert model.history_["n_clusters"][-1] == model.n_clusters_
+        assert model._run.labels.tolist() == model.order_[model.labels_].tolist()
+
+
+def test_asking_for_the_epochs_changes_nothing(cells):
+    data = smd.tl.cell_data(cells.X, np.ones(cells.n_vars, bool), smd.tl.Params())
+    run = smd.tl.new_run(data, smd.tl.Params(), 3, fabric=smd.tl.make_fabric("cpu"))
+    run.phase = "cellnet"
+    before = dict(vars(run))
+    assert training.n_epochs(run, data) == 100 + 100
+    assert all(vars(run)[k] is v for k, v in before.items())
+
+
+def test_numbers_of_numpy_survive_saving(cells, tmp_path):
+    model = smd.SCSMD(np.int64(3), checkpoint=tmp_path / "run.safetensors", **QUICK).fit(cells)
+    again = smd.SCSMD.load(model.save(tmp_path / "model"), accelerator="cpu")
+    assert again.n_clusters == 3 and again.checkpoint is None
+    np.testing.assert_array_equal(again.predict(cells), model.labels_)
+
+
+def test_finished_fit_with_a_checkpoint_is_taken_up_whole(cells, tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = smd.SCSMD(3, checkpoint=path, **QUICK).fit(cells)
+    again = smd.SCSMD(3, checkpoint=path, **QUICK).fit(cells)
+    np.testing.assert_array_equal(again.probabilities_, first.probabilities_)
+    assert len(again.history_["loss"]) == len(first.history_["loss"])
+    with pytest.raises(ValueError, match="other data or parameters"):
+        smd.SCSMD(3, random_state=1, checkpoint=path, **QUICK).fit(cells)
 
 
 def test_backed_file_is_read_not_changed(cells, tmp_path):

@@ -175,22 +175,14 @@ def epoch_seconds(data, k, update, times=3, **options):
 
 def cell_data(name, n_cells=None, preset="default", **options):
     "Cells as the model reads them."
-    import numpy as np
-    import scipy.sparse as sp
-
     import scsmd_nb as smd
-    from scsmd_nb.counts import get_counts
-    from scsmd_nb.tl.params import get_params
 
-    counts = get_counts(load(name)[0])[:n_cells]
-    params = get_params(preset, **options)
-    library = np.asarray(counts.sum(1)).ravel()
-    chosen = sp.csr_matrix(
-        counts[:, smd.pp.select_genes(counts, params.n_top_genes, params.gene_selection)]
+    counts, params = (
+        smd.counts.get_counts(load(name)[0])[:n_cells],
+        smd.tl.get_params(preset, **options),
     )
-    return smd.tl.CellData(
-        chosen, library, smd.tl.learn_scaling(chosen, library, params), params.nb_target
-    )
+    genes = smd.pp.select_genes(counts, params.n_top_genes, params.gene_selection)
+    return smd.tl.cell_data(counts, genes, params)
 
 
 def bench_speed(out, seeds):
@@ -253,49 +245,27 @@ def label_hash():
 
 
 def stages(name, k, seed, preset, options, types):
-    "Scores and seconds after each phase of a fit: k-means after pretraining, memberships after"
-    "module one, CellNet after module two."
+    "Scores and seconds after each phase: k-means on latent vectors, memberships (module one), CellNet (module two)."
     import torch
     from sklearn.cluster import KMeans
 
     import scsmd_nb as smd
     from scsmd_nb.nn.soft_clustering import memberships
-    from scsmd_nb.tl import metrics
-    from scsmd_nb.tl.params import get_params
 
-    data, out, clock, begin = (
-        cell_data(name, preset=preset, **options),
-        {},
-        time.perf_counter(),
-        smd.tl.begin,
-    )
+    data, out, clock = cell_data(name, preset=preset, **options), {}, time.perf_counter()
+    params, cpu = smd.tl.get_params(preset, **options), smd.tl.make_fabric("cpu")
+    run = smd.tl.new_run(data, params, k, seed, cpu)
 
     def score(stage, labels):
-        out[stage] = metrics.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
+        out[stage] = smd.tl.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
 
-    def look(run, source):
-        "At the beginning of a phase, score what the phase before it left."
-        if run.phase == "soft":
-            score(
-                "pretraining",
-                KMeans(k, n_init=10, random_state=seed).fit_predict(smd.tl.latent(run, data)),
-            )
-        if run.phase == "cellnet":
-            p = memberships(
-                torch.from_numpy(smd.tl.latent(run, data)), run.centroids, run.params.fuzzifier
-            )
-            score("module one", p.argmax(1).numpy())
-        return begin(run, source)
-
-    smd.tl.begin = look
-    try:
-        run = smd.tl.train(
-            smd.tl.new_run(data, get_params(preset, **options), k, seed, smd.tl.make_fabric("cpu")),
-            data,
-            progress=False,
-        )
-    finally:
-        smd.tl.begin = begin
+    smd.tl.train_phase(run, data, progress=False)
+    means = KMeans(k, n_init=10, random_state=seed)
+    score("pretraining", means.fit_predict(smd.tl.latent(run, data)))
+    smd.tl.train_phase(run, data, progress=False)
+    u = torch.from_numpy(smd.tl.latent(run, data))
+    score("module one", memberships(u, run.centroids, params.fuzzifier).argmax(1).numpy())
+    smd.tl.train_phase(run, data, progress=False)
     score("module two", smd.tl.probabilities(run, smd.tl.latent(run, data)).argmax(1))
     return out
 

@@ -60,14 +60,12 @@ def within(k, true, d=2):
 
 def leiden_1(adata, seed):
     "Clusters of Leiden at resolution 1.0 on the neighbour graph of the same components, all cells."
-    import numpy as np
-
-    import scsmd_nb as smd
+    from scsmd_nb.counts import get_counts
     from scsmd_nb.nn.partition import neighbor_graph
-    from scsmd_nb.tl import choose_k
+    from scsmd_nb.tl.choose_k import components, leiden_scan
 
-    z = choose_k._embed(adata, np.arange(adata.n_obs), None, seed)
-    return int(smd.tl.leiden_scan(neighbor_graph(z), (1.0,), seed)[0].max() + 1)
+    graph = neighbor_graph(components(get_counts(adata), None, seed))
+    return int(leiden_scan(graph, (1.0,), seed)[0].max() + 1)
 
 
 def one(name, seed):
@@ -96,18 +94,18 @@ def leave_one_out(choices, true):
     "Constants chosen on all sets but one, applied to that one: mean |log2|, within 2, and the spread over the grid."
     import numpy as np
 
-    import scsmd_nb as smd
+    from scsmd_nb.tl.choose_k import combine, eigengaps, finest
 
     K = []
     for steps, s, h in itertools.product(*GRID.values()):
         K.append([])
         for c in choices:
             views = c.views | dict(
-                eigengap=int(smd.tl.eigengaps(c.eigenvalues, steps).idxmax()),
-                silhouette=smd.tl.finest(c.table["silhouette"], s),
-                calinski_harabasz=smd.tl.finest(c.table["calinski_harabasz"], h),
+                eigengap=int(eigengaps(c.eigenvalues, steps).idxmax()),
+                silhouette=finest(c.table["silhouette"], s),
+                calinski_harabasz=finest(c.table["calinski_harabasz"], h),
             )
-            K[-1].append(smd.tl.combine(views)[0])
+            K[-1].append(combine(views)[0])
     K = np.array(K)
     off = np.abs(np.log2(K / np.array(true)))
     picked = []

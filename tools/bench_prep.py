@@ -214,8 +214,7 @@ def markers(a, n_markers=1000):
 
 
 def purity(a):
-    "Of 2,000 cells, the share of the 15 nearest on the map that are of the cell's own planted group"
-    "(a tenth by chance)."
+    "Of 2,000 cells, the share of the 15 nearest on the map that are of the cell's own planted group; by chance 0.1."
     import numpy as np
     from sklearn.neighbors import NearestNeighbors
 

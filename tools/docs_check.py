@@ -351,8 +351,7 @@ def check_notebook(path: Path, name: str) -> list[str]:
 
 
 def check_outputs(path: Path, name: str) -> list[str]:
-    "Pictures that are lost or without alt text, warnings that the text above does not speak of, a"
-    "page that is too heavy."
+    "Pictures lost or without alt text, warnings that the text above does not speak of, too heavy a page."
     found, before = [], ""
     try:
         cells = load(path)["cells"]

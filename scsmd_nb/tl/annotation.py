@@ -6,13 +6,13 @@
 __all__ = ['marker_scores', 'annotate']
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #b22f0205
-import difflib
 import warnings
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
+from .._words import did_you_mean
 from ..counts import get_counts
 from ..io.catalog import info
 
@@ -39,6 +39,26 @@ def marker_scores(
         scores[gene] = (s - s.mean()) / (s.std() or 1)
     return pd.DataFrame(scores, index=adata.obs_names)
 
+# %% ../../nbs/api/tl/06_annotation.ipynb #68edd605
+def _name_cluster(
+    scores: pd.DataFrame,  # [cells of one cluster, types] mean marker scores
+    min_margin: float,  # smallest margin for a name
+) -> dict:
+    "Type or 'unsure', and what it rests on: a row of the table of clusters."
+    best, second = scores.mean().nlargest(2).index
+    lead, top = scores[best] - scores[second], scores[best].mean()
+    margin, error = lead.mean(), lead.std() / np.sqrt(len(lead)) if len(lead) > 1 else np.inf
+    sure = margin >= max(min_margin, 2 * error) and top >= min_margin
+    return {
+        "type": best if sure else "unsure",
+        "cells": len(scores),
+        "nearest": best,
+        "score": top,
+        "second": second,
+        "margin": margin,
+        "margin_error": error,
+    }
+
 # %% ../../nbs/api/tl/06_annotation.ipynb #776076a7
 def _known_markers(
     markers,  # type -> genes, or the name of a data set
@@ -54,27 +74,22 @@ def _known_markers(
         )
     kept = {t: [g for g in genes if g in var_names] for t, genes in markers.items()}
     lost = sorted({g for genes in markers.values() for g in genes} - set(var_names))
-    left = {t: genes for t, genes in kept.items() if genes}
+    left, dots = {t: genes for t, genes in kept.items() if genes}, ", ..."
     if len(left) < 2:
         other = {v.upper(): v for v in map(str, var_names)}
         near = next((other[g.upper()] for g in lost if g.upper() in other), None)
         hint = (
             f" The genes here have {near}: markers of another species, or names written otherwise?"
-            if near
-            else ""
         )
         raise ValueError(
             f"markers of {len(left)} types are among the {len(var_names)} genes; missing are "
-            f"{', '.join(lost[:5])}{', ...' if len(lost) > 5 else ''}.{hint}"
+            f"{', '.join(lost[:5])}{dots if len(lost) > 5 else ''}.{hint if near else ''}"
         )
     if lost:
         gone = [t for t in markers if t not in left]
         rest = f"; without any are {', '.join(gone)}, which no cluster can be." if gone else "."
-        warnings.warn(
-            f"{len(lost)} of the markers were not measured: {', '.join(lost[:8])}"
-            f"{', ...' if len(lost) > 8 else ''}{rest}",
-            stacklevel=3,
-        )
+        shown = f"{', '.join(lost[:8])}{dots if len(lost) > 8 else ''}"
+        warnings.warn(f"{len(lost)} of the markers were not measured: {shown}{rest}", stacklevel=3)
     return left
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #da5b89ac
@@ -84,24 +99,22 @@ def _check_clusters(
 ) -> pd.Series:
     "The clusters as text, or an error that says what to do."
     if key not in adata.obs:
-        near = difflib.get_close_matches(key, [str(c) for c in adata.obs.columns], n=1)
+        hint = did_you_mean(key, adata.obs.columns)
         raise ValueError(
-            f"there is no column {key!r} in adata.obs. "
-            + (f"Did you mean {near[0]!r}? " if near else "")
-            + "Cluster first (smd.cluster), or pass key= the column with clusters."
+            f"there is no column {key!r} in adata.obs.{hint} "
+            "Cluster first (smd.cluster), or pass key= the column with clusters."
         )
     if n := int(adata.obs[key].isna().sum()):
         raise ValueError(
-            f"{n} cells have no cluster in adata.obs[{key!r}]. Leave them out first: "
-            f"adata[adata.obs[{key!r}].notna()].copy()."
+            f"{n} cells have no cluster in adata.obs[{key!r}]. "
+            f"Leave them out first: adata[adata.obs[{key!r}].notna()].copy()."
         )
     return adata.obs[key].astype(str)
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #dcacc6e8
 def annotate(
-    adata: ad.AnnData,  # cells x genes with raw counts and clusters
-    markers: dict
-    | str,  # type -> marker genes, or the name of a public data set, such as "osteosarcoma"
+    adata: ad.AnnData,  # cells x genes with raw counts and clusters; gets two columns of obs
+    markers: dict | str,  # type -> marker genes, or a public data set, such as "osteosarcoma"
     key: str = "scsmd",  # column of obs with the clusters
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_margin: float = 0.25,  # smallest margin for a name, in standard deviations of a marker's score
@@ -110,29 +123,12 @@ def annotate(
     clusters = _check_clusters(adata, key)
     left = _known_markers(markers, adata.var_names)
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)
-    T = pd.DataFrame({t: z[genes].mean(axis=1) for t, genes in left.items()})
-    rows = {}
-    for cluster in (
-        adata.obs[key].cat.categories
-        if hasattr(adata.obs[key], "cat")
-        else sorted(clusters.unique())
-    ):
-        here = T[(clusters == str(cluster)).to_numpy()]
-        if here.empty:
-            continue
-        best, second = here.mean().nlargest(2).index
-        lead = here[best] - here[second]
-        margin, error = lead.mean(), lead.std() / np.sqrt(len(lead)) if len(lead) > 1 else np.inf
-        sure = margin >= max(min_margin, 2 * error) and here[best].mean() >= min_margin
-        rows[str(cluster)] = {
-            "type": best if sure else "unsure",
-            "cells": len(here),
-            "nearest": best,
-            "score": here[best].mean(),
-            "second": second,
-            "margin": margin,
-            "margin_error": error,
-        }
+    scores = pd.DataFrame({t: z[genes].mean(axis=1) for t, genes in left.items()})
+    column, rows = adata.obs[key], {}
+    for cluster in column.cat.categories if hasattr(column, "cat") else sorted(clusters.unique()):
+        here = scores[(clusters == str(cluster)).to_numpy()]
+        if len(here):
+            rows[str(cluster)] = _name_cluster(here, min_margin)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis(key)
     names = pd.Categorical(
         clusters.map(table["type"]), categories=[*left, "unsure"]

@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['STEPS', 'SILHOUETTE_SHARE', 'CH_SHARE', 'RESOLUTIONS', 'JACCARD', 'N_SUBSAMPLES', 'VIEWS', 'N_GENES', 'N_COMPONENTS',
            'spectrum', 'eigengaps', 'silhouette', 'calinski_harabasz', 'finest', 'kmeans_scores', 'leiden_scan',
-           'plateau', 'subsample_stability', 'combine', 'Choice', 'suggest_k']
+           'plateau', 'subsample_stability', 'combine', 'Choice', 'components', 'suggest_from_counts', 'suggest_k']
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #549e3a30
-import difflib
 import random
 from dataclasses import dataclass, field
 
@@ -18,10 +17,13 @@ import pandas as pd
 import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 from sklearn.metrics import adjusted_rand_score
+from tqdm.auto import tqdm
 
+from .._words import did_you_mean
 from ..counts import get_counts
 from ..nn.partition import kmeans, neighbor_graph
 from ..pp.genes import log_normalize, select_genes
+from .params import is_whole
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #c9613748
 def spectrum(
@@ -36,18 +38,8 @@ def spectrum(
     if n <= 1000 or m >= n - 1:
         top = np.linalg.eigvalsh(walk.toarray())[::-1][:m]
     else:
-        start = np.random.default_rng(0).normal(size=n)
-        top = (
-            eigsh(
-                walk + sp.identity(n),
-                k=m,
-                which="LA",
-                v0=start,
-                tol=1e-6,
-                return_eigenvectors=False,
-            )
-            - 1
-        )
+        start, kind = np.random.default_rng(0).normal(size=n), dict(which="LA", tol=1e-6)
+        top = eigsh(walk + sp.identity(n), k=m, v0=start, return_eigenvectors=False, **kind) - 1
     return np.clip(1 - np.sort(top)[::-1], 0, 2)
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #07251240
@@ -146,15 +138,13 @@ def leiden_scan(
     "Leiden communities at each resolution, a list of [n] int from 0. The igraph object is made once."
     import igraph as ig
 
-    links = sp.triu(graph, 1).tocoo()
+    links, out = sp.triu(graph, 1).tocoo(), []
     g = ig.Graph(n=graph.shape[0], edges=np.column_stack([links.row, links.col]))
-    out = []
+    fixed = dict(weights=links.data.astype(float), n_iterations=2)
     try:
         for r in resolutions:
             ig.set_random_number_generator(random.Random(random_state))
-            found = g.community_leiden(
-                "modularity", weights=links.data.astype(float), resolution=r, n_iterations=2
-            )
+            found = g.community_leiden("modularity", resolution=r, **fixed)
             out.append(np.array(found.membership))
     finally:
         ig.set_random_number_generator(random)
@@ -206,14 +196,8 @@ def subsample_stability(
             jaccard[i] += np.pad(best, (0, len(jaccard[i]) - len(best))) / N_SUBSAMPLES
             ari[i] += index / N_SUBSAMPLES
         step()
-    out = pd.DataFrame(
-        {
-            "resolution": resolutions,
-            "communities": [s.max() + 1 for s in scan],
-            "ari": ari,
-            "stable": [float((j >= JACCARD).sum()) for j in jaccard],
-        }
-    )
+    out = pd.DataFrame({"resolution": resolutions, "communities": [s.max() + 1 for s in scan]})
+    out["ari"], out["stable"] = ari, [float((j >= JACCARD).sum()) for j in jaccard]
     out.loc[1::2, ["ari", "stable"]] = np.nan
     return out
 
@@ -262,12 +246,41 @@ class Choice:
     def __repr__(self):
         return f"Choice(k={self.k}, range={self.range}, views={self.views})"
 
+# %% ../../nbs/api/tl/05_choose_k.ipynb #564022a7
+def _reasons(
+    views: dict,  # view -> K
+    choice: tuple,  # K, range, the rule in words
+    k_max: int,  # largest K
+    cells: str,  # what was looked at
+) -> list[str]:
+    "Plain sentences: what was looked at, what each view says, how they were combined, how far to trust it."
+    _, (low, high), why = choice
+    said = {
+        "eigengap": "the neighbour graph comes nearest to falling into {} parts (eigengap).",
+        "silhouette": f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette.",
+        "calinski_harabasz": f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index.",
+        "leiden_plateau": "{} is the number of Leiden communities that persists longest over the resolutions.",
+        "stability": "{} clusters are found again when a fifth of the cells is left out (up to resolution 1).",
+    }
+    if views["stability"] <= 1:
+        said["stability"] = "fewer than two clusters are found again (up to resolution 1)."
+    out = [cells, why, *(f"{v}: {said[v].format(views[v])}" for v in VIEWS)]
+    if views["stability"] <= 1:
+        return out
+    spread = high / max(low, 1)
+    trust = "differ widely: take this K as a start, and look at the plot and at marker genes"
+    trust = "agree well" if spread <= 1.5 else "differ moderately" if spread <= 3 else trust
+    out.append(f"The views {trust} (largest over smallest: {spread:.1f}).")
+    if high >= k_max:
+        out.append(f"A view reached k_max={k_max}: a larger k_max may change the answer.")
+    return out
+
 # %% ../../nbs/api/tl/05_choose_k.ipynb #3b340fc0
 def _table(
     k_max: int,  # largest K
     gaps: pd.Series,  # from `eigengaps`
     scores: pd.DataFrame,  # from `kmeans_scores`
-    scan: pd.DataFrame,  # from `stability`
+    scan: pd.DataFrame,  # from `subsample_stability`
     views: dict,  # view -> K
 ) -> pd.DataFrame:
     "The curves, one row for each K: scores, share of resolutions, ARI and stable clusters there, views that name it."
@@ -280,159 +293,17 @@ def _table(
     table["named_by"] = [", ".join(v for v in VIEWS if views[v] == k) for k in table.index]
     return table
 
-# %% ../../nbs/api/tl/05_choose_k.ipynb #564022a7
-def _reasons(
-    views: dict,  # view -> K
-    choice: tuple,  # K, range, the rule in words
+# %% ../../nbs/api/tl/05_choose_k.ipynb #f5d4a3d9
+def _choose(
+    z: np.ndarray,  # [n, d] float32, the cells that are looked at
+    total: int,  # cells that there are
     k_max: int,  # largest K
-    cells: str,  # what was looked at
-) -> list[str]:
-    "Plain sentences: what was looked at, what each view says, how they were combined, how far to trust it."
-    K, (low, high), why = choice
-    said = {
-        "eigengap": "the neighbour graph comes nearest to falling into {} parts (eigengap).",
-        "silhouette": f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette.",
-        "calinski_harabasz": f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index.",
-        "leiden_plateau": "{} is the number of Leiden communities that persists longest over the resolutions.",
-        "stability": "{} clusters are found again when a fifth of the cells is left out (up to resolution 1).",
-    }
-    if views["stability"] <= 1:
-        said["stability"] = "fewer than two clusters are found again (up to resolution 1)."
-    out = [cells, why, *(f"{v}: {said[v].format(views[v])}" for v in VIEWS)]
-    spread = high / max(low, 1)
-    if views["stability"] > 1:
-        trust = (
-            "agree well"
-            if spread <= 1.5
-            else "differ moderately"
-            if spread <= 3
-            else "differ widely: take this K as a start, and look at the plot and at marker genes"
-        )
-        out.append(f"The views {trust} (largest over smallest: {spread:.1f}).")
-        if high >= k_max:
-            out.append(f"A view reached k_max={k_max}: a larger k_max may change the answer.")
-    return out
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #dcfd82ef
-def _check(
-    data,  # AnnData or matrix
-    k_max: int,  # largest K
-    max_cells: int,  # most cells to look at
     random_state: int,  # seed
-) -> int:
-    "Number of cells that will be looked at, if the arguments make sense, else an error that says what is wrong."
-    for name, v, least in (
-        ("k_max", k_max, 2),
-        ("max_cells", max_cells, 10),
-        ("random_state", random_state, 0),
-    ):
-        if isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < least:
-            raise ValueError(f"{name}={v!r} must be a whole number of at least {least}.")
-    if not isinstance(data, ad.AnnData) and (sp.issparse(data) or np.ndim(data) != 2):
-        raise ValueError(
-            f"expected an AnnData of raw counts or a dense matrix, one row per cell and one column per "
-            f"dimension, but got {type(data).__name__} of shape {np.shape(data)}."
-        )
-    n = min(np.shape(data)[0] if not isinstance(data, ad.AnnData) else data.n_obs, int(max_cells))
-    if n < max(k_max + 2, 10):
-        raise ValueError(
-            f"{n} cells are too few to look for up to k_max={k_max} clusters: at least "
-            f"{max(k_max + 2, 10)} are needed. Lower k_max (and see that rows are cells, max_cells is not "
-            "too small), or bring more cells."
-        )
-    return n
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #f0d092fc
-N_GENES, N_COMPONENTS = 2000, 30
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #2373d2f0
-def _embed(
-    adata: ad.AnnData,  # cells x genes with raw counts
-    at: np.ndarray,  # cells to look at
-    layer: str | None,  # layer with the counts
-    random_state: int,  # seed
-) -> np.ndarray:
-    "Principal components of the log-normalised counts of the most variable genes, [cells, 30 or fewer] float32."
-    import scanpy as sc
-
-    counts = get_counts(adata, layer)[at]
-    bare = np.flatnonzero(counts.getnnz(axis=1) == 0)
-    if len(bare):
-        name = adata.obs_names[at[bare[0]]]
-        raise ValueError(
-            f"{len(bare)} cells have no counts (the first one is {name!r}). Remove them, for example with "
-            "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
-        )
-    keep = select_genes(counts, N_GENES)
-    a = ad.AnnData(log_normalize(counts, None)[:, keep])
-    d = min(N_COMPONENTS, min(a.shape) - 1)
-    if d < 1:
-        raise ValueError(
-            f"only {keep.sum()} gene varies between the cells: too few to look for clusters."
-        )
-    sc.pp.pca(a, n_comps=d, random_state=random_state)
-    return a.obsm["X_pca"]
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #4b5854be
-def _representation(
-    data,  # AnnData or [n, d] matrix
-    at: np.ndarray,  # cells to look at
-    layer: str | None,  # layer with the counts
-    use_rep: str | None,  # key in obsm
-    random_state: int,  # seed
-) -> np.ndarray:
-    "The matrix in which clusters are looked for, [cells, d] float32, finite, not constant."
-    if not isinstance(data, ad.AnnData):
-        z, name = np.asarray(data)[at], "z"
-    elif use_rep is None:
-        z, name = _embed(data, at, layer, random_state), "X_pca"
-    elif use_rep in data.obsm:
-        z, name = np.asarray(data.obsm[use_rep])[at], f"obsm[{use_rep!r}]"
-    else:
-        near = difflib.get_close_matches(str(use_rep), list(data.obsm), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise KeyError(
-            f"use_rep={use_rep!r} is not in adata.obsm, which has {list(data.obsm)}.{hint}"
-        )
-    try:
-        z = np.array(z, dtype=np.float32, order="C")
-    except (TypeError, ValueError) as e:
-        raise ValueError(f"{name} holds values that are not numbers: {e}") from e
-    bad = np.argwhere(~np.isfinite(z))
-    if len(bad):
-        i, j = bad[0]
-        raise ValueError(
-            f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: remove "
-            "those cells or columns first."
-        )
-    distinct = len(np.unique(z, axis=0))
-    if distinct < 3:
-        raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
-    return z
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #7ae74213
-def suggest_k(
-    data,  # AnnData of raw counts, or an embedding [n, d]
-    k_max: int = 30,  # largest number of clusters to consider
-    random_state: int = 0,  # seed
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
-    use_rep: str | None = None,  # key in obsm to use in place of the counts
-    max_cells: int = 5000,  # cells to look at; more are sampled down to so many
-    progress: bool = True,  # show a progress bar
+    progress: bool,  # show a progress bar
 ) -> Choice:
-    "A recommended number of clusters with reasons, range, curves and a plot. `data` stays as it is."
-    from tqdm.auto import tqdm
-
-    n = _check(data, k_max, max_cells, random_state)
-    total = data.n_obs if isinstance(data, ad.AnnData) else len(data)
-    at = np.arange(total)
-    if n < total:
-        at = np.sort(np.random.default_rng(random_state).choice(total, n, replace=False))
-    with tqdm(
-        total=k_max + N_SUBSAMPLES + 2, desc="choosing K", disable=not progress, leave=False
-    ) as bar:
-        z = _representation(data, at, layer, use_rep, random_state)
+    "Ask the five views and combine them."
+    label, steps = "choosing K", k_max + N_SUBSAMPLES + 2
+    with tqdm(total=steps, desc=label, disable=not progress, leave=False) as bar:
         graph = neighbor_graph(z)
         bar.update()
         eigenvalues = spectrum(graph, k_max + 1)
@@ -447,21 +318,132 @@ def suggest_k(
         "leiden_plateau": plateau(scan["communities"].tolist(), k_max),
         "stability": int(np.clip(scan["stable"][scan["resolution"] <= 1].max(), 1, k_max)),
     }
-    choice = combine(views)
-    cells = (
-        f"Looked at {n:,} cells"
-        + (f" drawn from {total:,}" if n < total else "")
-        + f" in {z.shape[1]} dimensions."
-    )
-    return Choice(
-        k=choice[0],
-        range=choice[1],
-        structure=views["stability"] > 1,
-        reasons=_reasons(views, choice, k_max, cells),
-        views=views,
-        table=_table(k_max, gaps, scores, scan, views),
-        scan=scan,
-        eigenvalues=eigenvalues,
-        n_cells=n,
-        random_state=random_state,
-    )
+    n, (k, span, why) = len(z), combine(views)
+    drawn = f" drawn from {total:,}" if n < total else ""
+    cells = f"Looked at {n:,} cells{drawn} in {z.shape[1]} dimensions."
+    reasons = _reasons(views, (k, span, why), k_max, cells)
+    table = _table(k_max, gaps, scores, scan, views)
+    structure = views["stability"] > 1
+    return Choice(k, span, structure, reasons, views, table, scan, eigenvalues, n, random_state)
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #dcfd82ef
+def _cells_to_look_at(
+    total: int,  # cells that there are
+    k_max: int,  # largest K
+    max_cells: int,  # most cells to look at
+    random_state: int,  # seed
+) -> np.ndarray:
+    "Their numbers, rising; an error if the arguments make no sense or the cells are too few."
+    given = (("k_max", k_max, 2), ("max_cells", max_cells, 10), ("random_state", random_state, 0))
+    for name, value, least in given:
+        if not is_whole(value, least):
+            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
+    n, needed = min(total, int(max_cells)), max(k_max + 2, 10)
+    if n < needed:
+        raise ValueError(
+            f"{n} cells are too few to look for up to k_max={k_max} clusters: at least {needed} are needed. "
+            "Lower k_max (and see that rows are cells, max_cells is not too small), or bring more cells."
+        )
+    if n == total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(random_state).choice(total, n, replace=False))
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #f0d092fc
+N_GENES, N_COMPONENTS = 2000, 30
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #2373d2f0
+def components(
+    counts: sp.csr_matrix,  # [n, genes] counts
+    genes: np.ndarray | None,  # [genes] bool, genes to look at; None: the most variable
+    random_state: int,  # seed
+) -> np.ndarray:
+    "Principal components of the log-normalised counts of the genes, [n, 30 or fewer] float32."
+    import scanpy as sc
+
+    keep = select_genes(counts, N_GENES) if genes is None else np.asarray(genes, bool)
+    a = ad.AnnData(log_normalize(counts, None)[:, keep])
+    d = min(N_COMPONENTS, min(a.shape) - 1)
+    if d < 1:
+        raise ValueError(
+            f"only {keep.sum()} gene varies between the cells: too few to look for clusters."
+        )
+    sc.pp.pca(a, n_comps=d, random_state=random_state)
+    return a.obsm["X_pca"]
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #6353e98b
+def _usable(
+    z,  # [n, d] matrix
+    name: str,  # what to call it in messages
+    at: np.ndarray,  # [n] numbers of the cells, for messages
+) -> np.ndarray:
+    "The matrix as float32, or an error that says why no clusters can be looked for in it."
+    try:
+        z = np.array(z, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} holds values that are not numbers: {e}") from e
+    bad = np.argwhere(~np.isfinite(z))
+    if len(bad):
+        i, j = bad[0]
+        raise ValueError(
+            f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: "
+            "remove those cells or columns first."
+        )
+    if (distinct := len(np.unique(z, axis=0))) < 3:
+        raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
+    return z
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #7206e6f2
+def suggest_from_counts(
+    counts: sp.csr_matrix,  # [cells, genes] raw counts, checked
+    genes: np.ndarray
+    | None = None,  # [genes] bool, genes to look at; None: the 2,000 most variable
+    k_max: int = 30,  # largest number of clusters to consider
+    random_state: int = 0,  # seed
+    max_cells: int = 5000,  # cells to look at; more are sampled down to so many
+    names=None,  # [cells] names, for messages
+    progress: bool = True,  # show a progress bar
+) -> Choice:
+    "A recommended number of clusters with reasons, range and curves."
+    total = counts.shape[0]
+    at = _cells_to_look_at(total, k_max, max_cells, random_state)
+    counts = counts[at]
+    bare = np.flatnonzero(counts.getnnz(axis=1) == 0)
+    if len(bare):
+        name = at[bare[0]] if names is None else repr(names[at[bare[0]]])
+        raise ValueError(
+            f"{len(bare)} cells have no counts (the first one is {name}). Remove them, for example with "
+            "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
+        )
+    z = _usable(components(counts, genes, random_state), "X_pca", at)
+    return _choose(z, total, k_max, random_state, progress)
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #7ae74213
+def suggest_k(
+    data,  # AnnData of raw counts, or an embedding [n, d]
+    k_max: int = 30,  # largest number of clusters to consider
+    random_state: int = 0,  # seed
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
+    use_rep: str | None = None,  # key in obsm to use in place of the counts
+    max_cells: int = 5000,  # cells to look at; more are sampled down to so many
+    progress: bool = True,  # show a progress bar
+) -> Choice:
+    "A recommended number of clusters with reasons, range and curves. `data` stays as it is."
+    if not isinstance(data, ad.AnnData):
+        if sp.issparse(data) or np.ndim(data) != 2:
+            raise ValueError(
+                f"expected an AnnData of raw counts or a dense matrix, one row per cell and one column per "
+                f"dimension, but got {type(data).__name__} of shape {np.shape(data)}."
+            )
+        z, name = np.asarray(data), "z"
+    elif use_rep is None:
+        given = (k_max, random_state, max_cells, data.obs_names, progress)
+        return suggest_from_counts(get_counts(data, layer), None, *given)
+    elif use_rep in data.obsm:
+        z, name = np.asarray(data.obsm[use_rep]), f"obsm[{use_rep!r}]"
+    else:
+        hint = did_you_mean(use_rep, data.obsm)
+        raise KeyError(
+            f"use_rep={use_rep!r} is not in adata.obsm, which has {list(data.obsm)}.{hint}"
+        )
+    at = _cells_to_look_at(len(z), k_max, max_cells, random_state)
+    return _choose(_usable(z[at], name, at), len(z), k_max, random_state, progress)

@@ -69,9 +69,9 @@ def _pair(
 
 # %% ../../nbs/api/tl/07_metrics.ipynb #ba19800b
 def natural_order(
-    label,  # one label
+    label,  # one label: number or text
 ) -> tuple:  # sort key
-    "Sort key that puts 2 and '2' before 10 and '10', and numbers before text."
+    "Key for `sorted` that puts 2 and '2' before 10 and '10', and numbers before text."
     try:
         return 0, float(label), ""
     except (TypeError, ValueError):
@@ -84,19 +84,11 @@ def _table(
 ) -> pd.DataFrame:  # types x clusters, int64
     "The counts n_ij, rows and columns sorted, none of them empty."
     a, b, a_names, b_names = _pair(y_true, y_pred)
-    n = np.bincount(a * len(b_names) + b, minlength=len(a_names) * len(b_names)).reshape(
-        len(a_names), len(b_names)
-    )
-    rows = [
-        i
-        for i in sorted(range(len(a_names)), key=lambda i: natural_order(a_names[i]))
-        if n[i].any()
-    ]
-    cols = [
-        j
-        for j in sorted(range(len(b_names)), key=lambda j: natural_order(b_names[j]))
-        if n[:, j].any()
-    ]
+    shape = len(a_names), len(b_names)
+    n = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
+    in_order = lambda names: sorted(range(len(names)), key=lambda i: natural_order(names[i]))
+    rows = [i for i in in_order(a_names) if n[i].any()]
+    cols = [j for j in in_order(b_names) if n[:, j].any()]
     index, columns = pd.Index(a_names[rows], name="type"), pd.Index(b_names[cols], name="cluster")
     return pd.DataFrame(n[np.ix_(rows, cols)], index, columns)
 
@@ -110,9 +102,9 @@ def contingency(
 
 # %% ../../nbs/api/tl/07_metrics.ipynb #8b51448b
 def ari_of_table(
-    table: np.ndarray,  # [types, clusters] counts
-) -> float:
-    "ARI of a contingency table."
+    table: np.ndarray,  # [types, clusters] counts n_ij, see `contingency`
+) -> float:  # as ari
+    "Adjusted Rand index, formula (1), of a contingency table."
     pairs = lambda m: float((m * (m - 1.0)).sum() / 2)
     same_type, same_cluster, both = pairs(table.sum(1)), pairs(table.sum(0)), pairs(table)
     total = pairs(table.sum())
@@ -130,14 +122,13 @@ def ari(
 
 # %% ../../nbs/api/tl/07_metrics.ipynb #86c3f75f
 def nmi_of_table(
-    table: np.ndarray,  # [types, clusters] counts
-    average: str = "max",  # "max" or "arithmetic"
-) -> float:
-    "NMI of a contingency table."
+    table: np.ndarray,  # [types, clusters] counts n_ij, see `contingency`
+    average: str = "max",  # divide by the larger entropy ("max") or by their mean ("arithmetic")
+) -> float:  # 0 to 1
+    "Normalised mutual information, formula (2), of a contingency table."
     if average not in ("max", "arithmetic"):
         raise ValueError(
-            f"average={average!r} is not known: "
-            "use 'max' (formula (2)) or 'arithmetic' (the mean, as scikit-learn)."
+            f"average={average!r} is not known: use 'max' (formula (2)) or 'arithmetic' (the mean, as scikit-learn)."
         )
     m_log_m = lambda m: float(xlogy(m, m).sum())
     n = table.sum()
@@ -159,9 +150,9 @@ def nmi(
 
 # %% ../../nbs/api/tl/07_metrics.ipynb #87d80d66
 def accuracy_of_table(
-    table: np.ndarray,  # [types, clusters] counts
-) -> float:
-    "Accuracy of a contingency table."
+    table: np.ndarray,  # [types, clusters] counts n_ij, see `contingency`
+) -> float:  # 0 to 1, share of cells
+    "Share of cells on the best one-to-one matching of a contingency table's rows and columns."
     rows, cols = linear_sum_assignment(table, maximize=True)
     return float(table[rows, cols].sum() / table.sum())
 

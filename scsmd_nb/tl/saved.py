@@ -164,6 +164,13 @@ def unpack_run(
 # %% ../../nbs/api/tl/03_saved.ipynb #890aa121
 FORMAT = "scsmd_nb model 1"
 
+# %% ../../nbs/api/tl/03_saved.ipynb #e3530e8f
+def _plain(
+    value,  # anything that JSON does not know
+):
+    "The value as JSON can hold it."
+    return value.item() if isinstance(value, np.generic) else str(value)
+
 # %% ../../nbs/api/tl/03_saved.ipynb #e1e70b05
 def write_model(
     path,  # folder to write; replaced if it holds a model already
@@ -184,7 +191,7 @@ def write_model(
     with atomic(path / "weights.safetensors") as part:
         part.write_bytes(weights)
     with atomic(path / "model.json") as part:
-        part.write_text(json.dumps(facts, indent=1))
+        part.write_text(json.dumps(facts, indent=1, default=_plain))
     return path
 
 # %% ../../nbs/api/tl/03_saved.ipynb #1905d421
