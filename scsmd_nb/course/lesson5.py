@@ -135,15 +135,15 @@ def _slips_of_memberships(
 
     right, d2 = memberships(u, centroids, fuzzifier), squared_distances(u, centroids)
     near = lambda other: bool((got - other).abs().max() < 1e-3)
-    power = lambda exponent: near(_memberships_power(d2, exponent))
+    power = lambda exponent: near(_memberships_power(d2, exponent / (fuzzifier - 1)))
     if near(right):
         return
     hint_if(
-        near((1 - right) / max(len(centroids) - 1, 1)) or power(-1 / (fuzzifier - 1)),
+        near((1 - right) / max(len(centroids) - 1, 1)) or power(-1),
         "The nearest centroid should have the largest membership. Look at the sign of the exponent.",
     )
     hint_if(
-        power(2 / (fuzzifier - 1)) or power(0.5 / (fuzzifier - 1)),
+        power(2) or power(0.5),
         "The formula has the distance to the power -2/(fuzzifier - 1). "
         "Is it the distance that you raise, or its square?",
     )
@@ -151,10 +151,8 @@ def _slips_of_memberships(
         near(torch.softmax(-d2, 1)) or near(torch.softmax(-d2.sqrt(), 1)),
         "An exponential of the distance is another model. The formula has a power of it.",
     )
-    hint_if(
-        fuzzifier != 1.5 and near(memberships(u, centroids, 1.5)),
-        "With fuzzifier 3 the result is that of 1.5: is the argument used?",
-    )
+    unused = fuzzifier != 1.5 and near(memberships(u, centroids, 1.5))
+    hint_if(unused, "With fuzzifier 3 the result is that of 1.5: is the argument used?")
     hint_if(
         bool(((got.sum(1) - 1).abs() > 1e-3).any()),
         "The memberships of a cell, a row, should add up to 1.",

@@ -90,12 +90,8 @@ def check_ari_by_hand(
 
     value, table = as_number(answer), np.array([[4, 1], [1, 2]])
     pairs = lambda m: float((m * (m - 1) / 2).sum())
-    both, of_type, of_cluster, everyone = (
-        pairs(table),
-        pairs(table.sum(1)),
-        pairs(table.sum(0)),
-        pairs(np.array([table.sum()])),
-    )
+    both, of_type, of_cluster = (pairs(m) for m in (table, table.sum(1), table.sum(0)))
+    everyone = pairs(table.sum())
     close = lambda other: abs(value - other) < 0.0051
     if close(ari_of_table(table)):
         return
