@@ -1,12 +1,9 @@
-"""data: checks, finding counts, the embedded set, the simulator, files, and the real data sets where they are."""
+"""counts: the check on every kind of matrix, finding counts in an AnnData, and the real data sets where they are."""
 
-import subprocess
-import sys
 import warnings
 
 import anndata as ad
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
@@ -138,112 +135,6 @@ def test_duplicate_names(axis):
     words = rf"2 \w+ names occur more than once in adata.{axis}_names: 'b', 'c'"
     with pytest.raises(ValueError, match=words):
         smd.counts.check_names(a)
-
-
-def test_pbmc700_are_whole_counts_of_the_stored_data():
-    import scanpy as sc
-
-    a = smd.io.pbmc700()
-    smd.counts.check_counts(a.X)
-    smd.counts.check_names(a)
-    assert (
-        a.shape == (700, 765) and a.obs["bulk_labels"].nunique() == 10 and a.X.dtype == np.float32
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        src = sc.datasets.pbmc68k_reduced()
-    again = np.log1p(
-        a.X.toarray().astype(float) / src.obs["n_counts"].to_numpy(float)[:, None] * 1e4
-    )
-    assert np.abs(again - src.raw.X.toarray()).max() < 5.1e-4  # stored with three decimals
-    assert (a.obs_names == src.obs_names).all() and (a.var_names == src.raw.var_names).all()
-
-
-def test_pbmc700_gives_a_new_object_each_time():
-    a = smd.io.pbmc700()
-    a.X.data[:] = 0
-    assert smd.io.pbmc700().X.sum() > 0
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 40), st.integers(1, 6), st.integers(0, 10))
-def test_simulate_holds_what_it_promises(n_cells, n_genes, n_clusters, seed):
-    if n_clusters > n_cells:
-        with pytest.raises(ValueError, match="n_clusters"):
-            smd.io.simulate(n_cells, n_genes, n_clusters)
-        return
-    a = smd.io.simulate(n_cells, n_genes, n_clusters, random_state=seed)
-    smd.counts.check_counts(a.X)
-    assert a.shape == (n_cells, n_genes) and a.obs["cell_type"].nunique() == n_clusters
-    assert np.allclose(a.varm["profile"].sum(0), 1) and (a.var["phi"] > 0).all()
-    assert np.allclose(smd.io.true_mean(a).sum(1), a.obs["library_size"])
-    assert (smd.io.simulate(n_cells, n_genes, n_clusters, random_state=seed).X != a.X).nnz == 0
-
-
-@given(st.integers(1, 500), st.lists(st.floats(0.01, 100), min_size=1, max_size=8))
-def test_cluster_sizes_sum_up(n_cells, proportions):
-    if len(proportions) > n_cells:
-        return
-    p = np.array(proportions) / np.sum(proportions)
-    sizes = simulation._cluster_sizes(n_cells, p)
-    assert sizes.sum() == n_cells and (sizes >= 1).all()
-    if (p * n_cells >= 1).all():
-        assert np.abs(sizes - p * n_cells).max() < 1
-
-
-def test_simulate_across_blocks_of_cells():
-    a = smd.io.simulate(2500, 20, 3, proportions=[5, 3, 2])
-    assert a.obs["cell_type"].value_counts().to_dict() == {
-        "type_0": 1250,
-        "type_1": 750,
-        "type_2": 500,
-    }
-
-
-def test_read_and_load(tmp_path, monkeypatch):
-    a = smd.io.simulate(20, 10, 2)
-    a.write_h5ad(tmp_path / "one.h5ad")
-    pd.testing.assert_frame_equal(smd.io.read(str(tmp_path / "one.h5ad")).obs, a.obs)
-    monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path))
-    assert smd.io.available() == ["one"]
-    assert smd.io.load("one").shape == smd.io.load("one.h5ad").shape == (20, 10)
-    with pytest.raises(ValueError, match="Did you mean 'one'"):
-        smd.io.load("onne")
-    monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path / "no"))
-    with pytest.raises(FileNotFoundError, match="SCSMD_DATA_DIR="):
-        smd.io.load("one")
-    monkeypatch.delenv("SCSMD_DATA_DIR")
-    with pytest.raises(ValueError, match="SCSMD_DATA_DIR is not set"):
-        smd.io.load("one")
-
-
-@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.99])
-def test_a_cut_file_never_comes_back_as_data(tmp_path, share):
-    smd.io.pbmc700().write_h5ad(tmp_path / "a.h5ad")
-    whole = (tmp_path / "a.h5ad").read_bytes()
-    (tmp_path / "a.h5ad").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(OSError, match="a.h5ad"):
-        smd.io.read(tmp_path / "a.h5ad")
-
-
-def test_hdf5_of_another_kind(tmp_path):
-    import h5py
-
-    with h5py.File(tmp_path / "a.h5ad", "w") as f:
-        f["matrix/data"] = np.arange(3)
-    with pytest.raises(OSError, match="cannot be read as AnnData"):
-        smd.io.read(tmp_path / "a.h5ad")
-
-
-def test_import_is_light():
-    code = (
-        "import sys; from scsmd_nb.data import *; from scsmd_nb import qc; "
-        "print([m for m in ('torch', 'scanpy', 'sklearn', 'matplotlib', 'fastcore', 'nbdev') if m in sys.modules])"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
-        == "[]"
-    )
 
 
 REAL = {

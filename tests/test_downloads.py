@@ -1,13 +1,10 @@
-"""datasets: the registry, each parser on real counts in its public layout, and the whole path against a loopback server."""
+"""catalog, parsing, sets, downloads: the entries, each parser on real counts, the whole path against a local server."""
 
 import gzip
 import io
 import os
-import subprocess
-import sys
 import tarfile
 import threading
-import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,9 +17,10 @@ import scipy.io
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.io.catalog import info
+from scsmd_nb.io import downloads, other_sets, paper_sets
+from scsmd_nb.io.catalog import DATASETS, info
 from scsmd_nb.io.downloads import fetch, load
-from scsmd_nb.io.parsing import DATASETS, Dataset, File
+from scsmd_nb.io.parsing import Dataset, File
 
 
 @pytest.fixture(autouse=True)
@@ -97,12 +95,6 @@ def test_geo_addresses_agree_with_their_accession():
             assert f"/{d.accession[:-3]}nnn/{d.accession}/suppl/" in f.url
 
 
-def test_osteosarcoma_has_eleven_tumours_and_eleven_types():
-    d = info("osteosarcoma")
-    assert len(d.files) == len(d.markers) == d.types == 11 and d.cells == 100987
-    assert d.markers["chondroblastic"] == ("ACAN", "COL2A1", "SOX9")
-
-
 def test_info_is_a_table_and_says_where_from(cache, tmp_path, monkeypatch, cells):
     table = info()
     assert list(table.index) == list(DATASETS) and set(table["here"]) == {"download", "by hand"}
@@ -116,15 +108,6 @@ def test_info_is_a_table_and_says_where_from(cache, tmp_path, monkeypatch, cells
         "muraro": "cache",
         "paul15": "SCSMD_DATA_DIR",
     }
-
-
-def test_the_module_is_light():
-    code = (
-        "import sys, scsmd_nb.datasets as d; d.info('zeisel'); d.info() if len(sys.argv) > 1 else 0; "
-        "print([m for m in ('torch', 'scanpy', 'sklearn', 'matplotlib', 'requests', 'fastcore', 'scsmd_nb.data') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------- parsers, on real counts in each public layout
@@ -194,7 +177,7 @@ def zeisel_text(a: ad.AnnData) -> str:
 
 
 def test_zeisel(cells, tmp_path):
-    a = smd.io.parse_zeisel(
+    a = paper_sets.parse_zeisel(
         put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": zeisel_text(cells)})
     )
     same(a, cells)
@@ -211,7 +194,7 @@ def test_zeisel_with_a_cell_too_few(cells, tmp_path):
         for i, line in enumerate(zeisel_text(cells).splitlines())
     )
     with pytest.raises(ValueError, match="describes 60 cells and counts 59"):
-        smd.io.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": text}))
+        paper_sets.parse_zeisel(put(tmp_path / "z", **{"expression_mRNA_17-Aug-2014.txt": text}))
 
 
 def baron_csv(a: ad.AnnData) -> str:
@@ -229,22 +212,22 @@ def test_baron(cells, tmp_path):
         for i in range(4)
     }
     mouse = {"GSM2230761_mouse1_umifm_counts.csv.gz": packed(baron_csv(cells[:3]))}
-    a = smd.io.parse_baron_human(
+    a = paper_sets.parse_baron_human(
         put(tmp_path / "b", **{"GSE84133_RAW.tar": tar(donors | mouse, "w")})
     )
     same(a, cells)
     assert list(a.obs["donor"].value_counts(sort=False)) == [15] * 4 and "barcode" in a.obs
     name, content = next(iter(donors.items()))
-    same(smd.io.parse_baron_human1(put(tmp_path / "b1", **{name: content})), cells[:15])
+    same(paper_sets.parse_baron_human1(put(tmp_path / "b1", **{name: content})), cells[:15])
 
 
 def test_baron_without_donors_and_with_other_columns(cells, tmp_path):
     with pytest.raises(ValueError, match="holds no file"):
-        smd.io.parse_baron_human(
+        paper_sets.parse_baron_human(
             put(tmp_path / "b", **{"GSE84133_RAW.tar": tar({"a.txt": "x"}, "w")})
         )
     with pytest.raises(ValueError, match="not barcode and assigned_cluster"):
-        smd.io.parse_baron_human1(
+        paper_sets.parse_baron_human1(
             put(
                 tmp_path / "c",
                 **{"GSM2230757_human1_umifm_counts.csv.gz": packed(table(cells).to_csv())},
@@ -270,12 +253,12 @@ def test_bhattacherjee_keeps_the_adult_cells_whatever_their_order(cells, tmp_pat
             "GSE124952_meta_data.csv.gz": packed(meta[::-1].to_csv()),
         },
     )
-    a = smd.io.parse_bhattacherjee(folder)
+    a = paper_sets.parse_bhattacherjee(folder)
     same(a, cells[::2])
     assert list(a.obs_names) == list(cells.obs_names[::2])
     (folder / "GSE124952_meta_data.csv.gz").write_bytes(packed(meta[1:].to_csv()))
     with pytest.raises(ValueError, match="1 cells of the matrix are not in the table"):
-        smd.io.parse_bhattacherjee(folder)
+        paper_sets.parse_bhattacherjee(folder)
 
 
 def test_pbmc4k_and_osteosarcoma_and_zheng(cells, tmp_path):
@@ -287,7 +270,7 @@ def test_pbmc4k_and_osteosarcoma_and_zheng(cells, tmp_path):
             )
         },
     )
-    a = smd.io.parse_pbmc4k(folder)
+    a = paper_sets.parse_pbmc4k(folder)
     same(a, cells, types=False)
     assert (
         list(a.var["gene_ids"])[:2] == ["ENSG00000000000", "ENSG00000000001"]
@@ -305,13 +288,13 @@ def test_pbmc4k_and_osteosarcoma_and_zheng(cells, tmp_path):
             )
         },
     )
-    assert list(smd.io.parse_pbmc4k(folder).obs["graphclust"]) == [
+    assert list(paper_sets.parse_pbmc4k(folder).obs["graphclust"]) == [
         str(i) for i in range(59, -1, -1)
     ]
 
     samples = paper_sets._OS_SAMPLES
     parts = {s: cells[i * 5 : (i + 1) * 5] for i, s in enumerate(samples)}
-    b = smd.io.parse_osteosarcoma(
+    b = paper_sets.parse_osteosarcoma(
         put(
             tmp_path / "o",
             **{f"GSE152048_{s}.matrix.tar.gz": tar(tenx(p, s)) for s, p in parts.items()},
@@ -327,7 +310,7 @@ def test_pbmc4k_and_osteosarcoma_and_zheng(cells, tmp_path):
         f"{n}_filtered_gene_bc_matrices.tar.gz": tar(tenx(cells[:6], "filtered_matrices_mex/hg19"))
         for n in other_sets._SORTED
     }
-    c = smd.io.parse_zheng_sorted(put(tmp_path / "s", **files))
+    c = other_sets.parse_zheng_sorted(put(tmp_path / "s", **files))
     assert (
         c.n_obs == 60
         and c.obs_names.is_unique
@@ -346,7 +329,7 @@ def test_muraro_undoes_the_saturation(cells, tmp_path, letters):
     types = '"x"\n' + "".join(
         f'"D28.1_{i}"\t"{c}"\n' for i, c in enumerate(cells.obs["cell_type"]) if i != 3
     )
-    a = smd.io.parse_muraro(
+    a = other_sets.parse_muraro(
         put(
             tmp_path / "m",
             **{
@@ -366,46 +349,12 @@ def test_muraro_undoes_the_saturation(cells, tmp_path, letters):
 def test_muraro_refuses_other_fractions(cells, tmp_path):
     text = (table(cells) * 1.37).T.to_csv(sep="\t", index_label=False)
     with pytest.raises(ValueError, match="neither whole nor corrected"):
-        smd.io.parse_muraro(
+        other_sets.parse_muraro(
             put(
                 tmp_path / "m",
                 **{"GSE85241_cellsystems_dataset_4donors_updated.csv.gz": packed(text)},
             )
         )
-
-
-def test_segerstolpe_takes_counts_and_not_rpkm(cells, tmp_path):
-    t = table(cells)
-    lines = ["\t".join(["#samples", *t.index])]
-    lines += [
-        "\t".join([g, f"NM_{j}", *(f"{v / 7:.3f}" for v in t[g]), *map(str, t[g])])
-        for j, g in enumerate(t.columns)
-    ]
-    lines += [
-        "\t".join(["ERCC-00002", "ERCC-00002", *["1"] * 120]),
-        "\t".join(["eGFP", "eGFP", *["0"] * 120]),
-    ]
-    with zipfile.ZipFile(z := io.BytesIO(), "w") as f:
-        f.writestr("pancreas_refseq_rpkms_counts_3514sc.txt", "\n".join(lines) + "\n")
-    sdrf = pd.DataFrame(
-        {
-            "Source Name": t.index,
-            "Characteristics[individual]": "HP1502401",
-            "Characteristics[disease]": "normal",
-            "Characteristics[cell type]": cells.obs["cell_type"].astype(str).to_numpy(),
-            "Characteristics[single cell well quality]": "OK",
-        }
-    )
-    folder = put(
-        tmp_path / "s",
-        **{
-            "E-MTAB-5061.processed.1.zip": z.getvalue(),
-            "E-MTAB-5061.sdrf.txt": sdrf[::-1].to_csv(sep="\t", index=False),
-        },
-    )
-    a = smd.io.parse_segerstolpe(folder)
-    same(a, cells)
-    assert list(a.obs_names) == list(t.index) and set(a.obs["quality"]) == {"OK"}
 
 
 def test_mouse_bladder_leaves_out_cells_without_a_type(cells, tmp_path):
@@ -438,21 +387,7 @@ def test_mouse_bladder_leaves_out_cells_without_a_type(cells, tmp_path):
             "MCA_CellAssignments.csv": types.to_csv(),
         },
     )
-    same(smd.io.parse_mouse_bladder(folder), cells[2:])
-
-
-def test_cbmc(cells, tmp_path):
-    t = table(cells).T
-    t.index = [f"HUMAN_{g}" if j % 5 else f"MOUSE_{g}" for j, g in enumerate(t.index)]
-    a = smd.io.parse_cbmc_cite(
-        put(tmp_path / "c", **{"GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv.gz": packed(t.to_csv())})
-    )
-    human = cells[:, [j % 5 > 0 for j in range(50)]]
-    same(a, human, types=False)
-    assert np.allclose(
-        a.obs["mouse_share"],
-        1 - np.asarray(human.X.sum(1)).ravel() / np.asarray(cells.X.sum(1)).ravel(),
-    )
+    same(other_sets.parse_mouse_bladder(folder), cells[2:])
 
 
 def test_paul15_young_and_worm(cells, tmp_path):
@@ -466,7 +401,7 @@ def test_paul15_young_and_worm(cells, tmp_path):
             "info.genes_strings": cells.var_names[:7],
         }.items():
             f[key] = np.array(list(names), dtype="S")
-    a = smd.io.parse_paul15(put(tmp_path / "p", **{"paul15.h5": memory.getvalue()}))
+    a = other_sets.parse_paul15(put(tmp_path / "p", **{"paul15.h5": memory.getvalue()}))
     same(a, cells, types=False)
     assert (
         a.obs["cell_type"].nunique() == 19
@@ -498,10 +433,10 @@ def test_paul15_young_and_worm(cells, tmp_path):
             "tableOfCounts_colLabels.tsv": cols.to_csv(sep="\t", index=False),
         },
     )
-    same(smd.io.parse_young_kidney(folder), cells, types=False)
+    same(other_sets.parse_young_kidney(folder), cells, types=False)
     (folder / "tableOfCounts_colLabels.tsv").write_text(cols[1:].to_csv(sep="\t", index=False))
     with pytest.raises(ValueError, match="50 x 60, its labels are 50 genes x 59"):
-        smd.io.parse_young_kidney(folder)
+        other_sets.parse_young_kidney(folder)
 
     types = [other_sets._NEURONS[i % 10] if i % 2 else "Gonad" for i in range(60)]
     folder = put(
@@ -512,7 +447,7 @@ def test_paul15_young_and_worm(cells, tmp_path):
             "worm_cells.csv": pd.DataFrame({"cell.type": types}, index=cells.obs_names).to_csv(),
         },
     )
-    b = smd.io.parse_worm_neuron(folder)
+    b = other_sets.parse_worm_neuron(folder)
     same(b, cells[1::2], types=False)
     assert list(b.obs["cell_type"]) == types[1::2]
 
@@ -594,6 +529,23 @@ def server(cells, monkeypatch):
         s.close()
 
 
+def test_read_and_load(tmp_path, monkeypatch):
+    a = smd.io.simulate(20, 10, 2)
+    a.write_h5ad(tmp_path / "one.h5ad")
+    pd.testing.assert_frame_equal(smd.io.read(str(tmp_path / "one.h5ad")).obs, a.obs)
+    monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path))
+    assert smd.io.available() == ["one"]
+    assert smd.io.load("one").shape == smd.io.load("one.h5ad").shape == (20, 10)
+    with pytest.raises(ValueError, match="Did you mean 'one'"):
+        smd.io.load("onne")
+    monkeypatch.setenv("SCSMD_DATA_DIR", str(tmp_path / "no"))
+    with pytest.raises(FileNotFoundError, match="SCSMD_DATA_DIR="):
+        smd.io.load("one")
+    monkeypatch.delenv("SCSMD_DATA_DIR")
+    with pytest.raises(ValueError, match="SCSMD_DATA_DIR is not set"):
+        smd.io.load("one")
+
+
 RAW = "raw/zeisel/expression_mRNA_17-Aug-2014.txt"
 
 
@@ -629,10 +581,6 @@ def test_own_files_come_first_and_fetch_never_looks_there(server, tmp_path, monk
     assert smd.io.available() == ["zeisel"]
 
 
-def test_smd_data_has_the_same_functions():
-    assert smd.io.load is load and smd.io.info is info and smd.io.fetch is fetch
-
-
 @pytest.mark.parametrize(
     "mode, kind, says",
     [
@@ -662,17 +610,6 @@ def test_a_page_instead_of_a_file(server, cache):
     assert "begins with" in failure(OSError) and left(cache) == []
     server.files["pbmc4k_filtered_gene_bc_matrices.tar.gz"] = b"maintenance"
     assert "begins with b'maintenance'" in failure(OSError, "pbmc4k") and left(cache) == []
-
-
-def test_a_broken_download_goes_on_where_it_stopped(server, cache, cells):
-    server.mode = "breaking"
-    assert "broke three times" in failure(ConnectionError)
-    part = cache / f"{RAW}.part"
-    assert part.stat().st_size == 3000 and left(cache) == [f"{RAW}.part", f"{RAW}.part.tag"]
-    server.mode = "good"
-    same(load("zeisel", progress=False), cells)
-    assert [r for _, r in server.asked] == [None, "bytes=1000-", "bytes=2000-", "bytes=3000-"]
-    assert left(cache) == [RAW, f"{RAW}.sha256", "zeisel.h5ad"]
 
 
 @pytest.mark.parametrize("change", ["no tag", "other tag", "no ranges"])
@@ -760,7 +697,9 @@ def test_baron_reads_members_in_place(cells, tmp_path):
     }
     folder = put(tmp_path / "a/b/c", **{"GSE84133_RAW.tar": tar(evil, "w")})
     before = sorted(tmp_path.rglob("*"))
-    assert smd.io.parse_baron_human(folder).n_obs == 120 and sorted(tmp_path.rglob("*")) == before
+    assert (
+        paper_sets.parse_baron_human(folder).n_obs == 120 and sorted(tmp_path.rglob("*")) == before
+    )
 
 
 def test_a_file_put_there_by_hand_needs_no_server(server, cache, cells):
@@ -808,7 +747,7 @@ def test_no_permission_on_the_cache(server, tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(datasets.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(downloads.tempfile, "TemporaryFile", refuse)
     assert (
         "cannot be written to: Permission denied" in failure(PermissionError) and server.asked == []
     )
@@ -828,7 +767,7 @@ def test_a_full_disk_while_caching_leaves_no_half_file(server, cache, monkeypatc
 
     with monkeypatch.context() as m:
         m.setattr(ad.AnnData, "write_h5ad", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="no space left"):
             load("zeisel", progress=False)
     assert left(cache) == [RAW, f"{RAW}.sha256"]
     same(load("zeisel"), cells)
@@ -869,10 +808,3 @@ def test_another_process_is_not_joined(server, cache):
         fcntl.flock(f, fcntl.LOCK_EX)
         assert "another process is downloading" in failure(OSError)
     assert isinstance(DATASETS["zeisel"], Dataset) and isinstance(DATASETS["zeisel"].files[0], File)
-
-
-def test_written_files_have_the_rights_of_any_new_file(tmp_path):
-    plain, whole = tmp_path / "plain.txt", tmp_path / "whole.txt"
-    plain.write_text("a")
-    _files.write_whole(whole, lambda to: to.write_text("a"))
-    assert whole.stat().st_mode == plain.stat().st_mode and len(list(tmp_path.iterdir())) == 2
