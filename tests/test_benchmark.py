@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -15,7 +16,10 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.bench.methods.registry import Method, register
+from scsmd_nb.bench import runner, suites
+from scsmd_nb.bench.methods.registry import Method, names, register
+from scsmd_nb.bench.methods.scsmd import ABLATIONS
+from scsmd_nb.bench.table import _append
 
 PROGRAM = Path(sys.executable).with_name("scsmd")
 
@@ -268,8 +272,6 @@ def test_data_without_labels_or_counts(tmp_path):
 
 
 def test_a_method_that_cannot_travel(tmp_path):
-    import threading
-
     lock = threading.Lock()
     with pytest.raises(ValueError, match="cannot be sent"):
         smd.bench.run(Method("locked", lambda a, k, s: lock), ("small", small()), out=tmp_path)
@@ -303,7 +305,7 @@ ROW = dict(
 @pytest.fixture
 def file(tmp_path):
     for seed in (0, 1, 2):
-        table._append(tmp_path / "results.csv", ROW | {"seed": seed})
+        _append(tmp_path / "results.csv", ROW | {"seed": seed})
     return tmp_path / "results.csv"
 
 
@@ -319,7 +321,7 @@ def test_every_cut_keeps_the_rows_before_it(file):
                 0, sum(size >= end - 1 for end in ends) - 1
             )  # a row is whole if only its line end is missing
             assert seeds == list(range(complete)), size
-            table._append(file, ROW | {"seed": 7})
+            _append(file, ROW | {"seed": 7})
             assert list(smd.bench.read(file)["seed"]) == [*range(complete), 7], size
 
 
@@ -331,7 +333,7 @@ def test_damaged_lines_are_named_and_left_out(file):
 
 
 def test_windows_line_ends_and_later_rows(file):
-    table._append(file, ROW | {"ari": 0.9})
+    _append(file, ROW | {"ari": 0.9})
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     table = smd.bench.read(file.parent)
     assert list(table["seed"]) == [1, 2, 0] and list(table["ari"]) == [0.5, 0.5, 0.9]
@@ -447,9 +449,9 @@ def test_a_full_disk_says_so_and_keeps_what_is_there(file, monkeypatch):
     before, write = file.read_bytes(), os.write
     monkeypatch.setattr(os, "write", lambda fd, line: write(fd, line[:20]))
     with pytest.raises(OSError, match="disk is full"):
-        table._append(file, ROW | {"seed": 3})
+        _append(file, ROW | {"seed": 3})
     monkeypatch.undo()
-    table._append(file, ROW | {"seed": 4})
+    _append(file, ROW | {"seed": 4})
     assert list(smd.bench.read(file)["seed"]) == [0, 1, 2, 4] and file.read_bytes().startswith(
         before
     )
@@ -520,13 +522,11 @@ def test_amounts_of_nothing_are_no_disturbance():
 
 
 def test_suites_speak_of_what_exists():
-    from scsmd_nb.bench.methods.registry import names
-
     for name in smd.bench.SUITES:
-        suite = smd.bench.suite(name)
-        for method in suite.methods:
+        plan = smd.bench.suite(name)
+        for method in plan.methods:
             assert (method if isinstance(method, str) else method[0]) in names()
-        for dataset in suite.datasets:
+        for dataset in plan.datasets:
             smd.bench.parse_name(dataset)
     assert (
         len(set(smd.bench.SUITES["noise"].datasets)) == 27
@@ -535,44 +535,12 @@ def test_suites_speak_of_what_exists():
 
 
 def test_the_ablation_knows_every_part():
-    from scsmd_nb.bench.methods.scsmd import ABLATIONS
-
     assert list(ABLATIONS.values()) == list(suites._PARTS)
 
 
 def test_suites_find_their_data(data_dir):
     for name in {smd.bench.parse_name(d)[1] for s in smd.bench.SUITES.values() for d in s.datasets}:
         assert smd.bench.load(name).n_types > 1
-
-
-def test_overview_counts_failures_and_averages_seeds():
-    rows = [
-        dict(
-            method=m,
-            options="{}",
-            dataset=d,
-            seed=s,
-            status="ok",
-            ari=a,
-            nmi_max=a,
-            seconds=1.0,
-            peak_memory_mb=9.0,
-        )
-        for m, d, s, a in (
-            ("x", "a", 0, 0.2),
-            ("x", "b", 0, 0.4),
-            ("x", "a", 1, 0.4),
-            ("x", "b", 1, 0.6),
-            ("y", "a", 0, 0.9),
-        )
-    ]
-    table = smd.bench.overview(
-        pd.DataFrame([*rows, rows[4] | {"dataset": "b", "status": "failed", "ari": np.nan}])
-    )
-    assert list(table["method"]) == ["y", "x"] and list(table["not ok"]) == [1, 0]
-    assert np.isclose(table["ari mean"][1], 0.4) and np.isclose(
-        table["ari std"][1], np.std([0.3, 0.5], ddof=1)
-    )
 
 
 # ---------------------------------------------------------------- the command

@@ -1,4 +1,4 @@
-"""Figures of the benchmark: what they hold, what they say about gaps, and what bad input says; the results page runs."""
+"""Figures of the benchmark: what they hold, what they say of gaps, and what bad input says; the results page runs."""
 
 import json
 import shutil
@@ -14,7 +14,9 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-import scsmd_nb as smd  # noqa: E402  # noqa: E402
+import scsmd_nb as smd  # noqa: E402
+from scsmd_nb.bench.figures import maps  # noqa: E402
+from scsmd_nb.bench.methods import registry  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "nbs" / "results"
@@ -175,7 +177,7 @@ def overlaps(boxes) -> list:
 
 
 def test_names_of_22_methods_do_not_overlap():
-    names = list(benchmark.baselines.names())
+    names = registry.names()
     names += [f"method {i}" for i in range(22 - len(names))]
     big = smd.bench.figures.made_up(names[:22], [f"set_{i}" for i in range(12)])
     near = big.assign(cpu_seconds=10 + big["cpu_seconds"] / 1e4)  # all as good as equally fast
@@ -399,7 +401,7 @@ def test_colours_follow_the_type(cells):
 
 def test_maps_from_a_run_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        bf, "_map", lambda space, random_state: space[:, :2]
+        maps, "_map", lambda space, random_state: space[:, :2]
     )  # UMAP itself is tested in its notebook
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

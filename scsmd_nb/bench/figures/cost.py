@@ -12,8 +12,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from .base import METRICS, _check, _finish, _marked, _pick, seed_means, title
-from .scores import OTHERS, _colour
+from scsmd_nb.bench.figures.base import (
+    METRICS,
+    OTHERS,
+    _check,
+    _colour,
+    _finish,
+    _marked,
+    _pick,
+    seed_means,
+    title,
+)
 
 # %% ../../../nbs/api/bench/figures/04_cost.ipynb #f519a98e
 def cost_medians(
@@ -35,6 +44,29 @@ def cost_medians(
     df["label"] = [title(*k) for k in zip(df["method"], df["options"], df["budget"])]
     return df.groupby(["dataset", "label"], sort=False)["value"].median().reset_index()
 
+# %% ../../../nbs/api/bench/figures/04_cost.ipynb #376a9491
+def _free_place(
+    at: tuple,  # x, y of the point, in pixels
+    half: tuple,  # half width and half height of the text
+    boxes: list[tuple],  # x0, y0, x1, y1 of what must not be covered
+    frame,  # bounding box of the axes
+    scale: float,  # pixels in a typographic point
+) -> tuple[float, float]:
+    "Centre of the nearest place that is free and inside the frame; just beside the point where none is."
+    (px, py), (w, h) = at, half
+    places = [
+        (px + (r * scale + w) * np.cos(a), py + (r * scale + h) * np.sin(a))
+        for r in range(5, 160, 6)
+        for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    ]
+    for x, y in places:
+        inside = frame.x0 < x - w and x + w < frame.x1 and frame.y0 < y - h and y + h < frame.y1
+        if inside and not any(
+            x - w < x1 and x0 < x + w and y - h < y1 and y0 < y + h for x0, y0, x1, y1 in boxes
+        ):
+            return x, y
+    return places[0]
+
 # %% ../../../nbs/api/bench/figures/04_cost.ipynb #9a9df6ee
 def _place_labels(
     ax,  # axes with final limits
@@ -44,14 +76,11 @@ def _place_labels(
     fontsize: float = 8,  # points
 ) -> None:
     "Write each text beside its point, where it covers neither a point nor another text."
-    fig = ax.figure
-    fig.draw_without_rendering()
-    scale = fig.dpi / 72
+    ax.figure.draw_without_rendering()
+    scale = ax.figure.dpi / 72
     points, frame = ax.transData.transform(np.column_stack([x, y])), ax.get_window_extent()
     boxes = [(px - 4 * scale, py - 4 * scale, px + 4 * scale, py + 4 * scale) for px, py in points]
-    free = lambda b: (
-        not any(b[0] < o[2] and o[0] < b[2] and b[1] < o[3] and o[1] < b[3] for o in boxes)
-    )
+    line = {"arrowstyle": "-", "color": "#999999", "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
     for (px, py), text in sorted(zip(points, texts), key=lambda t: -t[0][1]):
         art = ax.annotate(
             text,
@@ -61,34 +90,33 @@ def _place_labels(
             fontsize=fontsize,
             va="center",
             ha="center",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": "#999999",
-                "lw": 0.6,
-                "shrinkA": 0,
-                "shrinkB": 3,
-            },
+            arrowprops=line,
         )
         art.set_in_layout(False)
         size = art.get_window_extent()
         w, h = size.width / 2 + 2 * scale, size.height / 2 + 1
-        places = [
-            (px + (r * scale + w) * np.cos(a), py + (r * scale + h) * np.sin(a))
-            for r in range(5, 160, 6)
-            for a in np.linspace(0, 2 * np.pi, 16, endpoint=False)
-        ]
-        inside = lambda c: (
-            frame.x0 < c[0] - w
-            and c[0] + w < frame.x1
-            and frame.y0 < c[1] - h
-            and c[1] + h < frame.y1
-        )
-        cx, cy = next(
-            (c for c in places if inside(c) and free((c[0] - w, c[1] - h, c[0] + w, c[1] + h))),
-            places[0],
-        )
+        cx, cy = _free_place((px, py), (w, h), boxes, frame, scale)
         boxes.append((cx - w, cy - h, cx + w, cy + h))
         art.set_position(((cx - px) / scale, (cy - py) / scale))
+
+# %% ../../../nbs/api/bench/figures/04_cost.ipynb #56267208
+def _score_and_seconds(
+    df: pd.DataFrame,  # rows of the results file
+    metric: str,  # one of METRICS
+    datasets,  # names to use; None: all
+    methods,  # names to show; None: all
+) -> tuple[pd.DataFrame, int]:  # by label: score, seconds, sets, method; number of data sets
+    "Score and processor seconds of each method, both averaged over its data sets."
+    table = seed_means(df, metric, datasets, methods)
+    cost = cost_medians(df, "cpu_seconds", datasets, methods)
+    table = table[table["seeds"] > 0].merge(cost, on=["dataset", "label"])
+    total = table.groupby("label", sort=False).agg(
+        score=("mean", "mean"),
+        seconds=("value", "mean"),
+        sets=("dataset", "nunique"),
+        method=("method", "first"),
+    )
+    return total, table["dataset"].nunique()
 
 # %% ../../../nbs/api/bench/figures/04_cost.ipynb #8322b444
 def time_accuracy(
@@ -98,60 +126,47 @@ def time_accuracy(
     methods=None,  # names to show; None: all
 ) -> Figure:
     "Processor seconds against score, both averaged over data sets; hollow where a method lacks some."
-    table, cost = (
-        seed_means(df, metric, datasets, methods),
-        cost_medians(df, "cpu_seconds", datasets, methods),
-    )
-    table = table[table["seeds"] > 0].merge(cost, on=["dataset", "label"])
-    n = table["dataset"].nunique()
-    total = table.groupby("label", sort=False).agg(
-        score=("mean", "mean"),
-        seconds=("value", "mean"),
-        sets=("dataset", "nunique"),
-        method=("method", "first"),
-    )
-    colours = _colour(total["method"])
+    total, n = _score_and_seconds(df, metric, datasets, methods)
+    x, y, colours = total["seconds"], total["score"], _colour(total["method"])
+    inner = [c if s == n else "white" for c, s in zip(colours, total["sets"])]
     fig, ax = plt.subplots(figsize=(9, 5.6), layout="constrained")
-    ax.scatter(
-        total["seconds"],
-        total["score"],
-        s=34,
-        edgecolors=colours,
-        lw=1.5,
-        zorder=3,
-        facecolors=[c if s == n else "white" for c, s in zip(colours, total["sets"])],
-    )
+    ax.scatter(x, y, s=34, edgecolors=colours, lw=1.5, zorder=3, facecolors=inner)
     ax.set_xscale("log")
-    ax.set_xlim(total["seconds"].min() / 1.8, total["seconds"].max() * 2.2)
+    ax.set_xlim(x.min() / 1.8, x.max() * 2.2)
     ax.margins(y=0.1)
-    ax.set(
-        xlabel="processor seconds for a run (mean over data sets of the median over seeds, log scale)",
-        ylabel=f"{METRICS[metric]} (mean over data sets)",
+    ax.set_xlabel(
+        "processor seconds for a run (mean over data sets of the median over seeds, log scale)"
     )
+    ax.set_ylabel(f"{METRICS[metric]} (mean over data sets)")
     ax.grid(color="#E5E5E5", lw=0.6)
     ax.set_axisbelow(True)
+    heading = "Time and accuracy; no method has every set"
     whole = total[total["sets"] == n]
-    best = whole["score"].idxmax() if len(whole) else None
-    heading = (
-        f"{best} scores highest, at {whole.loc[best, 'seconds']:,.3g} processor seconds a run"
-        if best
-        else "Time and accuracy; no method has every set"
-    )
-    _finish(
-        fig,
-        heading,
-        [
-            f"Means over {n} data set{'s' if n > 1 else ''}; hollow dots stand on fewer, see their "
-            f"names."
-        ],
-    )
-    _place_labels(
-        ax,
-        total["seconds"],
-        total["score"],
-        [_marked(name, s, n) for name, s in total["sets"].items()],
-    )
+    if len(whole):
+        best = whole["score"].idxmax()
+        seconds = f"{whole.loc[best, 'seconds']:,.3g} processor seconds a run"
+        heading = f"{best} scores highest, at {seconds}"
+    many = f"{n} data set{'s' if n > 1 else ''}"
+    _finish(fig, heading, [f"Means over {many}; hollow dots stand on fewer, see their names."])
+    names = [_marked(name, s, n) for name, s in total["sets"].items()]
+    _place_labels(ax, x, y, names)
     return fig
+
+# %% ../../../nbs/api/bench/figures/04_cost.ipynb #9b862899
+def _memory_axis(
+    ax,  # matplotlib axes
+    low: float,  # smallest value, MB
+    high: float,  # largest value, MB
+) -> None:
+    "Megabytes on a log scale, in plain numbers, with room for words at the right of the largest."
+    ax.set_xscale("log")
+    ax.set_xlim(low / 1.15, high * max(high / low, 2) ** 0.5 * 1.15)
+    ax.set_xlabel("peak memory of a run (MB, median over seeds, log scale)")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
+    ax.xaxis.set_minor_formatter(lambda v, _: "")
+    ax.grid(axis="x", color="#E5E5E5", lw=0.6)
+    ax.set_axisbelow(True)
 
 # %% ../../../nbs/api/bench/figures/04_cost.ipynb #fa91b25d
 def memory(
@@ -162,45 +177,22 @@ def memory(
     "Peak memory of each method, a dot for each data set, the largest one filled and written out."
     table = cost_medians(df, "peak_memory_mb", datasets, methods)
     n = table["dataset"].nunique()
-    worst = (
-        table.loc[table.groupby("label")["value"].idxmax()]
-        .set_index("label")
-        .sort_values("value", ascending=False)
-    )
+    worst = table.loc[table.groupby("label")["value"].idxmax()].set_index("label")
+    worst = worst.sort_values("value", ascending=False)
     have = table.groupby("label")["dataset"].nunique()
     fig, ax = plt.subplots(figsize=(9, 1.7 + 0.2 * len(worst)), layout="constrained")
     rows = {name: i for i, name in enumerate(worst.index)}
     ax.scatter(table["value"], table["label"].map(rows), s=12, color="#9A9A9A")
     ax.scatter(worst["value"], range(len(worst)), s=30, color=OTHERS, zorder=3)
-    ax.set_xscale("log")
+    beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
     for name, r in worst.iterrows():
-        ax.annotate(
-            f"{r['value']:,.0f} ({r['dataset']})",
-            (r["value"], rows[name]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
-    low, high = table["value"].min(), table["value"].max()
-    ax.set_xlim(low / 1.15, high * max(high / low, 2) ** 0.5 * 1.15)  # room for the words
-    ax.set_yticks(
-        range(len(worst)), [_marked(name, int(have[name]), n) for name in worst.index], fontsize=8
-    )
-    ax.set(
-        xlabel="peak memory of a run (MB, median over seeds, log scale)",
-        ylim=(-0.6, len(worst) - 0.4),
-    )
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
-    ax.xaxis.set_minor_formatter(lambda v, _: "")
-    ax.grid(axis="x", color="#E5E5E5", lw=0.6)
-    ax.set_axisbelow(True)
-    top = worst.index[0]
-    return _finish(
-        fig,
-        f"{top} needs the most memory, {worst['value'].iloc[0]:,.0f} MB on {worst['dataset'].iloc[0]}",
-        [
-            f"{n} data set{'s' if n > 1 else ''}, one grey dot each; blue: the largest, with its data set."
-        ],
-    )
+        ax.annotate(f"{r['value']:,.0f} ({r['dataset']})", (r["value"], rows[name]), **beside)
+    names = [_marked(name, int(have[name]), n) for name in worst.index]
+    ax.set_yticks(range(len(worst)), names, fontsize=8)
+    ax.set_ylim(-0.6, len(worst) - 0.4)
+    _memory_axis(ax, table["value"].min(), table["value"].max())
+    most = f"{worst['value'].iloc[0]:,.0f} MB on {worst['dataset'].iloc[0]}"
+    heading = f"{worst.index[0]} needs the most memory, {most}"
+    many = f"{n} data set{'s' if n > 1 else ''}"
+    note = f"{many}, one grey dot each; blue: the largest, with its data set."
+    return _finish(fig, heading, [note])

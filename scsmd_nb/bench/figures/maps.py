@@ -13,13 +13,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
-from ... import bench
+from ..data import load
 from .base import _check, _pick, compared, title
-from ...pl.clusters import MARKERS, PALETTE
+from ..table import arrays, read
+from ...pl.clusters import MARKERS, PALETTE, embed_cells
 from ...tl.metrics import ari, contingency
-
-# %% ../../../nbs/api/bench/figures/02_maps.ipynb #3b9dcaf5
-SURPLUS = ("#4D4D4D", "#9A9A9A", "#D0D0D0")
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #38500cf6
 def match_labels(
@@ -37,7 +35,7 @@ def _pca(
     random_state: int,  # seed
 ) -> np.ndarray:  # [n, 30]
     "Principal components of the log-normalised, scaled values; adata is only read."
-    import scanpy as sc
+    import scanpy as sc  # slow to load, and not needed where each method has its own space
 
     counts = adata.layers["counts"] if "counts" in adata.layers else adata.X
     bare = ad.AnnData(counts.copy().astype(np.float32), obs=pd.DataFrame(index=adata.obs_names))
@@ -60,70 +58,73 @@ def _map(
     "UMAP of a latent space; two columns are taken as they are."
     if space.shape[1] <= 2:
         return np.column_stack([space, np.zeros((len(space), 2 - space.shape[1]))])
-    from scsmd_nb.pl.clusters import embed_cells
-
-    bare = ad.AnnData(
-        obs=pd.DataFrame(index=np.arange(len(space)).astype(str)), obsm={"X_space": space}
+    cells = pd.DataFrame(index=np.arange(len(space)).astype(str))
+    return embed_cells(
+        ad.AnnData(obs=cells, obsm={"X_space": space}), "space", None, 15, random_state
     )
-    return embed_cells(bare, "space", None, 15, random_state)
+
+# %% ../../../nbs/api/bench/figures/02_maps.ipynb #b7d90d41
+def _check_rows(
+    adata: ad.AnnData,
+    truth: str,  # column of obs
+    given: list[tuple],  # name, and labels or latent vectors
+) -> None:
+    "Nothing if there are reference types, and one row for each cell in all that is given, else an error."
+    if truth not in adata.obs:
+        raise KeyError(
+            f"{truth!r} is not in adata.obs, which has {', '.join(map(str, adata.obs.columns)) or 'nothing'}."
+        )
+    for name, values in given:
+        if len(values) != adata.n_obs:
+            raise ValueError(
+                f"{name!r} has {len(values)} rows for {adata.n_obs} cells: "
+                "labels and embeddings need one for each cell."
+            )
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #26dae9fc
 def umap_table(
     adata: ad.AnnData,  # counts, with the reference types in obs
     labels_by_method: dict,  # name -> [n] labels
     truth: str = "cell_type",  # column of obs
-    embeddings: dict
-    | None = None,  # name -> [n, d] latent vectors; a name that is missing or None: PCA
+    embeddings: dict | None = None,  # name -> [n, d] latent vectors; missing or None: PCA
     max_cells: int = 1500,  # cells drawn; ARI is computed on all
     random_state: int = 0,  # seed of the choice of cells and of the maps
 ) -> (
     pd.DataFrame
-):  # columns panel ("" is the reference), ari, x, y, type, label, matched ("" where surplus)
+):  # columns panel ("": reference), ari, x, y, type, label, matched ("": surplus), space
     "Positions and matched labels of every panel, ready to store and to draw."
-    if truth not in adata.obs:
-        raise KeyError(
-            f"{truth!r} is not in adata.obs, which has "
-            f"{', '.join(map(str, adata.obs.columns)) or 'nothing'}."
-        )
-    embeddings = embeddings or {}
-    for name, values in [
-        *labels_by_method.items(),
-        *((k, v) for k, v in embeddings.items() if v is not None),
-    ]:
-        if len(values) != adata.n_obs:
-            raise ValueError(
-                f"{name!r} has {len(values)} rows for {adata.n_obs} cells: labels and embeddings need "
-                f"one for each cell."
-            )
+    embeddings = {name: z for name, z in (embeddings or {}).items() if z is not None}
+    _check_rows(adata, truth, [*labels_by_method.items(), *embeddings.items()])
     known = np.flatnonzero(adata.obs[truth].notna())  # cells without a reference type are left out
     types = np.asarray(adata.obs[truth].astype(str))[known]
     chosen = np.sort(np.random.default_rng(random_state).permutation(len(known))[:max_cells])
-    shown = known[chosen]
     flat, parts = None, []
     for name, labels in {"": types, **labels_by_method}.items():
-        labels, space = pd.Series(np.asarray(labels)).astype(str).to_numpy(), embeddings.get(name)
+        labels = pd.Series(np.asarray(labels)).astype(str).to_numpy()
         labels = labels if name == "" else labels[known]
-        if space is None:
-            flat = _map(_pca(adata, random_state)[shown], random_state) if flat is None else flat
-            xy = flat
+        space = embeddings.get(name)
+        if space is not None:
+            xy = _map(np.asarray(space, dtype=np.float32)[known[chosen]], random_state)
+        elif flat is None:
+            xy = flat = _map(_pca(adata, random_state)[known[chosen]], random_state)
         else:
-            xy = _map(np.asarray(space, dtype=np.float32)[shown], random_state)
+            xy = flat
         partner = match_labels(types, labels)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "panel": name,
-                    "ari": 1.0 if name == "" else round(ari(types, labels), 4),
-                    "x": xy[:, 0].round(2),
-                    "y": xy[:, 1].round(2),
-                    "type": types[chosen],
-                    "label": labels[chosen],
-                    "matched": [partner.get(k, "") for k in labels[chosen]],
-                    "space": "principal components" if space is None else "its own",
-                }
-            )
-        )
+        columns = {
+            "panel": name,
+            "ari": 1.0 if name == "" else round(ari(types, labels), 4),
+            "x": xy[:, 0].round(2),
+            "y": xy[:, 1].round(2),
+            "type": types[chosen],
+            "label": labels[chosen],
+            "matched": [partner.get(k, "") for k in labels[chosen]],
+            "space": "principal components" if space is None else "its own",
+        }
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
+
+# %% ../../../nbs/api/bench/figures/02_maps.ipynb #3b9dcaf5
+SURPLUS = ("#4D4D4D", "#9A9A9A", "#D0D0D0")  # greys of clusters without a type
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #15eed589
 def _map_panel(
@@ -133,15 +134,46 @@ def _map_panel(
 ) -> None:
     "Cells of one panel in the colours of their matched types, surplus clusters in greys."
     part = part.sample(frac=1, random_state=0)
-    size = float(np.clip(5000 / len(part), 1.5, 14))
+    dots = {"s": float(np.clip(5000 / len(part), 1.5, 14)), "lw": 0, "rasterized": True}
     for name, (colour, marker) in looks.items():
         here = part[part["matched"] == name]
-        ax.scatter(here["x"], here["y"], s=size, color=colour, marker=marker, lw=0, rasterized=True)
+        ax.scatter(here["x"], here["y"], color=colour, marker=marker, **dots)
     for i, (_, here) in enumerate(part[part["matched"] == ""].groupby("label")):
-        ax.scatter(
-            here["x"], here["y"], s=size, color=SURPLUS[i % 3], marker="o", lw=0, rasterized=True
-        )
+        ax.scatter(here["x"], here["y"], color=SURPLUS[i % 3], marker="o", **dots)
     ax.set(xticks=[], yticks=[], box_aspect=1)
+    ax.set_xlabel("UMAP 1", fontsize=7, labelpad=1)
+    ax.set_ylabel("UMAP 2", fontsize=7, labelpad=1)
+
+# %% ../../../nbs/api/bench/figures/02_maps.ipynb #e2cb45b6
+def _panel_title(
+    name: str,  # of the panel, "" for the reference
+    part: pd.DataFrame,  # its rows
+) -> str:
+    "What stands above a panel: method, ARI, number of clusters, and whether the map is its own."
+    if name == "":
+        return "reference"
+    own = "" if part["space"].iloc[0] == "its own" else ", on PCA"
+    found = part["label"].nunique()
+    return f"{title(name)}\nARI {part['ari'].iloc[0]:.2f}, {found} clusters{own}"
+
+# %% ../../../nbs/api/bench/figures/02_maps.ipynb #692a36f3
+def _legend_below(
+    fig: Figure,
+    looks: dict,  # type -> (colour, marker)
+    surplus: bool,  # whether there are clusters without a type
+) -> None:
+    "The types below the panels, in as many columns as their names leave room for; the figure grows by their rows."
+    dot = lambda colour, marker, label: plt.Line2D(
+        [], [], ls="", marker=marker, color=colour, label=label
+    )
+    handles = [dot(colour, marker, name) for name, (colour, marker) in looks.items()]
+    if surplus:
+        handles.append(dot(SURPLUS[1], "o", "surplus cluster"))
+    letters = max(len(h.get_label()) for h in handles) + 7
+    columns = int(np.clip(14 * fig.get_figwidth() / letters, 1, len(handles)))
+    fig.set_figheight(fig.get_figheight() + 0.2 * -(-len(handles) // columns))
+    place = {"loc": "outside lower center", "ncols": columns}
+    fig.legend(handles=handles, fontsize=8, frameon=False, **place)
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #f3cd7f61
 def draw_maps(
@@ -152,49 +184,23 @@ def draw_maps(
     "One panel for the reference, one for each method; the same type has the same colour everywhere."
     names = list(dict.fromkeys(table["panel"]))
     types = table.loc[table["panel"] == names[0], "type"].value_counts().index
-    looks = {
-        t: (PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)])
-        for i, t in enumerate(types)
-    }
+    n = len(PALETTE)
+    looks = {t: (PALETTE[i % n], MARKERS[i // n % len(MARKERS)]) for i, t in enumerate(types)}
     ncols = max(1, min(ncols, len(names)))
     nrows = -(-len(names) // ncols)
-    fig, axes = plt.subplots(
-        nrows,
-        ncols,
-        squeeze=False,
-        layout="constrained",
-        figsize=(max(2.25 * ncols, 4.5), 2.5 * nrows + 0.5),
-    )
+    size = (max(2.25 * ncols, 4.5), 2.5 * nrows + 0.5)
+    fig, axes = plt.subplots(nrows, ncols, squeeze=False, layout="constrained", figsize=size)
     for ax, name in zip(axes.flat, names):
         part = table[table["panel"] == name]
         _map_panel(ax, part, looks)
-        found = part["label"].nunique()
-        own = "" if part["space"].iloc[0] == "its own" or name == "" else ", on PCA"
-        ax.set_title(
-            "reference"
-            if name == ""
-            else f"{title(name)}\nARI {part['ari'].iloc[0]:.2f}, {found} clusters{own}",
-            fontsize=8,
-        )
-        ax.set_xlabel("UMAP 1", fontsize=7, labelpad=1)
-        ax.set_ylabel("UMAP 2", fontsize=7, labelpad=1)
+        ax.set_title(_panel_title(name, part), fontsize=8)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
-    handles = [plt.Line2D([], [], ls="", marker=m, color=c, label=t) for t, (c, m) in looks.items()]
-    if (table["matched"] == "").any():
-        handles.append(
-            plt.Line2D([], [], ls="", marker="o", color=SURPLUS[1], label="surplus cluster")
-        )
-    letters = max(len(h.get_label()) for h in handles) + 7
-    columns = int(np.clip(14 * fig.get_figwidth() / letters, 1, len(handles)))
-    fig.set_figheight(fig.get_figheight() + 0.2 * -(-len(handles) // columns))
-    fig.legend(
-        handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False
-    )
+    _legend_below(fig, looks, (table["matched"] == "").any())
     best = table[table["panel"] != ""].groupby("panel", sort=False)["ari"].first()
-    lead = (
-        f"{title(best.idxmax())} comes closest to the reference" if len(best) else "The reference"
-    )
+    lead = "The reference"
+    if len(best):
+        lead = f"{title(best.idxmax())} comes closest to the reference"
     fig.suptitle(f"{heading + ': ' if heading else ''}{lead}", fontsize=11)
     plt.close(fig)
     return fig
@@ -211,11 +217,30 @@ def umap_panels(
     random_state: int = 0,  # seed
 ) -> Figure:
     "Figures 3 and 4 from labels at hand: the reference and every method, each on its own map."
-    return draw_maps(
-        umap_table(adata, labels_by_method, truth, embeddings, max_cells, random_state),
-        ncols,
-        heading,
-    )
+    table = umap_table(adata, labels_by_method, truth, embeddings, max_cells, random_state)
+    return draw_maps(table, ncols, heading)
+
+# %% ../../../nbs/api/bench/figures/02_maps.ipynb #b7008223
+def _median_runs(
+    folder,  # the DIR of a benchmark
+    dataset: str,  # name in the results
+    methods,  # names to show, in this order; None: all that finished, best ARI first
+) -> dict:  # name -> row of the results
+    "For each method its run of the median ARI on this data set."
+    runs = compared(_pick(read(folder), "dataset", dataset))
+    runs = _check(_pick(runs, "method", methods), "ari")
+    runs = runs[runs["status"].eq("ok") & runs["ari"].notna()]
+    runs = runs.sort_values("ari", ascending=False, kind="stable")
+    wanted = [methods] if isinstance(methods, str) else methods
+    rows = {}
+    for name in list(wanted or dict.fromkeys(runs["method"])):
+        own = runs[runs["method"] == name]
+        if not len(own):
+            raise ValueError(
+                f"{name!r} has no finished run on {dataset!r}: there are no labels to draw."
+            )
+        rows[name] = own.iloc[len(own) // 2]
+    return rows
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #07abcd3f
 def umap_table_of_runs(
@@ -228,36 +253,17 @@ def umap_table_of_runs(
     random_state: int = 0,  # seed of the maps
 ) -> pd.DataFrame:  # as from umap_table
     "Maps of a finished benchmark: for each method its run of the median ARI, so no lucky seed is shown."
-    pass
-
-    runs = compared(_pick(bench.read(folder), "dataset", dataset))
-    runs = _check(_pick(runs, "method", methods), "ari")
-    runs = runs[runs["status"].eq("ok") & runs["ari"].notna()].sort_values(
-        "ari", ascending=False, kind="stable"
-    )
-    order = (
-        [methods] if isinstance(methods, str) else list(methods or dict.fromkeys(runs["method"]))
-    )
-    labels, embeddings, hashes = {}, {}, set()
-    for name in order:
-        own = runs[runs["method"] == name]
-        if not len(own):
-            raise ValueError(
-                f"{name!r} has no finished run on {dataset!r}: there are no labels to draw."
-            )
-        row = own.iloc[len(own) // 2]
-        kept = bench.arrays(folder, row)
-        hashes.add(row["data_hash"])
-        labels[name], embeddings[name] = kept["labels"], kept.get("embedding")
+    rows = _median_runs(folder, dataset, methods)
+    kept = {name: arrays(folder, row) for name, row in rows.items()}
+    labels = {name: k["labels"] for name, k in kept.items()}
+    embeddings = {name: k.get("embedding") for name, k in kept.items()}
     if adata is None:
-        data = bench.load(dataset)
-        if hashes != {data.data_hash}:
+        data = load(dataset)
+        if {row["data_hash"] for row in rows.values()} != {data.data_hash}:
             raise ValueError(
-                f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass "
-                f"adata."
+                f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass adata."
             )
-        adata = ad.AnnData(
-            data.counts.astype(np.float32),
-            obs=pd.DataFrame({truth: data.types}, index=np.arange(len(data.types)).astype(str)),
-        )
+        names = np.arange(len(data.types)).astype(str)
+        obs = pd.DataFrame({truth: data.types}, index=names)
+        adata = ad.AnnData(data.counts.astype(np.float32), obs=obs)
     return umap_table(adata, labels, truth, embeddings, max_cells, random_state)

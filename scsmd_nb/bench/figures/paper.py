@@ -14,14 +14,6 @@ import pandas as pd
 from .base import _check, title
 from .parts import DEFAULT_DILATIONS, dilation_runs
 
-# %% ../../../nbs/api/bench/figures/06_paper.ipynb #b57af641
-SETS_OF_PAPER = {
-    "PBMC": "pbmc4k",
-    "Zeisel": "zeisel",
-    "Baron": "baron_human",
-    "10X PBMC (4271 cells)": "pbmc4k",
-}  # published name -> ours
-
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #d4daa0bc
 def read_published(
     path,  # published.csv: metric, dataset, method, setting, value, source
@@ -35,6 +27,14 @@ def read_published(
         raise ValueError(f"{path} lacks the columns {lacking}.")
     return table.assign(value=pd.to_numeric(table["value"]))
 
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #b57af641
+SETS_OF_PAPER = {
+    "PBMC": "pbmc4k",
+    "Zeisel": "zeisel",
+    "Baron": "baron_human",
+    "10X PBMC (4271 cells)": "pbmc4k",
+}  # published name -> ours
+
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #5fd59d0e
 def _pm(
     mean: float,  # may be NaN
@@ -42,6 +42,33 @@ def _pm(
 ) -> str:
     "mean ± sd; the mean alone for one seed; empty without a value."
     return "" if pd.isna(mean) else f"{mean:.3f}" + ("" if pd.isna(sd) else f" ± {sd:.3f}")
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #f4719552
+def _published_dilations(
+    published: pd.DataFrame | None,  # from read_published
+    metric: str,  # one of METRICS
+) -> tuple[dict, dict]:  # (data set, dilations) -> value as text; data set -> the paper's name
+    "The values of tables 2 and 3, by our names of the data sets."
+    values, names = {}, {}
+    if published is None:
+        return values, names
+    told = published["setting"].str.startswith("dilations ")
+    for r in published[published["metric"].eq(metric.split("_")[0]) & told].itertuples():
+        place = SETS_OF_PAPER.get(r.dataset, r.dataset)
+        names[place] = r.dataset
+        values[place, r.setting.removeprefix("dilations ")] = f"{r.value:.3f}"
+    return values, names
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #d3d4b9a5
+def _both_names(
+    dataset: str,  # our name, or the paper's where we do not have it
+    here: bool,  # whether it was measured
+    published: str | None,  # the paper's name, if it has a value
+) -> str:
+    "The name of a data set in the table."
+    if not published:
+        return dataset
+    return f"{dataset} (paper: {published})" if here else f"{dataset} (paper only)"
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #e7f3b40f
 def dilation_table(
@@ -53,37 +80,50 @@ def dilation_table(
     "Tables 2 and 3 as measured, mean ± sd over seeds, beside the published values."
     table = dilation_runs(df, metric, method)
     ours = {(r.dataset, str(r.dilations)): _pm(r.mean, r.sd) for r in table.itertuples(index=False)}
-    kinds, theirs, names = list(table["dilations"].cat.categories), {}, {}
-    if published is not None:
-        rows = published[
-            published["metric"].eq(metric.split("_")[0])
-            & published["setting"].str.startswith("dilations ")
-        ]
-        for r in rows.itertuples():
-            place = SETS_OF_PAPER.get(r.dataset, r.dataset)
-            names[place] = r.dataset
-            theirs[place, r.setting.removeprefix("dilations ")] = f"{r.value:.3f}"
-        kinds += [k for k in dict.fromkeys(k for _, k in theirs) if k not in kinds]
-    sets = [*dict.fromkeys(table["dataset"]), *(d for d in names if d not in set(table["dataset"]))]
-    here = set(table["dataset"])
-    index = [
-        f"{d} (paper: {names[d]})"
-        if d in names and d in here
-        else f"{d} (paper only)"
-        if d in names
-        else d
-        for d in sets
-    ]
-    columns = pd.MultiIndex.from_product(
-        [[f"({k})" for k in kinds], ["measured", "published"][: 1 + bool(theirs)]],
-        names=["dilations", ""],
-    )
-    cell = lambda d, k, which: (ours if which == "measured" else theirs).get((d, k.strip("()")), "")
+    theirs, names = _published_dilations(published, metric)
+    kinds = list(dict.fromkeys([*table["dilations"].cat.categories, *(k for _, k in theirs)]))
+    here = list(dict.fromkeys(table["dataset"]))
+    sets = list(dict.fromkeys([*here, *names]))
+    values = {"measured": ours, "published": theirs} if theirs else {"measured": ours}
+    cells = [[v.get((d, k), "") for k in kinds for v in values.values()] for d in sets]
+    columns = [[f"({k})" for k in kinds], list(values)]
     return pd.DataFrame(
-        [[cell(d, *c) for c in columns] for d in sets],
-        index=pd.Index(index, name="data set"),
-        columns=columns,
+        cells,
+        index=pd.Index([_both_names(d, d in here, names.get(d)) for d in sets], name="data set"),
+        columns=pd.MultiIndex.from_product(columns, names=["dilations", ""]),
     )
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #126f0381
+def _other_data(
+    row,  # a published number
+    ours: pd.Series,  # one of our runs
+    published: pd.DataFrame,  # with the cells and types of table 1
+) -> list[str]:
+    "How the cells and types of the paper's data set differ from ours; our size where they do not."
+    listed = published["dataset"].eq(row.dataset) & published["source"].eq("table 1")
+    sizes = published[listed].set_index("metric")["value"]
+    cells, types = f"{ours['n_cells']:,.0f}", f"{ours['n_types']:.0f}"
+    words = []
+    if "cells" in sizes and sizes["cells"] != ours["n_cells"]:
+        words.append(f"other cells ({cells} here, {sizes['cells']:,.0f} there)")
+    if "types" in sizes and sizes["types"] != ours["n_types"]:
+        words.append(f"other labels ({types} types here, {sizes['types']:.0f} there)")
+    return words or [f"{cells} cells, {ours['n_genes']:,.0f} genes here"]
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #90f6958e
+def _other_k(
+    row,  # a published number
+    runs: pd.DataFrame,  # our runs of that method and set
+) -> list[str]:
+    "How many clusters were found, where not all that were asked for, and how K was given."
+    words = []
+    asked = pd.to_numeric(runs["n_clusters_asked"], errors="coerce")
+    found = pd.to_numeric(runs["n_clusters_found"], errors="coerce").dropna()
+    if len(found) and (asked.loc[found.index] != found).any():
+        span = f" to {found.max():.0f}" if found.max() > found.min() else ""
+        words.append(f"K: {found.min():.0f}{span} clusters found")
+    given = f"published with {row.setting}"
+    return [*words, given if "K=" in row.setting else "K given as the number of types"]
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #9d6c153c
 def _reasons(
@@ -94,40 +134,28 @@ def _reasons(
     "What is known to differ between the published number and ours."
     if row.dataset not in SETS_OF_PAPER:
         listed = row.dataset in set(published.loc[published["source"].eq("table 1"), "dataset"])
-        return "not available here" + (
-            ""
-            if listed or row.source.startswith("the method's own")
-            else "; not in the paper's table 1"
-        )
+        known = listed or row.source.startswith("the method's own")
+        return "not available here" + ("" if known else "; not in the paper's table 1")
     if not len(runs):
         return "not run here"
-    sizes = published[
-        published["dataset"].eq(row.dataset) & published["source"].eq("table 1")
-    ].set_index("metric")["value"]
-    ours, words = runs.iloc[0], []
-    if "cells" in sizes and sizes["cells"] != ours["n_cells"]:
-        words.append(f"other cells ({ours['n_cells']:,.0f} here, {sizes['cells']:,.0f} there)")
-    if "types" in sizes and sizes["types"] != ours["n_types"]:
-        words.append(f"other labels ({ours['n_types']:.0f} types here, {sizes['types']:.0f} there)")
-    if not words:
-        words.append(f"{ours['n_cells']:,.0f} cells, {ours['n_genes']:,.0f} genes here")
-    asked = pd.to_numeric(runs["n_clusters_asked"], errors="coerce")
-    found = pd.to_numeric(runs["n_clusters_found"], errors="coerce").dropna()
-    if len(found) and (asked.loc[found.index] != found).any():
-        words.append(
-            f"K: {found.min():.0f}"
-            + (f" to {found.max():.0f}" if found.max() > found.min() else "")
-            + " clusters found"
-        )
-    words.append(
-        "K given as the number of types"
-        if "K=" not in row.setting
-        else f"published with {row.setting}"
-    )
+    words = [*_other_data(row, runs.iloc[0], published), *_other_k(row, runs)]
     if row.metric == "nmi":
         words.append("NMI by which entropy is not told")
     budgets = ", ".join(sorted(set(runs["budget"])))
     return "; ".join([*words, f"budget {budgets}" if budgets else ""]).rstrip("; ")
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #ef7d9dac
+def _has_dilations(
+    method: str,  # its name
+    options: str,  # JSON text
+    wanted: str,  # such as "4,6,8,10"
+) -> bool:
+    "Whether this is scSMD with these dilations and nothing else changed."
+    own = json.loads(options)
+    if method not in DEFAULT_DILATIONS or not set(own) <= {"dilations"}:
+        return False
+    used = own.get("dilations", DEFAULT_DILATIONS[method]) or ()
+    return ",".join(map(str, used)) == wanted
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #f8d02b41
 def _ours(
@@ -138,23 +166,31 @@ def _ours(
     runs = df[df["dataset"].eq(SETS_OF_PAPER.get(row.dataset, "")) & df["status"].eq("ok")]
     if row.setting.startswith("dilations "):
         wanted = row.setting.removeprefix("dilations ")
-
-        def fits(method, options):
-            own = json.loads(options)
-            given = own.get("dilations", DEFAULT_DILATIONS.get(method)) or ()
-            return (
-                method in DEFAULT_DILATIONS
-                and set(own) <= {"dilations"}
-                and ",".join(map(str, given)) == wanted
-            )
-
-        runs = runs[
-            np.array([fits(m, o) for m, o in zip(runs["method"], runs["options"])], dtype=bool)
-        ]
+        kinds = zip(runs["method"], runs["options"])
+        runs = runs[np.array([_has_dilations(*kind, wanted) for kind in kinds], dtype=bool)]
     else:
         runs = runs[runs["method"].eq(row.method) & runs["options"].eq("{}")]
     runs = runs.drop_duplicates(["method", "budget", "seed"], keep="last")
     return [part for _, part in runs.groupby(["method", "budget"], sort=False)]
+
+# %% ../../../nbs/api/bench/figures/06_paper.ipynb #0442d0a8
+def _measured(
+    row,  # a published number
+    runs: pd.DataFrame,  # our runs that answer to it, may be empty
+) -> dict:
+    "What was measured: mean over seeds, spread, difference to the published number."
+    metric = {"nmi": "nmi_max"}.get(row.metric, row.metric)
+    values = pd.to_numeric(runs[metric], errors="coerce").dropna()
+    mean = values.mean() if len(values) else np.nan
+    both = row.metric == "nmi" and len(runs)
+    return {
+        "as": title(runs["method"].iloc[0], "{}", runs["budget"].iloc[0]) if len(runs) else "",
+        "measured": mean,
+        "sd": values.std() if len(values) > 1 else np.nan,
+        "seeds": len(values),
+        "difference": mean - row.value,
+        "NMI (mean)": pd.to_numeric(runs["nmi_mean"], errors="coerce").mean() if both else np.nan,
+    }
 
 # %% ../../../nbs/api/bench/figures/06_paper.ipynb #0ba7fc31
 def measured_beside_published(
@@ -165,7 +201,6 @@ def measured_beside_published(
     df = _check(df)
     rows = []
     for row in published[published["metric"].isin(["ari", "nmi", "accuracy"])].itertuples():
-        metric = {"nmi": "nmi_max"}.get(row.metric, row.metric)
         start = {
             "metric": row.metric.upper() if row.metric != "accuracy" else row.metric,
             "published for": row.dataset,
@@ -173,25 +208,9 @@ def measured_beside_published(
             "setting": row.setting,
             "published": row.value,
             "source": row.source,
+            "measured on": SETS_OF_PAPER.get(row.dataset, ""),
         }
         for runs in _ours(row, df) or [df.head(0)]:
-            values = pd.to_numeric(runs[metric], errors="coerce").dropna()
-            mean = values.mean() if len(values) else np.nan
-            rows.append(
-                start
-                | {
-                    "measured on": SETS_OF_PAPER.get(row.dataset, ""),
-                    "as": title(runs["method"].iloc[0], "{}", runs["budget"].iloc[0])
-                    if len(runs)
-                    else "",
-                    "measured": mean,
-                    "sd": values.std() if len(values) > 1 else np.nan,
-                    "seeds": len(values),
-                    "difference": mean - row.value,
-                    "NMI (mean)": pd.to_numeric(runs["nmi_mean"], errors="coerce").mean()
-                    if row.metric == "nmi" and len(runs)
-                    else np.nan,
-                    "what differs": _reasons(row, runs, published),
-                }
-            )
+            end = {"what differs": _reasons(row, runs, published)}
+            rows.append(start | _measured(row, runs) | end)
     return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from scsmd_nb.bench.figures.base import (
     METRICS,
+    OTHERS,
     _check,
     _finish,
     _marked,
@@ -26,7 +27,6 @@ from scsmd_nb.bench.figures.base import (
     seed_means,
     title,
 )
-from .scores import OTHERS
 from ..table import KEY
 from ...pl.clusters import MARKERS, MISSING, PALETTE
 
@@ -49,35 +49,51 @@ def dilation_runs(
     options = df["options"].map(json.loads)
     own = df["options"].eq("{}") & df["method"].isin(DEFAULT_DILATIONS)
     set_by_hand = options.map(lambda o: set(o) == {"dilations"} and o["dilations"] is not None)
-    budget = df.loc[
-        set_by_hand, "budget"
-    ].mode()  # budgets are not mixed: the one most of these runs had
-    own &= df["budget"].isin(budget[:1])
-    set_by_hand &= df["budget"].isin(budget[:1])
+    budget = df.loc[set_by_hand, "budget"].mode()[:1]  # not mixed: the one most of these runs had
+    own &= df["budget"].isin(budget)
+    set_by_hand &= df["budget"].isin(budget)
     counts = df.loc[set_by_hand].groupby("method")["options"].nunique()
     if not len(counts):
         raise ValueError(
-            'no run has the option {"dilations": [...]}: run the ablation suite (scsmd bench --suite '
-            "ablation --out DIR)."
+            'no run has the option {"dilations": [...]}: run the ablation suite '
+            "(scsmd bench --suite ablation --out DIR)."
         )
     method = counts.idxmax() if method is None else method
     df = _pick(df[set_by_hand | own], "method", method)
     options = options.loc[df.index]
     used = [o.get("dilations", DEFAULT_DILATIONS.get(m, ())) for o, m in zip(options, df["method"])]
     df = df.assign(options="{}", method=[",".join(map(str, d)) for d in used])
-    df = df.loc[options.map(len).sort_values(kind="stable").index].drop_duplicates(
-        list(KEY), keep="last"
-    )
+    df = df.loc[options.map(len).sort_values(kind="stable").index]
+    df = df.drop_duplicates(list(KEY), keep="last")
     base = df["dataset"].isin(df.loc[set_by_hand.loc[df.index], "dataset"])
-    table = (
-        seed_means(df[base], metric).drop(columns="label").rename(columns={"method": "dilations"})
-    )
-    known = [*_PAPER_ORDER, *(d for d in table["dilations"].unique() if d not in _PAPER_ORDER)]
-    table["dilations"] = pd.Categorical(
-        table["dilations"], [d for d in known if d in set(table["dilations"])], ordered=True
-    )
+    table = seed_means(df[base], metric).drop(columns="label")
+    table = table.rename(columns={"method": "dilations"})
+    found = table["dilations"].unique()
+    known = [*_PAPER_ORDER, *(d for d in found if d not in _PAPER_ORDER)]
+    known = [d for d in known if d in set(found)]
+    table["dilations"] = pd.Categorical(table["dilations"], known, ordered=True)
     table.attrs["method"] = method
     return table.sort_values(["dataset", "dilations"], kind="stable").reset_index(drop=True)
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #d0d8abdd
+def _dilation_panel(
+    ax,  # matplotlib axes
+    table: pd.DataFrame,  # from dilation_runs
+    sets: list[str],  # data sets, first at the top
+    kinds: list[str],  # dilations
+) -> None:
+    "One mark and interval for each set of dilations, those of a data set side by side."
+    for j, kind in enumerate(kinds):
+        part = table[table["dilations"].eq(kind) & table["seeds"].gt(0)]
+        rows = np.array([sets.index(d) for d in part["dataset"]])
+        y = rows + (j - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
+        look = {"fmt": MARKERS[j % len(MARKERS)], "color": PALETTE[j % len(PALETTE)]}
+        sd = part["sd"].fillna(0)
+        ax.errorbar(part["mean"], y, xerr=sd, ms=5, lw=1.4, label=f"({kind})", **look)
+    for i in range(1, len(sets)):
+        ax.axhline(i - 0.5, color="#DDDDDD", lw=0.6)
+    ax.set_yticks(range(len(sets)), sets)
+    ax.set_ylim(len(sets) - 0.5, -0.5)
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #c2603467
 def dilations(
@@ -89,68 +105,34 @@ def dilations(
     tables = {m: dilation_runs(df, m, method) for m in metrics}
     first = tables[metrics[0]]
     sets, kinds = list(dict.fromkeys(first["dataset"])), list(first["dilations"].cat.categories)
-    fig, axes = plt.subplots(
-        1,
-        len(metrics),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-        figsize=(9, 1.6 + 0.17 * len(sets) * (len(kinds) + 1)),
-    )
+    size = (9, 1.6 + 0.17 * len(sets) * (len(kinds) + 1))
+    grid = {"sharey": True, "squeeze": False, "layout": "constrained"}
+    fig, axes = plt.subplots(1, len(metrics), figsize=size, **grid)
     for ax, (metric, table) in zip(axes[0], tables.items()):
-        for j, kind in enumerate(kinds):
-            part = table[table["dilations"].eq(kind) & table["seeds"].gt(0)]
-            y = np.array([sets.index(d) for d in part["dataset"]]) + (
-                j - (len(kinds) - 1) / 2
-            ) * 0.8 / len(kinds)
-            ax.errorbar(
-                part["mean"],
-                y,
-                xerr=part["sd"].fillna(0),
-                fmt=MARKERS[j % len(MARKERS)],
-                color=PALETTE[j % len(PALETTE)],
-                ms=5,
-                lw=1.4,
-                label=f"({kind})",
-            )
-        for i in range(1, len(sets)):
-            ax.axhline(i - 0.5, color="#DDDDDD", lw=0.6)
-        ax.set_yticks(range(len(sets)), sets)
-        ax.set(xlabel=METRICS[metric], ylim=(len(sets) - 0.5, -0.5))
+        _dilation_panel(ax, table, sets, kinds)
+        ax.set_xlabel(METRICS[metric])
     axes[0, 0].set_ylabel("data set")
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside right center",
-        title="dilations",
-        frameon=False,
-    )
-    wide = first.pivot(index="dilations", columns="dataset", values="mean").dropna(axis=1)
-    mean = wide.mean(axis=1)
-    heading = f"{title(first.attrs['method'])} with other dilations"
-    if wide.size:
-        heading = (
-            f"{title(first.attrs['method'])}: the best dilations by mean {METRICS[metrics[0]]} are "
-            f"({mean.idxmax()}), {mean.max() - mean.min():.3f} above the worst"
-        )
-    return _finish(
-        fig,
-        heading,
-        [
-            *_notes(first.rename(columns={"dilations": "label"})),
-            f"Means in the title are over {wide.shape[1]} of {len(sets)} sets.",
-        ],
-    )
+    drawn = axes[0, 0].get_legend_handles_labels()
+    fig.legend(*drawn, loc="outside right center", title="dilations", frameon=False)
+    whole = first.pivot(index="dilations", columns="dataset", values="mean").dropna(axis=1)
+    name, mean = title(first.attrs["method"]), whole.mean(axis=1)
+    heading = f"{name} with other dilations"
+    if whole.size:
+        best = f"({mean.idxmax()}), {mean.max() - mean.min():.3f} above the worst"
+        heading = f"{name}: the best dilations by mean {METRICS[metrics[0]]} are {best}"
+    notes = _notes(first.rename(columns={"dilations": "label"}))
+    notes.append(f"Means in the title are over {whole.shape[1]} of {len(sets)} sets.")
+    return _finish(fig, heading, notes)
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #29e0df92
 def _part(
     options: str,  # JSON text
 ) -> str:
     "What options of scSMD take away, in words; the options themselves where there are none."
-    from scsmd_nb.bench.methods.scsmd import ABLATIONS
+    from scsmd_nb.bench.methods.scsmd import ABLATIONS  # loads torch, which no other figure needs
 
-    return next(
-        (name for name, o in ABLATIONS.items() if o == json.loads(options)), _option_text(options)
-    )
+    words = (name for name, o in ABLATIONS.items() if o == json.loads(options))
+    return next(words, _option_text(options))
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #08b508b5
 def ablation_table(
@@ -161,33 +143,48 @@ def ablation_table(
     "Each variant minus the default on the same data set and seed."
     df = _check(df, metric)
     df = df[df["status"].eq("ok") & df[metric].notna()]
-    budget = df.loc[
-        df["options"].ne("{}"), "budget"
-    ].mode()  # budgets are not mixed: the one most variants had
+    budget = df.loc[df["options"].ne("{}"), "budget"].mode()  # not mixed: the one most variants had
     df = df[df["budget"].eq(budget[0] if len(budget) else "laptop")]
-    whole = df[df["method"].eq(method) & df["options"].eq("{}")].set_index(["dataset", "seed"])[
-        metric
-    ]
+    whole = df[df["method"].eq(method) & df["options"].eq("{}")]
+    whole = whole.set_index(["dataset", "seed"])[metric]
     if not len(whole):
         raise ValueError(
-            f"the results have no finished run of {method!r} without options to compare with. Methods: "
-            f"{', '.join(df['method'].unique())}."
+            f"the results have no finished run of {method!r} without options to compare with. "
+            f"Methods: {', '.join(df['method'].unique())}."
         )
     forms = df["options"].eq("{}") & df["method"].astype(str).str.startswith(f"{method}-")
     rows = df[forms | (df["method"].eq(method) & df["options"].ne("{}"))].copy()
-    rows["variant"] = [
-        _part(o) if m == method else title(m) for m, o in zip(rows["method"], rows["options"])
-    ]
+    kinds = zip(rows["method"], rows["options"])
+    rows["variant"] = [_part(o) if m == method else title(m) for m, o in kinds]
     partner = whole.reindex(pd.MultiIndex.from_frame(rows[["dataset", "seed"]]))
     rows["difference"] = rows[metric].to_numpy(float) - partner.to_numpy(float)
     rows = rows.dropna(subset="difference")
     if not len(rows):
         raise ValueError(
-            f"no variant of {method!r} shares a data set and seed with the default: run the ablation "
-            f"suite."
+            f"no variant of {method!r} shares a data set and seed with the default: run the ablation suite."
         )
     groups = rows.groupby(["variant", "dataset"], sort=False)["difference"]
     return groups.agg(difference="mean", sd="std", seeds="count").reset_index()
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #3c1a58b5
+def _ablation_rows(
+    ax,  # matplotlib axes
+    table: pd.DataFrame,  # from ablation_table
+    total: pd.DataFrame,  # by variant, first at the bottom: mean, sd
+) -> None:
+    "Grey dots with intervals for single data sets, a diamond with an interval for their mean."
+    for i, name in enumerate(total.index):
+        part = table[table["variant"] == name]
+        y = i + np.linspace(-0.22, 0.22, len(part)) if len(part) > 1 else np.array([float(i)])
+        mean, sd = part["difference"], part["sd"].fillna(0)
+        ax.hlines(y, mean - sd, mean + sd, color=MISSING, lw=1)
+        ax.scatter(mean, y, s=12, color="#7F7F7F", zorder=2)
+    look = {"fmt": "D", "color": OTHERS, "ms": 6, "lw": 2, "zorder": 3}
+    ax.errorbar(total["mean"], range(len(total)), xerr=total["sd"].fillna(0), **look)
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_ylim(-0.6, len(total) - 0.4)
+    ax.grid(axis="x", color="#DDDDDD", lw=0.6)
+    ax.set_axisbelow(True)
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #5efa4c9e
 def ablation(
@@ -198,60 +195,24 @@ def ablation(
     "What changes when a part is changed: difference to the default, spread over data sets and over seeds."
     table = ablation_table(df, metric, method)
     groups = table.groupby("variant", sort=False)["difference"]
-    seeds = table.groupby("variant")["seeds"].max()
-    total = groups.agg(mean="mean", sd="std", sets="count").assign(seeds=seeds).sort_values("mean")
-    n = table["dataset"].nunique()
+    total = groups.agg(mean="mean", sd="std", sets="count").sort_values("mean")
+    n, score, name = table["dataset"].nunique(), METRICS[metric], title(method)
     fig, ax = plt.subplots(figsize=(9, 1.7 + 0.32 * len(total)), layout="constrained")
-    for i, name in enumerate(total.index):
-        part = table[table["variant"] == name]
-        y = i + np.linspace(-0.22, 0.22, len(part)) if len(part) > 1 else np.array([float(i)])
-        ax.hlines(
-            y,
-            part["difference"] - part["sd"].fillna(0),
-            part["difference"] + part["sd"].fillna(0),
-            color=MISSING,
-            lw=1,
-        )
-        ax.scatter(part["difference"], y, s=12, color="#7F7F7F", zorder=2)
-    ax.errorbar(
-        total["mean"],
-        range(len(total)),
-        xerr=total["sd"].fillna(0),
-        fmt="D",
-        color=OTHERS,
-        ms=6,
-        lw=2,
-        zorder=3,
+    _ablation_rows(ax, table, total)
+    labels = [_marked(variant, int(sets), n) for variant, sets in total["sets"].items()]
+    ax.set_yticks(range(len(total)), labels, fontsize=8)
+    ax.set_xlabel(f"difference in {score} to {name} (negative: the change costs)")
+    heading = f"No change to {name} costs {score} on average"
+    if (cost := total["mean"].iloc[0]) < 0:
+        worst = f"{total.index[0]}, {cost:+.3f} {score} on average"
+        heading = f"The costliest change to {name}: {worst}"
+    spread = ", mean and sd over seeds."
+    if table["seeds"].max() == 1:
+        spread = ", one seed: no spread drawn."
+    note = (
+        f"Diamond: mean and sd over the sets of a variant ({n} in all). Grey: one dot for each set"
     )
-    ax.axvline(0, color="black", lw=0.8)
-    ax.set_yticks(
-        range(len(total)),
-        [_marked(name, int(r["sets"]), n) for name, r in total.iterrows()],
-        fontsize=8,
-    )
-    ax.set(
-        xlabel=f"difference in {METRICS[metric]} to {title(method)} (negative: the change costs)",
-        ylim=(-0.6, len(total) - 0.4),
-    )
-    ax.grid(axis="x", color="#DDDDDD", lw=0.6)
-    ax.set_axisbelow(True)
-    worst = total.index[0]
-    one = total["seeds"].max() == 1
-    costs = total["mean"].iloc[0] < 0
-    heading = (
-        f"The costliest change to {title(method)}: {worst}, {total['mean'].iloc[0]:+.3f} {METRICS[metric]} on "
-        f"average"
-        if costs
-        else f"No change to {title(method)} costs {METRICS[metric]} on average"
-    )
-    return _finish(
-        fig,
-        heading,
-        [
-            f"Diamond: mean and sd over the sets of a variant ({n} in all). Grey: one dot for each set"
-            + (", one seed: no spread drawn." if one else ", mean and sd over seeds.")
-        ],
-    )
+    return _finish(fig, heading, [note + spread])
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #da2ff326
 STRENGTHS = {
@@ -272,8 +233,8 @@ def disturbed(
     found = table["dataset"].astype(str).str.extract(_DISTURBED)
     if found["kind"].isna().all():
         raise ValueError(
-            "no data set carries a disturbance such as pbmc4k+dropout=0.2: run the noise suite (scsmd "
-            "bench --suite noise --out DIR)."
+            "no data set carries a disturbance such as pbmc4k+dropout=0.2: run the noise suite "
+            "(scsmd bench --suite noise --out DIR)."
         )
     noisy = pd.concat([table, found], axis=1).dropna(subset="kind").astype({"strength": float})
     plain = table.rename(columns={"dataset": "base"})
@@ -291,10 +252,45 @@ def disturbed(
             "no method has every strength of a disturbance on any data set: finish the noise suite first."
         )
     groups = whole.groupby(["kind", "strength", "method", "label"], sort=False)
-    table = groups.agg(
-        value=("mean", "mean"), sets=("base", "nunique"), seeds=("seeds", "min")
-    ).reset_index()
+    means = {"value": ("mean", "mean"), "sets": ("base", "nunique"), "seeds": ("seeds", "min")}
+    table = groups.agg(**means).reset_index()
     return table.assign(of=table["kind"].map(of))
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #230395f3
+def _disturbed_panel(
+    ax,  # matplotlib axes
+    table: pd.DataFrame,  # from disturbed, one kind
+    labels: list[str],  # all methods, in the order of their markers
+    colours: dict,  # label -> colour
+) -> None:
+    "One line a method against the strength of a disturbance, undisturbed data at the left; scSMD in bold."
+    kind, n = table["kind"].iloc[0], int(table["of"].max())
+    for i, name in enumerate(labels):
+        line = table[table["label"].eq(name)].sort_values("strength")
+        own = (line["method"] == "scsmd").any()
+        look = {"marker": MARKERS[i % len(MARKERS)], "ms": 4, "color": colours[name]}
+        look |= {"lw": 2.4, "zorder": 4} if own else {"lw": 1.1, "zorder": 2}
+        ax.plot(line["strength"], line["value"], **look)
+    ax.set_xlabel(STRENGTHS.get(kind, "strength"))
+    ax.set_title(f"{kind}, {n} set{'s' if n > 1 else ''}")
+    ax.set_xticks(sorted(table["strength"].unique()))
+    ax.grid(color="#E5E5E5", lw=0.6)
+    if kind == "depth":
+        ax.invert_xaxis()
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #35908d6c
+def _pushed_apart(
+    places: np.ndarray,  # [n] heights as shares of the axes, rising
+    gap: float,  # least distance
+) -> np.ndarray:
+    "Heights that keep this distance and do not reach above the axes."
+    places = places.copy()
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    places -= max(0, places[-1] - 1.02)
+    for i in range(len(places) - 2, -1, -1):
+        places[i] = min(places[i], places[i + 1] - gap)
+    return places
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #d0ed7249
 def _side_labels(
@@ -305,93 +301,35 @@ def _side_labels(
     "Names at the right edge of the axes, pushed apart until none overlaps, each tied to its line."
     low, high = ax.get_ylim()
     height = ax.get_window_extent().height / ax.figure.dpi * 72
-    gap = 10 / height
     order = y.sort_values()
-    places = (order.to_numpy() - low) / (high - low)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    places -= max(0, places[-1] - 1.02)
-    for i in range(len(places) - 2, -1, -1):
-        places[i] = min(places[i], places[i + 1] - gap)
+    places = _pushed_apart((order.to_numpy() - low) / (high - low), 10 / height)
+    line = {"arrowstyle": "-", "lw": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
+    frame = {"xycoords": "axes fraction", "textcoords": "axes fraction", "annotation_clip": False}
     for (name, value), at in zip(order.items(), places):
         art = ax.annotate(
             name,
             (1.0, (value - low) / (high - low)),
             xytext=(1.14, at),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
             va="center",
             fontsize=8,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colours[name],
-                "lw": 0.8,
-                "shrinkA": 0,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
-            annotation_clip=False,
+            arrowprops=line | {"color": colours[name]},
+            **frame,
         )
         art.set_in_layout(True)
 
-# %% ../../../nbs/api/bench/figures/03_parts.ipynb #13936f78
-def robustness(
-    df: pd.DataFrame,  # rows of the noise suite, with the undisturbed sets
-    metric: str = "ari",  # one of METRICS
-) -> Figure:
-    "Score against the strength of each disturbance, one line a method, mean over the data sets it has whole."
-    table = disturbed(df, metric)
-    kinds, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
-    names = table.groupby("label")["method"].first()
-    colours = {
-        name: "black" if names[name] == "scsmd" else PALETTE[i % len(PALETTE)]
-        for i, name in enumerate(labels)
-    }
-    fig, axes = plt.subplots(
-        1,
-        len(kinds),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-        figsize=(9, max(3.6, 1.4 + 0.16 * len(labels))),
-    )
-    for ax, kind in zip(axes[0], kinds):
-        for i, name in enumerate(labels):
-            line = table[table["kind"].eq(kind) & table["label"].eq(name)].sort_values("strength")
-            ax.plot(
-                line["strength"],
-                line["value"],
-                marker=MARKERS[i % len(MARKERS)],
-                ms=4,
-                color=colours[name],
-                lw=2.4 if names[name] == "scsmd" else 1.1,
-                zorder=4 if names[name] == "scsmd" else 2,
-            )
-        n = int(table.loc[table["kind"].eq(kind), "of"].max())
-        ax.set(
-            xlabel=STRENGTHS.get(kind, "strength"), title=f"{kind}, {n} set{'s' if n > 1 else ''}"
-        )
-        ax.set_xticks(sorted(table.loc[table["kind"].eq(kind), "strength"].unique()))
-        ax.grid(color="#E5E5E5", lw=0.6)
-        if kind == "depth":
-            ax.invert_xaxis()
-    axes[0, 0].set_ylabel(f"{METRICS[metric]} (mean over data sets)")
-    last = table[table["kind"].eq(kinds[-1])].sort_values(
-        "strength", ascending=kinds[-1] != "depth"
-    )
-    last = last.groupby("label").last()
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #a69a8dde
+def _name_lines(
+    ax,  # the last panel
+    part: pd.DataFrame,  # from disturbed, the kind of that panel
+    colours: dict,  # label -> colour
+) -> None:
+    "The name of each method at the end of its line, with the number of sets where some are lacking."
+    strongest = part.sort_values("strength", ascending=part["kind"].iloc[0] != "depth")
+    last = strongest.groupby("label").last()
     marked = {name: _marked(name, int(r["sets"]), int(r["of"])) for name, r in last.iterrows()}
+    ax.figure.draw_without_rendering()
     ends = last["value"].rename(marked)
-    fig.draw_without_rendering()
-    _side_labels(axes[0, -1], ends, {marked.get(k, k): c for k, c in colours.items()})
-    return _finish(
-        fig,
-        _loss_words(table, metric),
-        [
-            f"Undisturbed data at the left. At least "
-            f"{int(table['seeds'].min())} seed(s) a point; spread not drawn."
-        ],
-    )
+    _side_labels(ax, ends, {marked.get(name, name): c for name, c in colours.items()})
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #28fd82e4
 def _loss_words(
@@ -404,8 +342,27 @@ def _loss_words(
         wide = part.pivot(index="label", columns="strength", values="value")
         wide = wide[sorted(wide, reverse=kind == "depth")]
         words.append(f"{kind} {(wide.iloc[:, -1] - wide.iloc[:, 0]).idxmax()}")
-    return (
-        f"Least {METRICS[metric]} lost: " + ", ".join(words)
-        if words
-        else f"{METRICS[metric]} under disturbance"
-    )
+    if not words:
+        return f"{METRICS[metric]} under disturbance"
+    return f"Least {METRICS[metric]} lost: " + ", ".join(words)
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #13936f78
+def robustness(
+    df: pd.DataFrame,  # rows of the noise suite, with the undisturbed sets
+    metric: str = "ari",  # one of METRICS
+) -> Figure:
+    "Score against the strength of each disturbance, one line a method, mean over the data sets it has whole."
+    table = disturbed(df, metric)
+    kinds, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
+    methods = table.groupby("label")["method"].first()
+    colours = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(labels)}
+    colours |= {name: "black" for name in labels if methods[name] == "scsmd"}
+    size = (9, max(3.6, 1.4 + 0.16 * len(labels)))
+    grid = {"sharey": True, "squeeze": False, "layout": "constrained"}
+    fig, axes = plt.subplots(1, len(kinds), figsize=size, **grid)
+    for ax, kind in zip(axes[0], kinds):
+        _disturbed_panel(ax, table[table["kind"].eq(kind)], labels, colours)
+    axes[0, 0].set_ylabel(f"{METRICS[metric]} (mean over data sets)")
+    _name_lines(axes[0, -1], table[table["kind"].eq(kinds[-1])], colours)
+    seeds = f"At least {int(table['seeds'].min())} seed(s) a point; spread not drawn."
+    return _finish(fig, _loss_words(table, metric), ["Undisturbed data at the left.", seeds])

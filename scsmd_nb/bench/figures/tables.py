@@ -29,10 +29,9 @@ def summary(
         table[METRICS[metric]] = part.groupby("label")["mean"].mean()
         table[f"{METRICS[metric]} sd over seeds"] = part.groupby("label")["sd"].mean()
     table["data sets"] = [f"{wide.attrs['sets'][name]} of {n}" for name in table.index]
-    low, high = seeds.min().reindex(table.index), seeds.max().reindex(table.index)
+    spans = zip(seeds.min().reindex(table.index), seeds.max().reindex(table.index))
     table["seeds"] = [
-        "0" if pd.isna(a) else f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}"
-        for a, b in zip(low, high)
+        "0" if pd.isna(a) else f"{a:.0f}" if a == b else f"{a:.0f} to {b:.0f}" for a, b in spans
     ]
     table["failed runs"] = groups["failed"].sum()
     table["CPU seconds (median)"] = cost.reindex(table.index)
@@ -46,13 +45,11 @@ def budget_table(
     "The laptop budget beside the published one: scores, difference, seconds."
     df = _check(df, metric)
     df = df[df["options"].eq("{}") & df["status"].eq("ok")]
-    both = (
-        df.groupby(["method", "dataset", "seed"])["budget"].transform("nunique") == 2
-    )  # the same seeds on both sides
-    groups = df[both].groupby(["method", "dataset", "budget"], sort=False)
-    table = groups.agg(
-        score=(metric, "mean"), seconds=("cpu_seconds", "median"), seeds=("seed", "nunique")
-    ).unstack("budget")
+    budgets = df.groupby(["method", "dataset", "seed"])["budget"].transform("nunique")
+    both = df[budgets == 2]  # the same seeds on both sides
+    groups = both.groupby(["method", "dataset", "budget"], sort=False)
+    means = {"score": (metric, "mean"), "seconds": ("cpu_seconds", "median")}
+    table = groups.agg(**means, seeds=("seed", "nunique")).unstack("budget")
     name, rows = METRICS[metric], {}
     for (method, dataset), r in table.iterrows():
         if {"laptop", "published"} <= set(r["score"].dropna().index):
@@ -67,6 +64,23 @@ def budget_table(
     index = pd.MultiIndex.from_tuples(list(rows), names=["method", "data set"]) if rows else None
     return pd.DataFrame(list(rows.values()), index=index)
 
+# %% ../../../nbs/api/bench/figures/05_tables.ipynb #cc7f7f11
+def _against(
+    mine: pd.Series,  # row of seed_means of the method
+    others: pd.DataFrame,  # rows of its rivals on the same data set
+) -> dict:
+    "One data set: the method, its best rival, and how many are ahead."
+    others = others.sort_values("mean", ascending=False)
+    best = others.iloc[0]
+    return {
+        title(mine["method"]): mine["mean"],
+        "best rival": best["label"],
+        "its score": best["mean"],
+        "difference": mine["mean"] - best["mean"],
+        "rivals ahead": int((others["mean"] > mine["mean"]).sum()),
+        "rivals": len(others),
+    }
+
 # %% ../../../nbs/api/bench/figures/05_tables.ipynb #0e470ea8
 def losses(
     df: pd.DataFrame,  # rows of the results file
@@ -75,37 +89,20 @@ def losses(
     rivals=None,  # names to compare with; None: all but its own variants
 ) -> pd.DataFrame:  # one row a data set, the widest loss first
     "Where others are ahead: the method's score, the best rival's, the difference, and how many are ahead."
-    table = _pick(
-        seed_means(df, metric),
-        "method",
-        [method, *([rivals] if isinstance(rivals, str) else rivals)]
-        if rivals is not None
-        else None,
-    )
-    table = table[table["seeds"] > 0]
-    own = table[table["method"] == method].set_index("dataset")
-    same = (
-        table["method"].astype(str).str.startswith(method)
-        if rivals is None
-        else table["method"].eq(method)
-    )
-    others = table[~same]
-    rows = []
-    for name, mine in own.iterrows():
-        field = others[others["dataset"] == name].sort_values("mean", ascending=False)
-        if len(field):
-            best = field.iloc[0]
-            rows.append(
-                {
-                    "data set": name,
-                    title(method): mine["mean"],
-                    "best rival": best["label"],
-                    "its score": best["mean"],
-                    "difference": mine["mean"] - best["mean"],
-                    "rivals ahead": int((field["mean"] > mine["mean"]).sum()),
-                    "rivals": len(field),
-                }
-            )
+    table = seed_means(df, metric)
+    same = table["method"].astype(str).str.startswith(method)
+    if rivals is not None:
+        rivals = [rivals] if isinstance(rivals, str) else rivals
+        table = _pick(table, "method", [method, *rivals])
+        same = table["method"].eq(method)
+    done = table["seeds"] > 0
+    own, others = table[done & table["method"].eq(method)], table[done & ~same]
+    field = dict(list(others.groupby("dataset")))
+    rows = [
+        {"data set": name} | _against(mine, field[name])
+        for name, mine in own.set_index("dataset").iterrows()
+        if name in field
+    ]
     if not rows:
         raise ValueError(
             f"{method!r} shares no data set with another method: there is nothing to compare."
@@ -149,10 +146,9 @@ def seeds_in_words(
     done = table[table["seeds"] > 0]
     by = done["seeds"].value_counts().sort_index(ascending=False)
     pairs = ", ".join(f"{n} with {k} seed{'s' if k > 1 else ''}" for k, n in by.items())
+    lacking = len(table) - len(done)
     return (
         f"{table['label'].nunique()} methods on {table['dataset'].nunique()} data sets, "
-        f"{int(done['seeds'].sum())} finished runs; "
-        f"of the {len(table)} pairs of method and set: {pairs}"
-        + (f", {len(table) - len(done)} without a finished run" if len(done) < len(table) else "")
-        + "."
+        f"{int(done['seeds'].sum())} finished runs; of the {len(table)} pairs of method and set: {pairs}"
+        + (f", {lacking} without a finished run." if lacking else ".")
     )
