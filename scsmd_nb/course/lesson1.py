@@ -8,7 +8,7 @@ __all__ = ['leaky_sample', 'check_1_1', 'check_1_2', 'check_1_3', 'check_1_4', '
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #6cb64d8c
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, try_call  # noqa: F401
+from .core import Hint, as_number, exercise, hint_if, try_call
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #9ff37167
 def leaky_sample(

@@ -8,7 +8,7 @@ __all__ = ['check_2_1', 'check_2_2', 'check_2_3', 'check_2_4', 'zero_shares', 'c
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #6cb64d8c
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, try_call  # noqa: F401
+from .core import Hint, as_number, exercise, hint_if, try_call
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #749202c2
 def _numbers(

@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from .colours import MARKERS, MISSING, PALETTE, looks
 
 from .._words import did_you_mean
+from .colours import MARKERS, MISSING, PALETTE, looks
 from ..tl.metrics import accuracy, contingency, natural_order
 
 # %% ../../nbs/api/pl/00_clusters.ipynb #7b2cdd4f
