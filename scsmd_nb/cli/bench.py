@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from .. import bench as benchmark
+from ..bench import methods as known
 from .options import check_writable
 from .terminal import Stopped, session, text_table
 
@@ -53,10 +54,10 @@ def _bench_list() -> str:
     methods = [
         {
             "method": n,
-            "title": benchmark.methods.title(n),
+            "title": known.title(n),
             "ready": "yes" if n in ready else "needs other software",
         }
-        for n in benchmark.methods.names()
+        for n in known.names()
     ]
     return (
         f"{text_table(suites)}\n\n{text_table(methods)}\n\nData sets: {', '.join(benchmark.dataset_names())}.\n"

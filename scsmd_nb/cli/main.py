@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__, io, pp, tl
-from .. import bench as benchmark
+from ..bench import methods
 from .bench import bench
 from .data import data_app
 from scsmd_nb.cli.options import (
@@ -361,7 +361,7 @@ def _leiden_row(
 ) -> dict:
     "Leiden's row of the table."
     clock = time.perf_counter()
-    adata.obs["leiden"] = benchmark.methods.leiden_clusters(adata, types.nunique(), seed)
+    adata.obs["leiden"] = methods.leiden_clusters(adata, types.nunique(), seed)
     return score_row("Leiden", adata.obs["leiden"], time.perf_counter() - clock, types)
 
 # %% ../../nbs/api/cli/05_main.ipynb #ce43819e

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import scsmd_nb as smd
-from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench import methods
 from scsmd_nb.bench.methods import dca as D
 from scsmd_nb.bench.methods.base import CountHeads, count_input, seeded
 from scsmd_nb.tl.metrics import ari
@@ -29,7 +29,7 @@ def few_epochs(monkeypatch):
 def test_contract(adata, few_epochs, recipe, width, zero_inflated):
     X, obs = adata.X.copy(), adata.obs.copy()
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
-    method = baselines.get("dca", recipe=recipe, zero_inflated=zero_inflated)
+    method = methods.get("dca", recipe=recipe, zero_inflated=zero_inflated)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         (labels, z), (again, z_again), (other, _) = (
@@ -48,13 +48,13 @@ def test_contract(adata, few_epochs, recipe, width, zero_inflated):
 
 
 def test_finds_the_types(adata):
-    assert ari(adata.obs["cell_type"].astype(str), baselines.get("dca")(adata, 3)[0]) > 0.9
+    assert ari(adata.obs["cell_type"].astype(str), methods.get("dca")(adata, 3)[0]) > 0.9
 
 
 def test_labels_do_not_need_the_truth(adata, few_epochs):
     blind = adata.copy()
     blind.obs = blind.obs[[]]
-    assert (baselines.get("dca")(adata, 3)[0] == baselines.get("dca")(blind, 3)[0]).all()
+    assert (methods.get("dca")(adata, 3)[0] == methods.get("dca")(blind, 3)[0]).all()
 
 
 def test_code_is_linear_and_has_negative_entries(adata):
@@ -144,7 +144,7 @@ def test_budgets(adata, monkeypatch):
     many = smd.io.simulate(n_cells=40, n_genes=2300, n_clusters=2)
     for budget in ("laptop", "published"):
         with pytest.raises(KeyboardInterrupt):
-            baselines.get("dca", budget=budget)(many, 2)
+            methods.get("dca", budget=budget)(many, 2)
     assert seen[0] == ("laptop", 2000) and seen[1][0] == "published" and seen[1][1] > 2000
     assert D.EPOCHS == {"published": 300, "laptop": 60}
 
@@ -155,20 +155,20 @@ def test_budgets(adata, monkeypatch):
 )
 def test_bad_options(adata, options, words):
     with pytest.raises(ValueError, match=words):
-        baselines.get("dca", **options)(adata, 3)
+        methods.get("dca", **options)(adata, 3)
 
 
 @pytest.mark.parametrize("bad", [None, 0, True, 2.5])
 def test_bad_k(adata, bad):
     with pytest.raises(ValueError, match=f"n_clusters={bad}"):
-        baselines.get("dca")(adata, bad)
+        methods.get("dca")(adata, bad)
 
 
 def test_unknown_option():
     with pytest.raises(ValueError, match="no option 'dropout'"):
-        baselines.get("dca", dropout=0.1)
+        methods.get("dca", dropout=0.1)
 
 
 def test_pbmc4k(data_dir, few_epochs):
     adata = smd.io.read(data_dir / "pbmc4k.h5ad")
-    assert ari(adata.obs["cell_type"].astype(str), baselines.get("dca")(adata, 8)[0]) > 0.55
+    assert ari(adata.obs["cell_type"].astype(str), methods.get("dca")(adata, 8)[0]) > 0.55

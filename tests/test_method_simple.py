@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench import methods
 from scsmd_nb.bench.methods import simple
 from scsmd_nb.nn.partition import neighbor_graph
 from scsmd_nb.tl.metrics import ari
@@ -37,8 +37,8 @@ def test_contract(adata, name):
     before, numpy_before = random.getstate(), np.random.get_state()[1].copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing leaks from scanpy, scikit-learn or igraph
-        labels, z = baselines.get(name)(adata, 4, 0)
-        again, z_again = baselines.get(name, budget="published")(adata, 4, 0)
+        labels, z = methods.get(name)(adata, 4, 0)
+        again, z_again = methods.get(name, budget="published")(adata, 4, 0)
     assert labels.shape == (adata.n_obs,) and labels.dtype.kind == "i"
     assert z.shape == (adata.n_obs, 30) and z.dtype == np.float32
     assert (labels == again).all() and (z == z_again).all()
@@ -54,13 +54,13 @@ def test_contract(adata, name):
 def test_no_k(adata, name):
     for bad in (None, 0, 2.5, True, adata.n_obs + 1):
         with pytest.raises(ValueError, match=f"{name} was given n_clusters={bad}"):
-            baselines.get(name)(adata, bad)
+            methods.get(name)(adata, bad)
 
 
 @pytest.mark.parametrize("name", simple.SIMPLE)
 def test_unknown_option(name):
     with pytest.raises(ValueError, match="no option 'colour'"):
-        baselines.get(name, colour="red")
+        methods.get(name, colour="red")
 
 
 @pytest.mark.parametrize("name", TOLD)
@@ -69,7 +69,7 @@ def test_more_clusters_and_tiny_data(name):
     adata = smd.io.simulate(n_cells=25, n_genes=12, n_clusters=2, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        labels, z = baselines.get(name)(adata, 3, int(rng.integers(100)))
+        labels, z = methods.get(name)(adata, 3, int(rng.integers(100)))
     assert labels.shape == (25,) and z.shape[1] <= 11
 
 
@@ -87,11 +87,11 @@ def test_components_of_many_genes():
 def test_resolution_raises_the_number_of_communities():
     adata = smd.io.pbmc700()
     for name in ("leiden", "louvain"):
-        found = [len(set(baselines.get(name, resolution=r)(adata)[0])) for r in (0.05, 1.0, 5.0)]
+        found = [len(set(methods.get(name, resolution=r)(adata)[0])) for r in (0.05, 1.0, 5.0)]
         assert found[0] < found[1] < found[2]
         for bad in (0, -1, float("nan"), "1"):
             with pytest.raises(ValueError, match="must be a positive number"):
-                baselines.get(name, resolution=bad)(adata)
+                methods.get(name, resolution=bad)(adata)
 
 
 def test_louvain_is_modularity_at_any_resolution():
@@ -141,4 +141,4 @@ def test_pbmc4k(data_dir):
         "louvain-k": 0.60,
     }
     for name in simple.SIMPLE:
-        assert ari(types, baselines.get(name)(adata, 8, 0)[0]) > least[name], name
+        assert ari(types, methods.get(name)(adata, 8, 0)[0]) > least[name], name

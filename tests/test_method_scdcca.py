@@ -111,7 +111,7 @@ def test_epoch_limits_and_rest():
 
 @pytest.mark.parametrize("kind", ["counts", "log"])
 def test_contract(cells, kind, monkeypatch):
-    monkeypatch.setattr("smd.bench.methods.LEAST_STEPS", 30)  # for speed
+    monkeypatch.setattr("scsmd_nb.bench.methods.scdcca.LEAST_STEPS", 30)  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     method = get("scdcca", input=kind)
     labels, z = method(cells, 3, 0)
@@ -125,7 +125,7 @@ def test_contract(cells, kind, monkeypatch):
 
 
 def test_labels_do_not_depend_on_the_truth(cells, monkeypatch):
-    monkeypatch.setattr("smd.bench.methods.LEAST_STEPS", 10)
+    monkeypatch.setattr("scsmd_nb.bench.methods.scdcca.LEAST_STEPS", 10)
     bare = cells.copy()
     del bare.obs["cell_type"]
     assert (scdcca(bare, 3)[0] == scdcca(cells, 3)[0]).all()

@@ -142,7 +142,7 @@ def test_pretraining_learns(cells):
 
 def test_contract(cells, monkeypatch):
     monkeypatch.setattr(
-        "smd.bench.methods.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)}
+        "scsmd_nb.bench.methods.deepscena.LAPTOP", {"pretrain": (1, 1, 1), "soft": (2, 1, 2)}
     )  # for speed
     before, state = cells.copy(), torch.get_rng_state()
     labels, z = get("deepscena")(cells, 3, 0)

@@ -205,7 +205,7 @@ def test_bad_input(cells, quick):
 
 
 def test_pbmc4k(data_dir, monkeypatch):
-    "The published ARI on these cells is 0.784 (README) and 0.747 (tutorial); a quarter of the laptop budget comes near it."
+    "The published ARI on these cells is 0.784 and 0.747 (README, tutorial); a quarter of the laptop budget comes near."
     from scsmd_nb.bench.methods import scdeepcluster as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (15, 6), "published": (15, 6)})

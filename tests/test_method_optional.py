@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench import methods
 from scsmd_nb.bench.methods import optional as O
 from scsmd_nb.tl.metrics import ari
 
@@ -70,16 +70,16 @@ def stand_in(monkeypatch, folder, there="TRUE"):
     ],
 )
 def test_missing_software_is_said(adata, no_software, name, words):
-    assert name in baselines.names()
+    assert name in methods.names()
     with pytest.raises(ImportError, match=words):
-        baselines.get(name)(adata, 3)
+        methods.get(name)(adata, 3)
     assert O.missing(name)
 
 
 def test_r_without_seurat(adata, monkeypatch, tmp_path):
     stand_in(monkeypatch, tmp_path, there="FALSE")
     with pytest.raises(ImportError, match="R package Seurat, which this R does not have"):
-        baselines.get("seurat")(adata, 3)
+        methods.get("seurat")(adata, 3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a program for POSIX systems")
@@ -90,17 +90,17 @@ def test_seurat_road(adata, monkeypatch, tmp_path):
     stand_in(monkeypatch, bin_)
     monkeypatch.setattr(O.tempfile, "tempdir", str(tmp))
     X = adata.X.copy()
-    labels, z = baselines.get("seurat")(adata, 3)
+    labels, z = methods.get("seurat")(adata, 3)
     assert (
         labels.shape == (120,)
         and set(labels) == {0, 1, 2}
         and z.shape == (120, 30)
         and z.dtype == np.float32
     )
-    assert len(set(baselines.get("seurat", resolution=0.8)(adata)[0])) == 2  # K is not used
+    assert len(set(methods.get("seurat", resolution=0.8)(adata)[0])) == 2  # K is not used
     assert not list(tmp.iterdir()) and abs(adata.X - X).sum() == 0
     with pytest.raises(RuntimeError, match="R ended with status 1: .*bad luck"):
-        baselines.get("seurat")(adata, 3, 13)
+        methods.get("seurat")(adata, 3, 13)
     assert not list(tmp.iterdir())
 
 
@@ -108,7 +108,7 @@ def test_k_or_resolution(adata, monkeypatch, tmp_path):
     monkeypatch.setattr(O, "_need", lambda name: None)
     for name in ("seurat", "scvi-leiden"):
         with pytest.raises(ValueError, match="neither n_clusters nor a resolution"):
-            baselines.get(name)(adata, None)
+            methods.get(name)(adata, None)
 
 
 def test_untouched():
@@ -137,7 +137,7 @@ def test_real_program(name):
         pytest.skip(words)
     adata = smd.io.simulate(n_cells=300, n_genes=200, n_clusters=3, random_state=0)
     before = torch.random.get_rng_state(), dict(os.environ)
-    (labels, z), (again, _) = (baselines.get(name)(adata, 3, 1) for _ in range(2))
+    (labels, z), (again, _) = (methods.get(name)(adata, 3, 1) for _ in range(2))
     assert (
         labels.shape == (300,)
         and z.dtype == np.float32

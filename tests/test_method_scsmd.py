@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import scsmd_nb as smd
-from scsmd_nb.bench import methods as baselines
+from scsmd_nb.bench import methods
 from scsmd_nb.tl.metrics import ari
 
 NAMES = ("scsmd", "scsmd-paper", "scsmd-authors", "scsmd-no-mdag")
@@ -33,7 +33,7 @@ def test_contract(adata, name):
         adata = smd.io.simulate(n_cells=200, n_genes=900, n_clusters=3, random_state=0)
     X, obs = adata.X.copy(), adata.obs.copy()
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
-    method = baselines.get(name, **QUICK)
+    method = methods.get(name, **QUICK)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*clusters asked for hold cells")
         (labels, z), (again, z_again) = method(adata, 3, 1), method(adata, 3, 1)
@@ -53,13 +53,13 @@ def test_contract(adata, name):
 
 
 def test_finds_the_types(adata):
-    labels, z = baselines.get("scsmd", cellnet=False)(adata, 3)
+    labels, z = methods.get("scsmd", cellnet=False)(adata, 3)
     assert ari(adata.obs["cell_type"].astype(str), labels) > 0.9 and z.shape == (200, 32)
 
 
 def test_is_the_estimator(adata):
     "Nothing stands between the benchmark and the model that users call."
-    labels, z = baselines.get("scsmd", pretrain_epochs=2, min_steps=10)(adata, 3, 2)
+    labels, z = methods.get("scsmd", pretrain_epochs=2, min_steps=10)(adata, 3, 2)
     model = smd.SCSMD(
         3, random_state=2, accelerator="cpu", params=dict(pretrain_epochs=2, min_steps=10)
     ).fit(adata)
@@ -92,13 +92,13 @@ def test_no_mdag_has_no_gates(scsmd, monkeypatch):
 
     monkeypatch.setattr(scsmd, "SCSMD", Fake)
     adata = smd.io.simulate(n_cells=200, n_genes=50, n_clusters=2)
-    baselines.get("scsmd-no-mdag")(adata, 2)
+    methods.get("scsmd-no-mdag")(adata, 2)
     assert (
         seen["preset"] == "default"
         and seen["params"] == {"dilations": None}
         and seen["n_clusters"] == 2
     )
-    baselines.get("scsmd-authors", budget="published", **json.loads('{"dilations": [4, 6]}'))(
+    methods.get("scsmd-authors", budget="published", **json.loads('{"dilations": [4, 6]}'))(
         adata, 2, 7
     )
     assert (
@@ -117,7 +117,7 @@ def test_every_ablation_is_known(scsmd):
 @pytest.mark.parametrize("layout", ["sequence", "image"])
 @pytest.mark.parametrize("gene_order", ["random", "correlation"])
 def test_layouts_run(adata, layout, gene_order):
-    labels, _ = baselines.get(
+    labels, _ = methods.get(
         "scsmd", cellnet=False, layout=layout, gene_order=gene_order, **{**QUICK, "soft_epochs": 0}
     )(adata, 3)
     assert labels.shape == (200,)
@@ -125,29 +125,29 @@ def test_layouts_run(adata, layout, gene_order):
 
 def test_errors(adata):
     with pytest.raises(ValueError, match="'noize' is not known. Did you mean 'noise'"):
-        baselines.get("scsmd", noize=0.0)(adata, 3)
+        methods.get("scsmd", noize=0.0)(adata, 3)
     with pytest.raises(ValueError, match="n_clusters=None"):
-        baselines.get("scsmd")(adata, None)
+        methods.get("scsmd")(adata, None)
     with pytest.raises(ValueError, match="cellnet=1 must be True or False"):
-        baselines.get("scsmd", cellnet=1)(adata, 3)
+        methods.get("scsmd", cellnet=1)(adata, 3)
     with pytest.raises(ValueError, match="budget='desktop'"):
-        baselines.get("scsmd", budget="desktop")
+        methods.get("scsmd", budget="desktop")
 
 
 def test_dead_clusters_are_said(adata):
     with pytest.warns(UserWarning, match="clusters asked for hold cells"):
-        baselines.get("scsmd", **QUICK, first_anchor=0.0, second_anchor=0.0)(adata, 9)
+        methods.get("scsmd", **QUICK, first_anchor=0.0, second_anchor=0.0)(adata, 9)
 
 
 def test_authors_need_784_genes(adata):
     with pytest.raises(ValueError, match="exactly 784 genes"):
-        baselines.get("scsmd-authors", **QUICK)(adata, 3)
+        methods.get("scsmd-authors", **QUICK)(adata, 3)
 
 
 def test_without_cellnet_says_nothing(adata):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        baselines.get(
+        methods.get(
             "scsmd",
             cellnet=False,
             **{
