@@ -18,7 +18,7 @@ from pathlib import Path
 
 CHILD = """
 import json, resource, sys, time
-from scsmd_nb.readers import read
+from scsmd_nb.io.reading import read
 from_imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 clock = time.perf_counter()
 a = read(sys.argv[1])
