@@ -128,7 +128,7 @@ def test_neighbours_are_the_nearest(graph):
 
 
 def test_same_seed_same_graph(graph):
-    again = neighbors(cells(), use_rep="X_latent", n_neighbors=15, random_state=0)
+    again = neighbors(centres(), use_rep="X_latent", n_neighbors=15, random_state=0)
     assert (again.obsp["connectivities"] != graph.obsp["connectivities"]).nnz == 0
 
 

@@ -76,7 +76,6 @@ def make_cells(n_cells, n_genes, density=0.05, n_groups=10, seed=0):
 def steps():
     "The steps: name and what it does to a dictionary of results."
     import scsmd_nb as smd
-    from scsmd_nb.pl import report as qc_report
 
     def thresholds(r):
         r["thresholds"] = smd.pp.mad_thresholds(r["raw"], by="sample")
@@ -88,7 +87,7 @@ def steps():
         ]
 
     def report(r):
-        qc_report.write(r["raw"], Path(r["folder"]) / "qc.html", **r["thresholds"])
+        smd.pl.qc_report(r["raw"], Path(r["folder"]) / "qc.html", **r["thresholds"])
 
     def filter_cells(r):
         r["a"] = smd.pp.filter(r["raw"], **r["thresholds"])
@@ -119,7 +118,7 @@ def steps():
 
 
 def explore_steps():
-    "PCA, JackStraw and the map (neighbours and UMAP) of smd.explore."
+    "PCA, JackStraw and the map (neighbours and UMAP)."
     import scsmd_nb as smd
 
     def pca(r):

@@ -187,7 +187,7 @@ def check_1_3(
     answer,  # {"min_genes": .., "max_genes": .., "max_mito": ..}
 ) -> None:
     "Apply the thresholds to the sample, whose truth is known, and count what goes."
-    from scsmd_nb.pp.filtering import cell_metrics
+    from scsmd_nb.pp.qc_metrics import cell_metrics
 
     low, high, mito = _thresholds(answer)
     known = leaky_sample(truth=True)
