@@ -139,7 +139,10 @@ def test_stability_of_an_iterator_and_sizes_in_natural_order():
 
 
 def test_import_is_light():
-    code = "import sys, scsmd_nb.tl.metrics; print([m for m in ('torch', 'scanpy', 'sklearn', 'fastcore', 'nbdev') if m in sys.modules])"
+    code = (
+        "import sys, scsmd_nb.tl.metrics; "
+        "print([m for m in ('torch', 'scanpy', 'sklearn', 'fastcore', 'nbdev') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
