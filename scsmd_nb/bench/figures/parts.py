@@ -256,28 +256,6 @@ def disturbed(
     table = groups.agg(**means).reset_index()
     return table.assign(of=table["kind"].map(of))
 
-# %% ../../../nbs/api/bench/figures/03_parts.ipynb #230395f3
-def _disturbed_panel(
-    ax,  # matplotlib axes
-    table: pd.DataFrame,  # from disturbed, one kind
-    labels: list[str],  # all methods, in the order of their markers
-    colours: dict,  # label -> colour
-) -> None:
-    "One line a method against the strength of a disturbance, undisturbed data at the left; scSMD in bold."
-    kind, n = table["kind"].iloc[0], int(table["of"].max())
-    for i, name in enumerate(labels):
-        line = table[table["label"].eq(name)].sort_values("strength")
-        own = (line["method"] == "scsmd").any()
-        look = {"marker": MARKERS[i % len(MARKERS)], "ms": 4, "color": colours[name]}
-        look |= {"lw": 2.4, "zorder": 4} if own else {"lw": 1.1, "zorder": 2}
-        ax.plot(line["strength"], line["value"], **look)
-    ax.set_xlabel(STRENGTHS.get(kind, "strength"))
-    ax.set_title(f"{kind}, {n} set{'s' if n > 1 else ''}")
-    ax.set_xticks(sorted(table["strength"].unique()))
-    ax.grid(color="#E5E5E5", lw=0.6)
-    if kind == "depth":
-        ax.invert_xaxis()
-
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #35908d6c
 def _pushed_apart(
     places: np.ndarray,  # [n] heights as shares of the axes, rising
@@ -345,6 +323,28 @@ def _loss_words(
     if not words:
         return f"{METRICS[metric]} under disturbance"
     return f"Least {METRICS[metric]} lost: " + ", ".join(words)
+
+# %% ../../../nbs/api/bench/figures/03_parts.ipynb #3cc47519
+def _disturbed_panel(
+    ax,  # matplotlib axes
+    table: pd.DataFrame,  # from disturbed, one kind
+    labels: list[str],  # all methods, in the order of their markers
+    colours: dict,  # label -> colour
+) -> None:
+    "One line a method against the strength of a disturbance, undisturbed data at the left; scSMD in bold."
+    kind, n = table["kind"].iloc[0], int(table["of"].max())
+    for i, name in enumerate(labels):
+        line = table[table["label"].eq(name)].sort_values("strength")
+        own = (line["method"] == "scsmd").any()
+        look = {"marker": MARKERS[i % len(MARKERS)], "ms": 4, "color": colours[name]}
+        look |= {"lw": 2.4, "zorder": 4} if own else {"lw": 1.1, "zorder": 2}
+        ax.plot(line["strength"], line["value"], **look)
+    ax.set_xlabel(STRENGTHS.get(kind, "strength"))
+    ax.set_title(f"{kind}, {n} set{'s' if n > 1 else ''}")
+    ax.set_xticks(sorted(table["strength"].unique()))
+    ax.grid(color="#E5E5E5", lw=0.6)
+    if kind == "depth":
+        ax.invert_xaxis()
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #13936f78
 def robustness(
