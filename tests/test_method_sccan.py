@@ -42,17 +42,6 @@ def test_contract(cells):
     assert ari(cells.obs["cell_type"], labels) > 0.9
 
 
-def test_affinity_by_hand():
-    W = sccan.affinity(POINTS, n_neighbors=2)
-    assert [W[0, 0], W[0, 1], W[1, 2], W[0, 3]] == pytest.approx(
-        [1.196827, 0.129694, 0.053621, 0.002253], abs=1e-6
-    )
-    P = sccan.half_self(W.copy())
-    assert P[0, 1] == pytest.approx(0.247847, abs=1e-6)
-    np.testing.assert_allclose(P.sum(1), 1)
-    np.testing.assert_allclose(np.diag(P), 0.5)
-
-
 def test_fusion_is_the_dense_formula(blobs):
     views, of = blobs
     Ps = [sccan.symmetric(sccan.half_self(sccan.affinity(z))) for z in views]

@@ -27,22 +27,6 @@ def cells():
     return simulate(150, 300, 3, random_state=2)
 
 
-def test_instance_loss_of_two_cells():
-    eye = torch.eye(2)
-    assert instance_loss(eye, eye).item() == pytest.approx(0.239545, abs=1e-6)
-
-
-def test_cluster_loss_by_hand():
-    onehot, soft = (
-        torch.eye(2).repeat(2, 1),
-        torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]]),
-    )
-    assert cluster_loss(onehot, onehot).item() == pytest.approx(0.551445, abs=1e-6)
-    assert unevenness(onehot).item() == pytest.approx(0, abs=1e-6)
-    assert 2 * unevenness(soft).item() == pytest.approx(0.261624, abs=1e-6)
-    assert cluster_loss(soft, soft).item() == pytest.approx(1.258166, abs=1e-6)
-
-
 def test_views_can_be_swapped():
     g = torch.Generator().manual_seed(0)
     a, b = (torch.randn(9, 5, generator=g) for _ in range(2))

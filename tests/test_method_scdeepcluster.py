@@ -8,10 +8,7 @@ import scsmd_nb as smd
 from scsmd_nb.bench.methods.base import (
     clean,
     count_input,
-    kl_loss,
     pretraining_epochs,
-    student_t,
-    target_distribution,
 )
 from scsmd_nb.bench.methods.registry import get
 from scsmd_nb.bench.methods.scdeepcluster import EPOCHS, STEPS, network, pretrain, refine, start
@@ -36,22 +33,6 @@ def quick(monkeypatch):
     from scsmd_nb.bench.methods import scdeepcluster as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
-
-
-def test_worked_example():
-    q = student_t(CELLS, CENTERS)
-    p = target_distribution(q)
-    np.testing.assert_allclose(q[:, 0], [0.833333, 0.722222, 0.166667], atol=1e-6)
-    np.testing.assert_allclose(q.sum(0), [1.722222, 1.277778], atol=1e-6)
-    np.testing.assert_allclose(p[:, 0], [0.948845, 0.833762, 0.028822], atol=1e-6)
-    np.testing.assert_allclose(kl_loss(p, q), 0.065077, atol=5e-6)
-
-
-def test_target_need_not_sharpen():
-    q = student_t(torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.5, 0.0]]), CENTERS)
-    p = target_distribution(q)
-    np.testing.assert_allclose([q[2, 0], p[2, 0]], [0.722222, 0.633606], atol=1e-6)
-    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("version", ["pytorch", "keras"])

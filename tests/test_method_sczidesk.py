@@ -10,14 +10,12 @@ from scsmd_nb.bench.methods.base import (
     count_input,
     kmeans_start,
     pretraining_epochs,
-    zinb_loss,
 )
 from scsmd_nb.bench.methods.registry import get
 from scsmd_nb.bench.methods.sczidesk import (
     EPOCHS,
     STEPS,
     network,
-    pair_logs,
     pretrain,
     refine,
     self_training,
@@ -44,24 +42,6 @@ def quick(monkeypatch):
     from scsmd_nb.bench.methods import sczidesk as module
 
     monkeypatch.setattr(module, "EPOCHS", {"laptop": (2, 2), "published": (3, 3)})
-
-
-def test_soft_kmeans():
-    d = torch.cdist(CELLS, CENTERS).square()
-    u = torch.softmax(-d, 1)
-    w = u**2 / (u**2).sum(1, keepdim=True)
-    np.testing.assert_allclose(w[:, 0], [0.999665, 0.982014, 0.000335], atol=1e-6)
-    np.testing.assert_allclose(soft_kmeans(CELLS, CENTERS), 0.096218, atol=1e-6)
-    np.testing.assert_allclose(soft_kmeans(CELLS, CENTERS), (w * d).sum(1).mean(), atol=1e-6)
-
-
-def test_pairs():
-    log_p, log_q = pair_logs(CELLS)
-    np.testing.assert_allclose(
-        log_p.exp(), [[0.8, 0.2], [0.722222, 0.277778], [0.393939, 0.606061]], atol=1e-6
-    )
-    np.testing.assert_allclose(log_q.exp()[0], [0.941176, 0.058824], atol=1e-6)
-    np.testing.assert_allclose(self_training(CELLS), 0.165714, atol=1e-6)
 
 
 def test_self_training_is_a_sum_over_all_pairs():
@@ -94,20 +74,6 @@ def test_gradient_passes_through_weights_and_centres():
     w = torch.softmax(-2 * d, 1)[..., None]
     held = (2 * w * (CELLS[:, None] - CENTERS)).sum(1) / 3  # what it would be with w held fixed
     assert c.grad.abs().sum() > 0 and not torch.allclose(z.grad, held)
-
-
-def test_ridge():
-    x, log_mu, log_theta = (
-        torch.tensor([[0.0, 3.0]]),
-        torch.full((1, 2), np.log(2.0)),
-        torch.full((1, 2), np.log(1.5)),
-    )
-    pi = torch.full((1, 2), float(np.log(1 / 3)))  # logit of 0.25
-    plain = zinb_loss(x, log_mu, log_theta, pi)
-    np.testing.assert_allclose(plain, (0.775607 + 2.454717) / 2, atol=1e-5)
-    np.testing.assert_allclose(
-        zinb_loss(x, log_mu, log_theta, pi, ridge=1.0) - plain, 0.0625, atol=1e-6
-    )
 
 
 def test_network_and_noise():
