@@ -144,8 +144,7 @@ def qc_violin(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str
     | None = None,  # column of obs with the samples, one violin each; None: one for all cells
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ):
@@ -212,8 +211,7 @@ def qc_scatter(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str
     | None = None,  # column of obs with the samples, for thresholds that differ between them
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of smd.pp.find_doublets, or [cells] bool
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults

@@ -231,8 +231,7 @@ def qc_report(
     adata: ad.AnnData,  # cells x genes with raw counts, before filtering; it is only read
     path: str | Path,  # the .html file; an older one is replaced
     by: str | None = None,  # column of obs with the samples
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of smd.pp.find_doublets; None: doublets are left out
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off

@@ -135,8 +135,7 @@ def _principal_components(
 def pca(
     adata: ad.AnnData,  # cells x genes: raw counts, or log-normalised X
     n_comps: int = 50,  # principal components
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed of the solver's start
     copy: bool = False,  # True: return a changed copy and leave adata as it is
 ) -> ad.AnnData | None:

@@ -47,8 +47,7 @@ def find_doublets(
     by: str
     | None = None,  # column of obs with the samples, each scored by itself; None: all cells are one sample
     expected_rate: float = 0.05,  # share of doublets expected (10x: about 0.008 for each 1,000 cells recovered)
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed of the simulated doublets
 ) -> pd.DataFrame:
     "One row per cell: doublet_score (0 to 1; NaN where it could not be computed) and doublet (bool), by Scrublet."

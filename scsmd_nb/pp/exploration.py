@@ -46,8 +46,7 @@ def umap_layout(
 def explore(
     adata: ad.AnnData,  # cells x genes: raw counts, or log-normalised X
     n_comps: int | None = None,  # components for the map; None: 50, or as many as there can be
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed
     progress: bool = True,  # show progress bars
 ) -> tuple[ad.AnnData, JackStraw]:

@@ -185,8 +185,7 @@ def filter(
     | dict
     | None = 0.10,  # largest share of mitochondrial counts in a cell (0 to 1)
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_counts: int | dict | None = None,  # fewest counts in a cell
     max_counts: int | dict | None = None,  # most counts in a cell
     by: str

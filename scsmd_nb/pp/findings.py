@@ -165,8 +165,7 @@ class Findings:
 def qc_findings(
     adata: ad.AnnData,  # cells x genes with raw counts, before filtering; it is only read
     by: str | None = None,  # column of obs with the samples
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool; None: doublets are left out
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off

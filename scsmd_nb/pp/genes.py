@@ -90,8 +90,7 @@ def _copy(
 def normalize(
     adata: ad.AnnData,  # cells x genes with raw counts
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData: X log-normalised (CSR float32), layers['counts'] raw counts, obs['size_factor']."
     import scanpy as sc
@@ -220,8 +219,7 @@ def highly_variable(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_top_genes: int = 2000,  # genes to keep
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData with the choice in var['highly_variable']; a warning if fewer genes vary than were asked for."
     mask = _choose_variable(adata, n_top_genes, flavor, layer)

@@ -229,8 +229,7 @@ def jackstraw(
     share: float = 0.05,  # genes shuffled in a round, as a share of all that are read
     n_null: int = 10_000,  # null draws; the smallest p-value of a gene is 1 / (n_null + 1)
     max_cells: int = 5000,  # of more cells than this, so many random ones are read
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed
     progress: bool = True,  # show a progress bar
 ) -> JackStraw:

@@ -25,8 +25,7 @@ def preprocess(
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
     n_top_genes: int = 2000,  # genes the model reads
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_counts: int | dict | None = None,  # fewest counts in a cell
     max_counts: int | dict | None = None,  # most counts in a cell
     by: str

@@ -31,8 +31,7 @@ def _count_metrics(
 # %% ../../nbs/api/pp/01_qc_metrics.ipynb #82f6b816
 def cell_metrics(
     adata: ad.AnnData,  # cells x genes with raw counts
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
     "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."

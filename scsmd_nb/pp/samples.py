@@ -20,8 +20,7 @@ from .species import mito_mask
 def sample_table(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str,  # column of obs with the samples
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
     "One row per sample: cells, medians of total_counts, n_genes and mito_share over cells, genes detected in any cell."
@@ -124,8 +123,7 @@ def _ambient_of(
 # %% ../../nbs/api/pp/07_samples.ipynb #281a859b
 def ambient(
     adata: ad.AnnData,  # cells x genes with raw counts
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     n_clusters: int = 10,  # rough clusters in which genes may be off
     random_state: int = 0,  # seed
 ) -> dict:
@@ -180,8 +178,7 @@ def mixing(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str,  # column of obs with the samples
     n_neighbors: int = 15,  # neighbours of each cell, itself not counted
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed
 ) -> pd.Series:
     "Mixing score of each sample: 1 if its cells lie among those of the other samples, 0 if apart from them."

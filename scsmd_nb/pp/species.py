@@ -177,8 +177,7 @@ def keep_species(
     adata: ad.AnnData,  # cells x genes with raw counts of two or more species
     name: str,  # the species to keep, as `gene_species` calls it: "human", "mouse", ...
     min_share: float = 0.9,  # least share of the counts that a cell of this species has in its genes (0 to 1)
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData of the genes of one species, without the genome's name in front, and of the cells that belong to it."
     of = gene_species(adata.var_names)

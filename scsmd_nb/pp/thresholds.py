@@ -168,8 +168,7 @@ def screen(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str
     | None = None,  # column of obs with the samples, for thresholds that differ between them
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool; None: doublets are left out
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
@@ -227,8 +226,7 @@ def mad_thresholds(
     n_mads: float = 5.0,  # how many median absolute deviations from the median are still normal
     by: str
     | None = None,  # column of obs with the samples, each with thresholds of its own; None: one for all
-    layer: str
-    | None = None,  # layer with the counts; None: layers["counts"] if there is one, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> dict:
     "Arguments for `filter`: min_genes, max_genes, min_counts, max_counts, max_mito, and by if it was given."
