@@ -145,8 +145,7 @@ def _elsewhere(
 # %% ../nbs/api/00_counts.ipynb #59ee9fcb
 def get_counts(
     adata: ad.AnnData,  # cells x genes
-    layer: str
-    | None = None,  # layer with the raw counts; None: "counts" if there is such a layer, else X
+    layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> sp.csr_matrix:
     "Raw counts [cells, genes] as a fresh CSR float32 matrix; adata is only read."
     if not isinstance(adata, ad.AnnData):

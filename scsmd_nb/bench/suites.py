@@ -18,9 +18,8 @@ ALL = "all"
 # %% ../../nbs/api/bench/04_suites.ipynb #7adad7a3
 def all_methods() -> list[str]:
     "Names of the methods whose software is installed."
-    from scsmd_nb.bench.methods.optional import (
-        missing,
-    )  # loads scanpy, which a suite alone does not need
+    # loads scanpy, which a suite alone does not need
+    from scsmd_nb.bench.methods.optional import missing
 
     return [n for n in registry.names() if n not in registry.OPTIONAL or not missing(n)]
 

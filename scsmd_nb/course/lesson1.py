@@ -31,9 +31,8 @@ def leaky_sample(
         random_state=random_state,
     )
     X = out.X.toarray()
-    X[:, :13] += rng.poisson(
-        0.03 * X.sum(1, keepdims=True) / 13, (400, 13)
-    )  # about 3 % of mitochondrial genes
+    # about 3 % of mitochondrial genes
+    X[:, :13] += rng.poisson(0.03 * X.sum(1, keepdims=True) / 13, (400, 13))
     fate = rng.permutation(
         np.repeat(["good", "empty droplet", "doublet", "dying"], [353, 20, 12, 15])
     )

@@ -105,9 +105,8 @@ def check_calibration(
     rng = np.random.default_rng(1)
     for n_bins in (5, 10):
         confidence = rng.uniform(0.35, 1, 200)
-        right = rng.random(200) < np.where(
-            confidence < 0.7, confidence + 0.3, confidence - 0.3
-        )  # too modest below, too sure above
+        # too modest below, too sure above
+        right = rng.random(200) < np.where(confidence < 0.7, confidence + 0.3, confidence - 0.3)
         value = as_number(
             try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
         )

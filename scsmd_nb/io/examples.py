@@ -23,9 +23,8 @@ def pbmc700() -> ad.AnnData:
     import scanpy as sc
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the file is in an old h5ad format, which anndata says at length
+        # the file is in an old h5ad format, which anndata says at length
+        warnings.simplefilter("ignore")
         src = sc.datasets.pbmc68k_reduced()
     total = src.obs["n_counts"].to_numpy(np.float64)
     counts = (sp.diags(total / 1e4) @ sp.csr_matrix(src.raw.X, dtype=np.float64).expm1()).tocsr()

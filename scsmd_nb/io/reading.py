@@ -235,10 +235,8 @@ def _read_kind(
 
 # %% ../../nbs/api/io/03_reading.ipynb #02d51cd4
 def read(
-    path: str
-    | Path,  # table, 10x folder or HDF5, h5ad, loom, zarr, tar of 10x samples; by a set's name: `load`
-    cells: str
-    | None = None,  # text tables: cells in "rows" or "columns"; None: detected, and said aloud
+    path: str | Path,  # table, 10x folder or HDF5, h5ad, loom, zarr, or tar of 10x samples
+    cells: str | None = None,  # text tables: "rows" or "columns"; None: detected, and said
     delimiter: str | None = None,  # text tables: the character between fields; None: detected
 ) -> ad.AnnData:
     "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples."

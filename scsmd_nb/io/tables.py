@@ -126,9 +126,8 @@ def _gene_score(
     "Share of gene-like names minus share of cell-like ones (-1 to 1), and whether a well-known gene is among them."
     names = names[:: max(1, len(names) // 20_000)]
     stems = {re.sub(r"[\d._-]+$", "", n) for n in names}
-    numbered = len(stems) < max(
-        2, len(names) / 10
-    )  # s1, s2, s3, ...: symbols are more varied than that
+    # s1, s2, s3, ...: symbols are more varied than that
+    numbered = len(stems) < max(2, len(names) / 10)
     cells = [bool(_CELL_NAME.search(n)) for n in names]
     genes = [
         not cell and bool(_GENE_ID.fullmatch(n) or not numbered and _SYMBOL.fullmatch(n))

@@ -205,9 +205,8 @@ def _join(
             "listed"
         )
     out = ad.concat(samples, label="sample", index_unique="-", join="inner" if same else "outer")
-    var = (
-        pd.concat([a.var for a in lists]).groupby(level=0, sort=False).first()
-    )  # what the first sample says of a gene
+    # what the first sample says of a gene
+    var = pd.concat([a.var for a in lists]).groupby(level=0, sort=False).first()
     out = out[:, var.index].copy()
     out.var = var
     out.X = sp.csr_matrix(out.X, dtype=np.float32)

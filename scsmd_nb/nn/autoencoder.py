@@ -87,8 +87,7 @@ def stages(
     kernel_size: int,  # width of each convolution, in places
     stride: int,  # places the convolution moves on
     image: bool,  # 2-D kernels instead of 1-D
-    dilations: tuple
-    | None,  # attention gate after each convolution; None: none (figure 1A of the paper)
+    dilations: tuple | None,  # gate after each convolution; None: none (figure 1A)
     length: int,  # places of the sequence, or side of the image
 ) -> nn.Sequential:
     "Strided convolution, batch norm, ReLU and attention gate, once for each entry of `channels`."

@@ -37,8 +37,7 @@ def conv(
     kernel_size: int,  # k, taps along each axis
     stride: int = 1,  # positions from one output to the next
     dilation: int = 1,  # positions from one tap to the next
-    padding: int
-    | None = None,  # zeros on each side; None: dilation * (k - 1) // 2, so odd k keep the size
+    padding: int | None = None,  # zeros on each side; None: an odd k keeps the size
     image: bool = False,  # True: k x k on [n, C, H, W]; False: 1 x k on sequences [n, C, 1, L]
     bias: bool = True,  # add a learned constant to each output channel
 ) -> nn.Conv2d:  # the layer
@@ -95,9 +94,8 @@ def seen_positions(
     "Which positions of the map one output depends on, measured by its gradient."
     height, width = (1, size) if isinstance(size, int) else size
     row, column = (height // 2, width // 2) if at is None else at
-    x = torch.randn(
-        32, in_channels, height, width, requires_grad=True
-    )  # many, since ReLU blocks some of them
+    # many, since ReLU blocks some of them
+    x = torch.randn(32, in_channels, height, width, requires_grad=True)
     was_training = layer.training
     layer.eval()  # in training mode batch normalisation ties all positions together
     y = layer(x)[:, :, row, column].sum()

@@ -160,9 +160,8 @@ def merge(
     labels = _compact(labels)
     P = _indicator(labels)
     W, sizes = (P.T @ graph @ P).toarray().astype(float), np.bincount(labels).astype(float)
-    means = (
-        None if z is None else _means(np.asarray(z, float) / (np.std(z) or 1), labels)
-    )  # no unit of length
+    # no unit of length
+    means = None if z is None else _means(np.asarray(z, float) / (np.std(z) or 1), labels)
     m, to = len(sizes), np.arange(len(sizes))
     S = _affinity(to, W, sizes, means, balance, ward)
     np.fill_diagonal(S, -1)
@@ -267,10 +266,11 @@ def _by_size(
     return np.argsort(order)[labels]
 
 # %% ../../nbs/api/nn/04_partition.ipynb #c7456c4c
+# small groups in each of the k-means partitions
 N_GROUPS = (
     *range(30, 60, 5),
     *range(60, 151, 10),
-)  # small groups in each of the k-means partitions
+)
 WARD = (0.0, 2.0)  # gamma of the two merges
 
 # %% ../../nbs/api/nn/04_partition.ipynb #12126a80

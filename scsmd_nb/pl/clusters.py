@@ -401,8 +401,7 @@ def confusion(
     adata: ad.AnnData,  # clustered cells
     reference: str,  # column of obs with the reference types
     key: str = "scsmd",  # column of obs with the clusters
-    annotate: bool
-    | None = None,  # write the number of cells into the fields; None: up to 200 fields
+    annotate: bool | None = None,  # numbers of cells in the fields; None: up to 200 fields
     title: str | None = None,  # None: the accuracy in words
 ) -> Figure:
     "Heat map of reference types against clusters, each row adding up to 100 %."

@@ -73,9 +73,8 @@ def _violin(
 ) -> None:
     "The shape of one sample's values, their median, and some of the cells as dots."
     if np.ptp(v) > 0:
-        some = (
-            v if len(v) <= 5000 else rng.choice(v, 5000, replace=False)
-        )  # the shape needs no more
+        # the shape needs no more
+        some = v if len(v) <= 5000 else rng.choice(v, 5000, replace=False)
         body = ax.violinplot(some, [i], widths=0.85, showextrema=False)["bodies"][0]
         body.set(facecolor="#56B4E9", edgecolor="#0072B2", alpha=0.6)
     ax.hlines(np.median(v), i - 0.2, i + 0.2, color="#0072B2", lw=2)
@@ -142,8 +141,7 @@ def _draw_violin(
 # %% ../../nbs/api/pl/02_qc.ipynb #637c1f34
 def qc_violin(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str
-    | None = None,  # column of obs with the samples, one violin each; None: one for all cells
+    by: str | None = None,  # column of obs with the samples; None: one violin for all
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
@@ -209,8 +207,7 @@ def _draw_scatter(
 # %% ../../nbs/api/pl/02_qc.ipynb #62804230
 def qc_scatter(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str
-    | None = None,  # column of obs with the samples, for thresholds that differ between them
+    by: str | None = None,  # column of obs with the samples, where thresholds differ
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of smd.pp.find_doublets, or [cells] bool

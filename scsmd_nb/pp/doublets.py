@@ -44,8 +44,7 @@ def _scrublet(
 # %% ../../nbs/api/pp/02_doublets.ipynb #261a0f4a
 def find_doublets(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str
-    | None = None,  # column of obs with the samples, each scored by itself; None: all cells are one sample
+    by: str | None = None,  # column of obs with the samples; None: all are one
     expected_rate: float = 0.05,  # share of doublets expected (10x: about 0.008 for each 1,000 cells recovered)
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed of the simulated doublets

@@ -177,19 +177,14 @@ def _left_over(
 # %% ../../nbs/api/pp/04_filtering.ipynb #34549000
 def filter(
     adata: ad.AnnData,  # cells x genes with raw counts
-    min_genes: int
-    | dict
-    | None = 200,  # fewest genes detected in a cell; None: off; a dict: one for each group
+    min_genes: int | dict | None = 200,  # fewest genes in a cell; a dict: by group
     max_genes: int | dict | None = 5000,  # most genes detected in a cell
-    max_mito: float
-    | dict
-    | None = 0.10,  # largest share of mitochondrial counts in a cell (0 to 1)
+    max_mito: float | dict | None = 0.10,  # largest mitochondrial share (0 to 1)
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_counts: int | dict | None = None,  # fewest counts in a cell
     max_counts: int | dict | None = None,  # most counts in a cell
-    by: str
-    | None = None,  # column of obs with the groups (samples): for dicts, and for a table per sample
+    by: str | None = None,  # column of obs with the samples: for dicts and tables
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool: these cells go
 ) -> ad.AnnData:

@@ -151,9 +151,7 @@ class Findings:
     "What quality control has to say of a matrix: the facts, and the warnings that follow from them."
 
     screen: Screen  # metrics, thresholds, and the filter that takes each cell
-    filters: (
-        pd.DataFrame
-    )  # one row per filter of cells: threshold, removed in its turn, removed alone, left
+    filters: pd.DataFrame  # a row per filter: threshold, removed in turn, alone, left
     mito: list[str]  # names of the mitochondrial genes
     genes_left: int  # genes detected in enough of the cells that stay
     ambient: dict  # share of the counts that may be ambient RNA, genes that tell it

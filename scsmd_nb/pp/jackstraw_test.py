@@ -132,12 +132,10 @@ def _holm(
 # %% ../../nbs/api/pp/10_jackstraw_test.ipynb #f96a26cb
 @dataclass(frozen=True)
 class JackStraw:
-    "p-values of genes on components, and one row per component."
+    "p-values of genes on components, and one row per component: its share of variance, its genes with p <= 0.001."
 
     p_values: pd.DataFrame  # [genes read, n_comps]
-    table: (
-        pd.DataFrame
-    )  # [n_comps]: variance_ratio, genes with p <= 0.001, p_value, p_adjusted (Holm), significant
+    table: pd.DataFrame  # [n_comps] variance_ratio, genes, p_value, p_adjusted (Holm), significant
     n_null: int  # null draws
     n_cells: int  # cells read
 

@@ -14,13 +14,9 @@ from .genes import _choose_variable, _copy, normalize
 # %% ../../nbs/api/pp/06_preparation.ipynb #b23c1713
 def preprocess(
     adata: ad.AnnData,  # cells x genes with raw counts
-    min_genes: int
-    | dict
-    | None = 200,  # fewest genes detected in a cell; None: off; a dict: one for each group
+    min_genes: int | dict | None = 200,  # fewest genes in a cell; a dict: by group
     max_genes: int | dict | None = 5000,  # most genes detected in a cell
-    max_mito: float
-    | dict
-    | None = 0.10,  # largest share of mitochondrial counts in a cell (0 to 1)
+    max_mito: float | dict | None = 0.10,  # largest mitochondrial share (0 to 1)
     min_cells: int | None = 3,  # fewest cells in which a gene is detected; None: off
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
     n_top_genes: int = 2000,  # genes the model reads
@@ -28,8 +24,7 @@ def preprocess(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     min_counts: int | dict | None = None,  # fewest counts in a cell
     max_counts: int | dict | None = None,  # most counts in a cell
-    by: str
-    | None = None,  # column of obs with the groups (samples): for dicts, and for a table per sample
+    by: str | None = None,  # column of obs with the samples: for dicts and tables
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool: these cells go
 ) -> ad.AnnData:
@@ -54,8 +49,7 @@ def preprocess(
 # %% ../../nbs/api/pp/06_preparation.ipynb #9aaa8e1e
 def neighbors(
     adata: ad.AnnData,  # cells x genes, or with a representation in obsm
-    use_rep: str
-    | None = None,  # key in obsm, or "X"; None: scanpy's choice (X_pca, or X if there are few genes)
+    use_rep: str | None = None,  # key in obsm, or "X"; None: X_pca, or X if there are few genes
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
     random_state: int = 0,  # seed, for the PCA that scanpy computes where use_rep is None and there is none
 ) -> ad.AnnData:

@@ -141,12 +141,8 @@ class Screen:
     mito: np.ndarray  # [genes] bool, the mitochondrial ones
     groups: np.ndarray | None  # [cells] sample of each cell; None: they are one sample
     thresholds: dict  # all of THRESHOLDS: number, None or {group: number or None}
-    tests: list[
-        tuple
-    ]  # filters that are on, in order: name, threshold, values [cells], keep [cells] bool
-    taken: (
-        np.ndarray
-    )  # [cells] the filter that takes each cell, as text; empty for a cell that stays
+    tests: list[tuple]  # filters that are on: name, threshold, values [cells], keep [cells]
+    taken: np.ndarray  # [cells] name of the filter that takes it; empty: it stays
 
 # %% ../../nbs/api/pp/03_thresholds.ipynb #75cfe7a1
 def _screen(
@@ -166,8 +162,7 @@ def _screen(
 # %% ../../nbs/api/pp/03_thresholds.ipynb #337232ad
 def screen(
     adata: ad.AnnData,  # cells x genes with raw counts
-    by: str
-    | None = None,  # column of obs with the samples, for thresholds that differ between them
+    by: str | None = None,  # column of obs with the samples, where thresholds differ
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool; None: doublets are left out
@@ -224,8 +219,7 @@ def _warn_about_small_groups(
 def mad_thresholds(
     adata: ad.AnnData,  # cells x genes with raw counts
     n_mads: float = 5.0,  # how many median absolute deviations from the median are still normal
-    by: str
-    | None = None,  # column of obs with the samples, each with thresholds of its own; None: one for all
+    by: str | None = None,  # column of obs with the samples; None: one for all
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> dict:

@@ -395,8 +395,7 @@ def _usable(
 # %% ../../nbs/api/tl/05_choose_k.ipynb #7206e6f2
 def suggest_from_counts(
     counts: sp.csr_matrix,  # [cells, genes] raw counts, checked
-    genes: np.ndarray
-    | None = None,  # [genes] bool, genes to look at; None: the 2,000 most variable
+    genes: np.ndarray | None = None,  # [genes] bool; None: the 2,000 most variable
     k_max: int = 30,  # largest number of clusters to consider
     random_state: int = 0,  # seed
     max_cells: int = 5000,  # cells to look at; more are sampled down to so many

@@ -47,8 +47,7 @@ class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
 
     def __init__(
         self,
-        n_clusters: int
-        | str = 8,  # K, at least 2; "auto": recommended from the data, see suggest_k
+        n_clusters: int | str = 8,  # K, at least 2; "auto": see suggest_k
         *,
         preset: str = "default",  # "default", "paper" or "authors"
         n_top_genes: int | None = None,  # highly variable genes to read; None: the preset's number
@@ -415,7 +414,7 @@ def _fill(
 # %% ../../nbs/api/tl/04_model.ipynb #391b97e0
 def cluster(
     adata: ad.AnnData,  # cells x genes with raw counts
-    n_clusters: int | str = 8,  # K, at least 2; "auto": recommended from the data, see suggest_k
+    n_clusters: int | str = 8,  # K, at least 2; "auto": see suggest_k
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     key_added: str = "scsmd",  # name of the slots that are filled
     random_state: int = 0,  # seed of everything random

@@ -54,8 +54,7 @@ def zscore(
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #c12c0b9d
 def count_input(
     adata,  # AnnData, cells x genes with raw counts; not changed
-    n_top_genes: int
-    | None = 2000,  # most variable genes (dispersion of log counts); None: all with counts
+    n_top_genes: int | None = 2000,  # most variable genes; None: all with counts
     layer: str | None = None,  # layer with the counts; None: layers["counts"] if there, else X
 ) -> CountInput:
     "Network input, counts and size factors of the chosen genes."
@@ -232,8 +231,7 @@ def student_t(
 # %% ../../../nbs/api/bench/methods/01_base.ipynb #ef06a217
 def target_distribution(
     q: torch.Tensor,  # [n, K] soft assignment
-    frequency: torch.Tensor
-    | None = None,  # [K] f_k of all cells, where q is a batch; None: q's sums
+    frequency: torch.Tensor | None = None,  # [K] f_k of all cells; None: the sums of q
 ) -> torch.Tensor:
     "The sharpened assignment p [n, K], without gradient."
     q = q.detach()

@@ -147,8 +147,7 @@ def laptop_epochs(
 def settings(
     budget: str,  # "laptop" or "published"
     n_cells: int,  # n
-    pretrain_epochs: int
-    | None = None,  # before centres are placed; None: 0 if published, else laptop_epochs
+    pretrain_epochs: int | None = None,  # None: 0 if published, else laptop_epochs
 ) -> Params:
     "The parameters of a run."
     check_budget(budget)
@@ -213,8 +212,7 @@ def deepscena(
     n_clusters: int,  # K
     random_state: int = 0,  # seed of everything random
     budget: str = "laptop",  # "laptop" or "published", see settings
-    pretrain_epochs: int
-    | None = None,  # before centres are placed; None: 0 if published, 5 to 20 if laptop
+    pretrain_epochs: int | None = None,  # None: 0 if published, 5 to 20 if laptop
 ):
     "Clusters [n] and latent vectors [n, 10] of DeepScena."
     n_clusters = check_n_clusters(n_clusters, adata.n_obs, "deepscena", least=2)

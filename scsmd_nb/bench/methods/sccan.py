@@ -282,9 +282,8 @@ def fuse(
     Ps = [symmetric(half_self(affinity(z, n_neighbors))) for z in views]
     Ss = [nearest_only(P, n_kept) for P in Ps]
     for _ in range(rounds):
-        total = sum(
-            Ps[1:], start=Ps[0].copy()
-        )  # of the round before, also after some P have changed
+        # of the round before, also after some P have changed
+        total = sum(Ps[1:], start=Ps[0].copy())
         for t, S in enumerate(Ss):
             others = (total - Ps[t]) / (len(Ps) - 1)
             # others is symmetric, so S (S others)' is S others S'

@@ -202,8 +202,7 @@ def refine(
     size_factor: torch.Tensor,  # [n]
     rng: np.random.Generator,  # passed on to fit_loop; nothing is shuffled
     epochs: int = 100,  # passes over the cells
-    tolerance: float
-    | None = None,  # share of changed labels that counts as rest; None: run all epochs
+    tolerance: float | None = None,  # changed labels (share) at rest; None: run all
     batch_size: int = 1024,  # cells a step
     watch=None,  # called with the labels [n] after each epoch, for those who want to look
 ):

@@ -147,8 +147,7 @@ def scgmai(
     steps: int | None = None,  # the most steps of Adam; None: STEPS
     n_components: int = 2,  # independent components
     unit_variance: bool = False,  # components of variance 1 in place of 1/n
-    max_components: int
-    | None = None,  # the most Gaussians tried where K is not given; None: by budget
+    max_components: int | None = None,  # Gaussians tried without a K; None: by budget
 ):
     "Labels [n], and the independent components of the reconstruction [n, n_components]."
     x = gene_input(adata)
