@@ -16,9 +16,8 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.bench import runner, suites
+from scsmd_nb.bench import runner
 from scsmd_nb.bench.methods.registry import Method, names, register
-from scsmd_nb.bench.methods.scsmd import ABLATIONS
 from scsmd_nb.bench.table import _append
 
 PROGRAM = Path(sys.executable).with_name("scsmd")
@@ -532,10 +531,6 @@ def test_suites_speak_of_what_exists():
         len(set(smd.bench.SUITES["noise"].datasets)) == 27
         and len(smd.bench.SUITES["shared"].datasets) == 12
     )
-
-
-def test_the_ablation_knows_every_part():
-    assert list(ABLATIONS.values()) == list(suites._PARTS)
 
 
 def test_suites_find_their_data(data_dir):

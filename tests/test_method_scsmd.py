@@ -9,6 +9,7 @@ import torch
 
 import scsmd_nb as smd
 from scsmd_nb.bench import methods
+from scsmd_nb.bench.suites import ABLATIONS
 from scsmd_nb.tl.metrics import ari
 
 NAMES = ("scsmd", "scsmd-paper", "scsmd-authors", "scsmd-no-mdag")
@@ -109,7 +110,7 @@ def test_no_mdag_has_no_gates(scsmd, monkeypatch):
 
 
 def test_every_ablation_is_known(scsmd):
-    for name, options in scsmd.ABLATIONS.items():
+    for name, options in ABLATIONS.items():
         scsmd.changes("default", **{k: v for k, v in options.items() if k != "cellnet"})
         assert json.loads(json.dumps(options)) == options, name
 

@@ -112,6 +112,6 @@ def test_bench_accuracy_tells_hits_from_misses(capsys):
 def test_parts_of_bench_accuracy_are_known_ablations():
     import bench_accuracy
 
-    from scsmd_nb.bench.methods.scsmd import ABLATIONS
+    from scsmd_nb.bench.suites import ABLATIONS
 
     assert set(bench_accuracy.PARTS) <= set(ABLATIONS)

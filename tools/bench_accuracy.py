@@ -218,7 +218,7 @@ def main():
         sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
     import scsmd_nb as smd
     from scsmd_nb.bench import methods as baselines
-    from scsmd_nb.bench.methods.scsmd import ABLATIONS
+    from scsmd_nb.bench.suites import ABLATIONS
 
     baselines.register("scsmd-auto", "scSMD, K chosen")(scsmd_auto)
     sets, run = (

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .._words import did_you_mean
-from .clusters import PALETTE
+from .colours import PALETTE
 from ..pp.exploration import explore, umap_layout
 from ..pp.jackstraw_test import JackStraw
 

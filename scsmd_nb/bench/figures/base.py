@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from ..._words import did_you_mean
 from ..methods.registry import title as registered
 from ..table import COLUMNS, KEY
-from ...pl.clusters import PALETTE
+from ...pl.colours import PALETTE
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #d5216665
 def _made_up_row(

@@ -16,7 +16,8 @@ from scipy.optimize import linear_sum_assignment
 from ..data import load
 from .base import _check, _pick, compared, title
 from ..table import arrays, read
-from ...pl.clusters import MARKERS, PALETTE, embed_cells
+from ...pl.clusters import embed_cells
+from ...pl.colours import MARKERS, PALETTE
 from ...tl.metrics import ari, contingency
 
 # %% ../../../nbs/api/bench/figures/02_maps.ipynb #38500cf6

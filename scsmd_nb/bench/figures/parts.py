@@ -27,8 +27,9 @@ from scsmd_nb.bench.figures.base import (
     seed_means,
     title,
 )
+from ..suites import ABLATIONS
 from ..table import KEY
-from ...pl.clusters import MARKERS, MISSING, PALETTE
+from ...pl.colours import MARKERS, MISSING, PALETTE
 
 # %% ../../../nbs/api/bench/figures/03_parts.ipynb #aabbf51d
 DEFAULT_DILATIONS = {
@@ -129,8 +130,6 @@ def _part(
     options: str,  # JSON text
 ) -> str:
     "What options of scSMD take away, in words; the options themselves where there are none."
-    from scsmd_nb.bench.methods.scsmd import ABLATIONS  # loads torch, which no other figure needs
-
     words = (name for name, o in ABLATIONS.items() if o == json.loads(options))
     return next(words, _option_text(options))
 

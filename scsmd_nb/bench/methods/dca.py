@@ -22,7 +22,7 @@ from scsmd_nb.bench.methods.base import (
     seeded,
     zinb_loss,
 )
-from .registry import check_n_clusters, register
+from .registry import check_k, register
 
 # %% ../../../nbs/api/bench/methods/05_dca.ipynb #2b442fd1
 def shift_norm(
@@ -187,7 +187,7 @@ def dca(
     "Labels [n], and what k-means read: the code [n, 32] or two components [n, 2], float32."
     if recipe not in ("code", "denoised"):
         raise ValueError(f"recipe={recipe!r} is not known: use 'code' or 'denoised'.")
-    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "dca")
+    n_clusters = check_k(n_clusters, adata.n_obs, "dca")
     data = count_input(adata, 2000 if budget == "laptop" else None)
     with seeded(random_state) as rng:
         net, _ = train(data, budget, zero_inflated, held_out, rng)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .base import seeded
-from .registry import check_budget, check_n_clusters, register
+from .registry import check_budget, check_k, register
 from ...counts import get_counts
 from ...nn.autoencoder import AuthorsDecoder, Autoencoder, GeneLayout, xavier
 from ...nn.cellnet import CellNet
@@ -215,7 +215,7 @@ def deepscena(
     pretrain_epochs: int | None = None,  # None: 0 if published, 5 to 20 if laptop
 ):
     "Clusters [n] and latent vectors [n, 10] of DeepScena."
-    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "deepscena", least=2)
+    n_clusters = check_k(n_clusters, adata.n_obs, "deepscena", least=2)
     params = settings(budget, adata.n_obs, pretrain_epochs)
     data = image_input(adata, params)
     run = fit(data, params, n_clusters, random_state)

@@ -28,7 +28,7 @@ from scsmd_nb.bench.methods.base import (
     target_distribution,
     zinb_loss,
 )
-from .registry import check_budget, check_n_clusters, register
+from .registry import check_budget, check_k, register
 from ...counts import get_counts
 from ...pp.genes import log_normalize, select_genes
 
@@ -261,7 +261,7 @@ def scdcca(
 ):
     "Clusters [n] and latent vectors [n, 32] of scDCCA, from the last epoch."
     check_budget(budget)
-    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "scdcca", least=2)
+    n_clusters = check_k(n_clusters, adata.n_obs, "scdcca", least=2)
     if input not in ("counts", "log"):
         raise ValueError(
             f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published)."

@@ -26,7 +26,7 @@ from scsmd_nb.bench.methods.base import (
     seeded,
     zinb_loss,
 )
-from .registry import check_n_clusters, register
+from .registry import check_k, register
 from ...nn.soft_clustering import squared_distances
 
 # %% ../../../nbs/api/bench/methods/04_sczidesk.ipynb #fb5e6c85
@@ -189,7 +189,7 @@ def sczidesk(
     noise: bool = True,  # as the paper designed it; False: as the published program ran, it seems
 ):
     "Labels [n] and latent vectors [n, 32] float32."
-    n_clusters = check_n_clusters(n_clusters, adata.n_obs, "sczidesk")
+    n_clusters = check_k(n_clusters, adata.n_obs, "sczidesk")
     epochs, stop_early = pretraining_epochs(adata.n_obs, budget, EPOCHS, STEPS)
     x, counts, size = (torch.from_numpy(a) for a in count_input(adata, n_top_genes)[:3])
     with seeded(random_state) as rng:

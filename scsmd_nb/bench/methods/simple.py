@@ -13,9 +13,9 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from .registry import check_n_clusters, register
+from .registry import check_k, register
 from ...counts import get_counts
-from ...nn.partition import neighbor_graph, over_cluster
+from ...nn.partition import bisect_resolution, neighbor_graph, over_cluster
 from ...pp.genes import log_normalize, normalize, not_constant, select_genes
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #866f07d5
@@ -52,7 +52,7 @@ def kmeans(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import KMeans
 
-    k = check_n_clusters(n_clusters, adata.n_obs, "kmeans")
+    k = check_k(n_clusters, adata.n_obs, "kmeans")
     z = components(adata, random_state, n_pcs)
     return KMeans(k, n_init=n_init, random_state=random_state).fit_predict(z), z
 
@@ -68,7 +68,7 @@ def ward(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import AgglomerativeClustering
 
-    k = check_n_clusters(n_clusters, adata.n_obs, "ward")
+    k = check_k(n_clusters, adata.n_obs, "ward")
     z = components(adata, random_state, n_pcs)
     return AgglomerativeClustering(k, linkage="ward").fit_predict(z), z
 
@@ -85,7 +85,7 @@ def spectral(
     "Labels [n] and principal components [n, n_pcs] float32."
     from sklearn.cluster import SpectralClustering
 
-    k = check_n_clusters(n_clusters, adata.n_obs, "spectral")
+    k = check_k(n_clusters, adata.n_obs, "spectral")
     z = components(adata, random_state, n_pcs)
     if k == 1:
         return np.zeros(len(z), dtype=int), z
@@ -112,7 +112,7 @@ def gmm(
     kinds = ("tied", "full", "diag", "spherical")
     if covariance not in kinds:
         raise ValueError(f"covariance={covariance!r} is not known. There are: {', '.join(kinds)}.")
-    k = check_n_clusters(n_clusters, adata.n_obs, "gmm")
+    k = check_k(n_clusters, adata.n_obs, "gmm")
     z = components(adata, random_state, n_pcs)
     model = GaussianMixture(
         k, covariance_type=covariance, n_init=n_init, max_iter=500, random_state=random_state
@@ -197,21 +197,10 @@ def louvain(
 def bisect(
     find,  # function of the resolution that returns labels [n]
     n_clusters: int,  # K
-    low: float = 1e-3,  # smallest resolution tried
-    high: float = 20.0,  # largest
-    steps: int = 25,  # tries
 ) -> tuple[np.ndarray, float]:
     "Labels [n] whose number of clusters is nearest to K, and the resolution that gave them."
-    best, at, gap = None, None, np.inf
-    for _ in range(steps):
-        resolution = (low * high) ** 0.5
-        labels = find(resolution)
-        found = len(np.unique(labels))
-        if abs(found - n_clusters) < gap:
-            best, at, gap = labels, resolution, abs(found - n_clusters)
-        if found == n_clusters:
-            break
-        low, high = (resolution, high) if found < n_clusters else (low, resolution)
+    tried = bisect_resolution(find, n_clusters, steps=25)
+    at, best = min(tried, key=lambda t: abs(len(np.unique(t[1])) - n_clusters))
     return best, at
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #7de204bd
@@ -225,7 +214,7 @@ def leiden_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Leiden communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k = check_n_clusters(n_clusters, adata.n_obs, "leiden-k")
+    k = check_k(n_clusters, adata.n_obs, "leiden-k")
     z = components(adata, random_state, n_pcs)
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: leiden_groups(graph, r, random_state), k)[0], z
@@ -241,7 +230,7 @@ def louvain_k(
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
 ):
     "Louvain communities [n], about K of them, and principal components [n, n_pcs] float32."
-    k = check_n_clusters(n_clusters, adata.n_obs, "louvain-k")
+    k = check_k(n_clusters, adata.n_obs, "louvain-k")
     z = components(adata, random_state, n_pcs)
     graph = neighbor_graph(z, n_neighbors)
     return bisect(lambda r: louvain_groups(graph, r, random_state), k)[0], z
