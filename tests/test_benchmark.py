@@ -576,3 +576,14 @@ def test_ctrl_c_on_the_command_keeps_finished_rows(tmp_path):
         and "Traceback" not in text
     )
     assert 1 <= len(done) < 8 and not list((tmp_path / "out/runs").glob("*.lock"))
+
+
+@pytest.mark.parametrize("missing", ["cloudpickle", "scikit_posthocs"])
+def test_a_missing_extra_is_named(monkeypatch, missing):
+    from scsmd_nb.bench import suites
+    from scsmd_nb.bench.figures import scores
+
+    monkeypatch.setitem(sys.modules, missing, None)
+    need = {"cloudpickle": lambda: suites._pack(None), "scikit_posthocs": scores._posthocs}
+    with pytest.raises(ImportError, match=r"pip install 'scsmd_nb\[bench\]'"):
+        need[missing]()

@@ -41,7 +41,12 @@ def _pack(
     method: registry.Method,  # what to send
 ) -> bytes:
     "The method, pickled, functions of notebooks included."
-    import cloudpickle  # comes with scsmd_nb[bench]
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise ImportError(
+            "a comparison needs cloudpickle: pip install 'scsmd_nb[bench]'."
+        ) from error
 
     try:
         return cloudpickle.dumps(method)

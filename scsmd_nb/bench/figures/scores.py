@@ -180,10 +180,10 @@ class RankTest:
 def _posthocs():
     "The library of the Nemenyi test, or how to get it."
     try:
-        import scikit_posthocs  # comes with scsmd_nb[bench]
+        import scikit_posthocs
     except ImportError as error:
         raise ImportError(
-            "the Nemenyi test needs scikit-posthocs: pip install scikit-posthocs."
+            "the Nemenyi test needs scikit-posthocs: pip install 'scsmd_nb[bench]'."
         ) from error
     return scikit_posthocs
 
