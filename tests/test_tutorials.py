@@ -1,6 +1,7 @@
 """The runner of tutorials and lessons notices what it promises to notice."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,26 @@ def test_a_tutorial_that_wants_the_network_fails(lesson, tmp_path):
         text=True,
     )
     assert "tutorials run without a network" in done.stderr
+
+
+SAME = {
+    "scikit-learn": "sklearn",
+    "scikit-image": "skimage",
+    "lightning-fabric": "lightning_fabric",
+}
+BROUGHT = {"IPython", "PIL", "scsmd_nb"}  # by Jupyter, by matplotlib, by the package itself
+
+
+def test_tutorials_and_lessons_import_what_pip_installs():
+    "In Colab, or from a wheel, there is nothing else."
+    from configparser import ConfigParser
+
+    settings = ConfigParser(interpolation=None)
+    settings.read(Path(__file__).parent.parent / "settings.ini")
+    names = re.findall(r"^([\w-]+)", settings["DEFAULT"]["requirements"], re.M)
+    known = {SAME.get(n, n) for n in names} | BROUGHT | set(sys.stdlib_module_names)
+    for path in tutorials.tutorials():
+        code = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+        text = re.sub(r"^[%!].*$", "", "\n".join(code), flags=re.M)
+        found = {m[1] for m in re.finditer(r"^\s*(?:import|from) (\w+)", text, re.M)}
+        assert found <= known, f"{path.name} imports {found - known}, which pip does not install"
