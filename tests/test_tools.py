@@ -1,9 +1,13 @@
 """The checks of `make test` name what is wrong and leave the tree as it is."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import check_clean
 import check_sync
+import nbformat
 
 
 def test_modules_out_of_step_are_named():
@@ -115,3 +119,21 @@ def test_parts_of_bench_accuracy_are_known_ablations():
     from scsmd_nb.bench.suites import ABLATIONS
 
     assert set(bench_accuracy.PARTS) <= set(ABLATIONS)
+
+
+def test_notebooks_that_fail_or_end_their_process_are_told(tmp_path):
+    sources = {"good": "assert 1 + 1 == 2", "bad": "1 / 0", "gone": "import os; os._exit(3)"}
+    for name, source in sources.items():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    command = [sys.executable, str(Path(check_clean.__file__).with_name("test_notebooks.py"))]
+    done = subprocess.run(
+        [*command, *(str(tmp_path / f"{name}.ipynb") for name in sources)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stdout
+    lines = [line.split() for line in done.stdout.splitlines() if line.endswith(".ipynb")]
+    told = {Path(line[-1]).stem: line[0] for line in lines if line[0] in ("ok", "FAILED")}
+    assert told == {"good": "ok", "bad": "FAILED", "gone": "FAILED"}
