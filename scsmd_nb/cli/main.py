@@ -17,6 +17,7 @@ from .. import __version__, io, pp, tl
 from ..bench import methods
 from .bench import bench
 from .data import data_app
+from .exporting import export
 from scsmd_nb.cli.options import (
     Accelerator,
     Layer,
@@ -416,4 +417,5 @@ app.command(
     epilog="\b\nExamples:\n  scsmd bench --list\n  scsmd bench --suite quick --out results\n"
     "  scsmd bench --methods kmeans,scsmd --datasets zeisel,pbmc4k+dropout=0.2 --seeds 0,1,2 --out results"
 )(bench)
+app.command(epilog="\b\nExamples:\n  scsmd export results/cells.h5ad --out shared.h5ad")(export)
 app.add_typer(data_app, name="data")

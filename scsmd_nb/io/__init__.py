@@ -16,5 +16,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "catalog": ("DATASETS", "info", "cache_dir", "whereabouts"),
     "downloads": ("fetch", "available", "load"),
     "simulation": ("simulate", "true_mean"),
+    "exporting": ("export", "lacking_fields", "DISCOVER"),
     "examples": ("pbmc700", "load_or_simulate", "banner"),
 })
