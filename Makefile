@@ -69,8 +69,9 @@ docs-check: setup ## check pages, links, titles, outputs and alt texts (no Quart
 	@$(BIN)/python tools/docs_check.py
 	@$(BIN)/python tools/docs_pages.py --check
 
-lab: setup ## open JupyterLab on nbs/
-	@cd nbs && ../$(BIN)/jupyter lab
+lab: setup ## open JupyterLab at the first page
+	@if [ "$$(id -u)" = 0 ]; then echo "make lab: you are root, which JupyterLab refuses unless told otherwise; telling it (--allow-root)."; fi
+	@cd nbs && ../$(BIN)/jupyter lab --config=../tools/jupyter_config.py $$([ "$$(id -u)" = 0 ] && echo --allow-root) index.ipynb
 
 export: setup ## write scsmd_nb/ from the notebooks
 	@$(BIN)/nbdev_export && echo "exported to scsmd_nb/"

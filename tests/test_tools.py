@@ -137,3 +137,29 @@ def test_notebooks_that_fail_or_end_their_process_are_told(tmp_path):
     lines = [line.split() for line in done.stdout.splitlines() if line.endswith(".ipynb")]
     told = {Path(line[-1]).stem: line[0] for line in lines if line[0] in ("ok", "FAILED")}
     assert told == {"good": "ok", "bad": "FAILED", "gone": "FAILED"}
+
+
+def test_saving_in_jupyterlab_leaves_a_notebook_as_it_is_in_git(tmp_path):
+    "As `make lab` starts it: the kernel's name and version, execution numbers and times are taken out."
+    from jupyter_server.services.contents.filemanager import FileContentsManager
+    from traitlets.config import PyFileConfigLoader
+
+    root = Path(check_clean.ROOT)
+    config = PyFileConfigLoader(str(root / "tools/jupyter_config.py")).load_config()
+    manager = FileContentsManager(root_dir=str(tmp_path), config=config)
+    for page in ("nbs/api/02_words.ipynb", "nbs/course/01_counts_and_qc.ipynb"):
+        (tmp_path / "page.ipynb").write_bytes((root / page).read_bytes())
+        model = manager.get("page.ipynb", content=True)
+        model["content"]["metadata"] = {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python", "version": "3.12.1"},
+        }
+        for i, cell in enumerate(c for c in model["content"]["cells"] if c.cell_type == "code"):
+            cell["execution_count"] = i
+            cell["metadata"]["execution"] = {"iopub.status.idle": "2026-01-01T00:00:00Z"}
+        manager.save(model, "page.ipynb")
+        assert (tmp_path / "page.ipynb").read_text() == (root / page).read_text()
