@@ -19,9 +19,9 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.io import opening, reading, tables
+from scsmd_nb.io import opening, reading, tables, writing
 from scsmd_nb.io.reading import read
-from scsmd_nb.io.tables import write_csv
+from scsmd_nb.io.writing import write_csv
 
 REAL = (
     "pbmc4k",
@@ -924,7 +924,7 @@ def test_write_csv_whole_or_not_at_all(pbmc, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "_write_rows", full)
+    monkeypatch.setattr(writing, "_write_rows", full)
     with pytest.raises(OSError, match="no space left"):
         write_csv(pbmc, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_bytes() == before and sorted(

@@ -7,8 +7,11 @@ from .._faces import hand_on
 
 __getattr__, __dir__, __all__ = hand_on(__name__, {
     "opening": ("SUPPORTED",),
-    "tables": ("write_csv",),
+    "values": (),
+    "tables": (),
+    "mtx": (),
     "tenx": (),
+    "samples": (),
     "reading": ("read",),
     "parsing": ("File", "Dataset"),
     "paper_sets": (),
@@ -17,4 +20,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "downloads": ("fetch", "available", "load"),
     "simulation": ("simulate", "true_mean"),
     "examples": ("pbmc700", "load_or_simulate", "banner"),
+    "writing": ("write_csv",),
 })
