@@ -165,7 +165,13 @@ def _read_loom(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names are checked by the caller
             out = read_loom(
-                path, sparse=True, X_name="", obs_names=cell, var_names=gene, validate=False
+                path,
+                sparse=True,
+                X_name="",
+                obs_names=cell,
+                var_names=gene,
+                dtype="float64",  # then nothing is rounded before it is looked at
+                validate=False,
             )
     except Exception as e:
         raise OSError(

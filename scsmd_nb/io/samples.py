@@ -18,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .opening import _hdf5_kind
-from .tenx import _ROLES, _read_10x_h5, _read_triple, _triples
+from .tenx import _ROLES, _matrix_of, _read_10x_h5, _read_triple, _triples
 from .values import _say
 
 # %% ../../nbs/api/io/02a_samples.ipynb #ec96c1a1
@@ -48,13 +48,13 @@ def _join(
 
 # %% ../../nbs/api/io/02a_samples.ipynb #f2f86f54
 _PROGRAM = re.compile(
-    r"\.(tar\.gz|tgz|tar|h5)$|(sample_)?(filtered|raw|unfiltered)?_?(feature|gene|peak|tf)_bc_matri(x|ces)(_h5|_mex)?|"
+    r"\.(tar\.gz|tgz|tar|h5)$|(sample_|gene_)?(filtered|raw|unfiltered|processed)?_?(feature|gene|peak|tf)_bc_matri(x|ces)(_h5|_mex)?|"
     r"[._-]?solo\.out|_?MolsPerCell|_MEX(?![a-z])|_?matrix_10X|_?all_matrix|[._-]sc-?RNA(?=[._-]|$)|"
     r"(?<![a-z])(un)?filtere?d?(?![a-z])|(?<![a-z])(raw|processed)(?![a-z])",
     re.I,
 )
 _FOLDERS = re.compile(
-    r"outs?|(counts?_?)?matri(x|ces)|counts?|multi|per_sample_outs|gene|dge|cells_x_genes|genes|genecount|quants?_?(mat)?|"
+    r"out(put)?s?|(counts?_?)?matri(x|ces)|counts?|multi|per_sample_outs|gene|dge|umi_count|cells_x_genes|genes|genecount|quants?_?(mat)?|"
     r"(af|fry|alevin)_quant|alevin|sample",
     re.I,
 )
@@ -76,7 +76,8 @@ _COUNTINGS = {  # the same cells, counted otherwise: the lowest number is read
     r"unspliced": 9,
     r"cellbender(_output)?|soupx|strainedCounts|decontX": 10,
     r"transcripts?|Transcript3p|SJ": 11,
-    r"sensitivity_\d+": 12,
+    r"read_count": 12,
+    r"sensitivity_\d+": 13,
 }
 
 # %% ../../nbs/api/io/02a_samples.ipynb #2dae1929
@@ -178,9 +179,7 @@ def _label(
 ) -> str:
     "Its place below the folder that is read: the path to name if it shall be read."
     parts, prefix, files = sample
-    path = (
-        files if isinstance(files, Path) else next(files[k] for k in files if k not in _ROLES[1:])
-    )
+    path = files if isinstance(files, Path) else _matrix_of(files)
     return "/".join((*parts, path.name) if prefix else parts) or path.name
 
 # %% ../../nbs/api/io/02a_samples.ipynb #89c98b4c
@@ -221,17 +220,17 @@ def _choose(
             if rank[0] == first[0]:
                 left[_label(s)] = "counted otherwise" if rank[1] > first[1] else "the same in HDF5"
         if not rank[2]:  # Cell Ranger 2 has a folder for each genome, and one HDF5 file for all
-            plain[tuple(w for w in who if not _GENERIC.fullmatch(w))] = rank[0]
+            plain.setdefault(tuple(w for w in who if not _GENERIC.fullmatch(w)), rank[0])
     for who, (rank, s) in best.items():
         if rank[2] and plain.get(tuple(w for w in who if not _GENERIC.fullmatch(w)), 9) <= rank[0]:
             left[_label(s)] = "the same in HDF5"
     if any(rank[0] < 2 for rank, _ in best.values()):
-        left |= {_label(s): "raw" for rank, s in best.values() if rank[0] == 2}
-    if left:
-        shown = [f"{name} ({why})" for name, why in left.items()][:8]
+        alone = "raw, and nothing filtered is there"
+        left |= {_label(s): alone for rank, s in best.values() if rank[0] == 2}
+    if shown := [f"{name} ({why})" for name, why in left.items() if "HDF5" not in why]:
         _say(
-            f"{path.name}: left out {', '.join(shown)}{', ...' if len(left) > 8 else ''}; to have one, read "
-            "its own path"
+            f"{path.name}: left out are {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}. To have "
+            "one of them, read its own path"
         )
     return [s for s in found if _label(s) not in left]
 
@@ -244,8 +243,8 @@ def _name_samples(
     names = [_sample_name(parts, prefix, sample_of(path)) for parts, prefix, _ in found]
     doubles = {n for n in names if names.count(n) > 1}
     out = [
-        "_".join(filter(None, (*map(_clean, parts), _clean(prefix)))) if name in doubles else name
-        for name, (parts, prefix, _) in zip(names, found)
+        ("_".join(_rank(sample)[0]) or name) if name in doubles else name
+        for name, sample in zip(names, found)
     ]
     for k, name in enumerate(out):
         out[k] = f"{name}_{out[:k].count(name) + 1}" if name in out[:k] else name
@@ -269,7 +268,7 @@ def _warn_same_cells(
             warnings.warn(
                 f"the samples {a} and {b} share {len(A & B):,} of {min(len(A), len(B)):,} barcodes: they look like "
                 "the same cells, counted twice. Read one of them by its own path.",
-                stacklevel=6,
+                stacklevel=5,
             )
 
 # %% ../../nbs/api/io/02a_samples.ipynb #4830f356

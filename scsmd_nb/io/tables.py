@@ -151,6 +151,11 @@ def _check_header(
             "with one row or column for each cell. Turn it into one, as with pandas: "
             "table.pivot_table(index=CELL, columns=GENE, values=COUNT, fill_value=0)."
         )
+    if {"tpm", "fpkm", "est_counts", "numreads", "expected_count"} & {w.lower() for w in columns}:
+        raise ValueError(
+            f"{path} is a table of one sample ({', '.join(words[:6])}), with several measures of each gene or "
+            "transcript. Put the counts of all cells side by side, as tximport does in R."
+        )
     if corner.lower() == "status" and path.name.endswith(".summary"):
         raise ValueError(
             f"{path} is a summary of featureCounts. The counts are in the file beside it."

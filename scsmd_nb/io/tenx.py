@@ -129,9 +129,11 @@ def _names_of(
             )
         head, rows = rows[0], rows[1:]
         _say(f"{path.name}: the first line ({', '.join(head)[:60]}) is a heading")
-    if all(len(r) > 1 for r in rows) and [r[0] for r in rows] == [
-        str(i) for i in range(1, len(rows) + 1)
-    ]:
+    if (
+        rows
+        and all(len(r) > 1 for r in rows)
+        and [r[0] for r in rows] == [str(i) for i in range(1, len(rows) + 1)]
+    ):
         head = head[1:] if len(head) == len(rows[0]) else head
         rows = [r[1:] for r in rows]
     return rows, head
@@ -203,6 +205,14 @@ def _check_complete(
             f"{' and no '.join(missing)} of the same prefix. A 10x sample needs all three.{peaks}"
         )
 
+# %% ../../nbs/api/io/02_tenx.ipynb #dc0f8c0d
+def _matrix_of(
+    files: dict[str, Path],  # of one sample, by part
+) -> Path:
+    "Its matrix; if there is none, its first file."
+    first = next(iter(files.values()))
+    return files.get("matrix") or next((p for k, p in files.items() if k not in _ROLES), first)
+
 # %% ../../nbs/api/io/02_tenx.ipynb #7a9ab404
 def _cells_first(
     files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes"
@@ -211,7 +221,7 @@ def _cells_first(
     n_cells: int,  # names in the list of barcodes
 ) -> bool:
     "True if the cells are the matrix's rows; an error if neither way fits the names."
-    path = next(p for k, p in files.items() if k not in _ROLES[1:])
+    path = _matrix_of(files)
     if shape not in ((n_genes, n_cells), (n_cells, n_genes)):
         raise ValueError(
             f"{path} has {shape[0]:,} rows and {shape[1]:,} columns, but {files['genes'].name} names "
