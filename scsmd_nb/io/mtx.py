@@ -74,7 +74,7 @@ class _Entries:
             at = self.number + 1 + block.count(b"\n", 0, m.start())
             self.fault = (
                 f"{self.path} is not a whole matrix: line {at} holds {m[0].decode('latin1').strip()[:60]!r}, "
-                f"where {self.due}number is due. It was cut off or altered; download or write it again."
+                f"where {self.due}number should stand. It was cut off or altered; download or write it again."
             )
         self.number += block.count(b"\n")
 
