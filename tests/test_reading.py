@@ -1398,6 +1398,8 @@ def test_what_is_left_out_can_be_read_by_its_path(pbmc, tmp_path, capfd):
         ("S1.RAW", "S1"),
         ("S1/RawMatrix", "S1/FilteredMatrix"),
         ("S1-unfiltered", "S1"),
+        ("S1/rawdata", "S1/filteredmatrix"),
+        ("sRaw", "sFiltered"),
         ("raw_data/S1/raw_feature_bc_matrix", "raw_data/S1/filtered_feature_bc_matrix"),
     ],
 )
@@ -1471,11 +1473,16 @@ def test_values_in_mtx(tmp_path, value, part):
         (",A1,B2\nx,True,False\ny,True,True\n", "line 2: row 'x', column 'A1' holds 'True'"),
         (",A1,B2\nx,1,16777217\n", "line 2: row 'x', column 'B2' holds 16777217"),
         (",A1,B2\nx,1,1+2j\n", "line 2: row 'x', column 'B2' holds '1\\+2j'"),
+        ("gene\tA1\tB2\nx\t1,5\t2,0\ny\t1,0\t2,0\n", "column 'A1' holds '1,5': a comma inside"),
+        ("'','A1','B2'\n'x',1,2\n", "names are in single quotes"),
         (";A1;B2\nx;1,5;2,0\n", "column 'A1' holds '1,5': a comma inside a number"),
         (',"A\n1",B2\nx,1,2\n', "line 1: a quote is opened and not closed"),
         (',A1,B2\n"x\ny",1,2\n', "line 2: a quote is opened and not closed"),
-        ("Title, with a comma\n,A1,B2\nx,1,2\ny,1,2\n", "line 2: row '' has 2 values|line 2"),
-        ("Counts\n,A1,B2\nx,1,high\n", "is one field, but line 2 has 3"),
+        (
+            "Title, with a comma\n,A1,B2\nx,1,2\ny,1,2\n",
+            r"line 1 \('Title, with a comma'\) has 2 fields, but line 2 has 3|row ''",
+        ),
+        ("Counts\n,A1,B2\nx,1,high\n", "has 1 field, but line 2 has 3"),
     ],
 )
 def test_more_bad_tables(tmp_path, text, part):
@@ -1490,7 +1497,7 @@ def test_more_bad_tables(tmp_path, text, part):
 def test_lines_above_the_names(pbmc, tmp_path, capfd, above):
     (tmp_path / "a.csv").write_text(above + pbmc.to_df().astype(int).to_csv())
     same(read(tmp_path / "a.csv"), pbmc)
-    assert "no part of the table" in capfd.readouterr().err
+    assert "left out above the line of names" in capfd.readouterr().err
     (tmp_path / "b.csv").write_text(above + pbmc[:1].to_df().astype(int).to_csv())
     same(read(tmp_path / "b.csv", cells="rows"), pbmc[:1])
 
@@ -1564,6 +1571,53 @@ def test_counters_are_left_out_of_every_format(pbmc, tmp_path, capfd):
     for name in ("a.h5ad", "a.h5", "a"):
         same(read(tmp_path / name), pbmc[:, :-1])
         assert "__no_feature" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{i};{g}",
+        '"{i}","{g}"',
+        "{i} {g}",
+        "'{i}'\t'{g}'",
+        "{k}\t{i}\t{g}",
+        "{g}\t{i}",
+        '"{i}\t{g}"',
+    ],
+)
+@pytest.mark.parametrize("name", ["features.tsv", "gene_names.txt"])
+def test_separators_in_lists_of_names(pbmc, tmp_path, line, name):
+    a = pbmc[:20].copy()
+    folder = write_mtx(a, tmp_path / "x", packed=False)
+    (folder / "features.tsv").unlink()
+    parts = enumerate(zip(ids_of(a), a.var_names), 1)
+    (folder / name).write_text("".join(line.format(k=k, i=i, g=g) + "\n" for k, (i, g) in parts))
+    same(read(folder), a)
+    assert list(read(folder).var["gene_ids"]) == ids_of(a)
+
+
+def test_symbols_and_sums_in_tables(pbmc, tmp_path, capfd):
+    table = pbmc.to_df().astype(int).T
+    table.loc["Total"] = table.sum()
+    table.loc["nCount_RNA"] = 5
+    table.insert(0, "gene_name", table.index)
+    table.insert(1, "Length", 1000)
+    table.index = [*ids_of(pbmc), "Total", "nCount_RNA"]
+    table.rename_axis("gene_id").to_csv(tmp_path / "a.csv")
+    a = read(tmp_path / "a.csv")
+    same(a, pbmc)
+    assert list(a.var["gene_ids"]) == ids_of(pbmc)
+    said = capfd.readouterr().err
+    assert "left out: gene_name, Length" in said and "Total, nCount_RNA" in said
+
+
+def test_as_many_genes_as_cells(pbmc, tmp_path, capfd):
+    a = pbmc[:50, :50].copy()
+    three(a, tmp_path / "tenx")
+    kb_files(a, tmp_path / "kb")
+    same(read(tmp_path / "tenx"), a)
+    assert "as many genes as cells; genes taken as its rows" in capfd.readouterr().err
+    same(read(tmp_path / "kb"), a)
 
 
 def test_headings_and_quotes_in_lists_of_names(pbmc, tmp_path):

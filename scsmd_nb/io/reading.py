@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from .._words import nearest
 from .opening import _explain, _hdf5_kind, _kind, _open, _size
 from .samples import _read_folder
-from .tables import _read_table
+from .tables import _OF_CELLS, _read_table
 from .tenx import _by_symbol, _read_10x_h5, _read_triple, _triples, _unique_names
 from .values import _check_values, _say
 
@@ -248,7 +248,8 @@ def _unpack(
 # %% ../../nbs/api/io/03_reading.ipynb #e0f46828
 _COUNTERS = re.compile(
     r"__(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)|"  # HTSeq
-    r"N_(unmapped|multimapping|noFeature|ambiguous)|unmapped"  # STAR, CITE-seq-Count
+    r"N_(unmapped|multimapping|noFeature|ambiguous)|unmapped|"  # STAR, CITE-seq-Count
+    r"(?i:(grand[ _]?)?total|sum)"
 )
 
 # %% ../../nbs/api/io/03_reading.ipynb #24a88b55
@@ -256,14 +257,19 @@ def _drop_counters(
     adata: ad.AnnData,  # cells x genes
     path: Path,  # for the message
 ) -> ad.AnnData:
-    "The same without the counters of reads that belong to no gene, which is said."
-    found = np.array([bool(_COUNTERS.fullmatch(str(g))) for g in adata.var_names])
-    if not found.any():
+    "The same without sums and without the counters of reads that belong to no gene, which is said."
+    odd = [
+        np.array([any(p.fullmatch(str(n)) for p in patterns) for n in names], bool)
+        for names, *patterns in (
+            (adata.obs_names, _COUNTERS),
+            (adata.var_names, _COUNTERS, _OF_CELLS),
+        )
+    ]
+    if not (odd[0].any() or odd[1].any()):
         return adata
-    _say(
-        f"{path.name}: {', '.join(adata.var_names[found][:5])} count reads without a gene and are left out"
-    )
-    return adata[:, ~found].copy()
+    shown = [*adata.obs_names[odd[0]], *adata.var_names[odd[1]]]
+    _say(f"{path.name}: left out, as they count no gene: {', '.join(shown[:6])}")
+    return adata[~odd[0], ~odd[1]].copy()
 
 # %% ../../nbs/api/io/03_reading.ipynb #c7426274
 _R = (

@@ -50,7 +50,8 @@ def _join(
 _PROGRAM = re.compile(
     r"\.(tar\.gz|tgz|tar|h5)$|(sample_|gene_)?(filtered|raw|unfiltered|processed)?_?(feature|gene|peak|tf)_bc_matri(x|ces)(_h5|_mex)?|"
     r"[._-]?solo\.out|_?MolsPerCell|_MEX(?![a-z])|_?matrix_10X|_?all_matrix|[._-]sc-?RNA(?=[._-]|$)|"
-    r"(?<![a-z])(un)?filtere?d?(?![a-z])|(?<![a-z])(raw|processed)(?![a-z])",
+    r"(?<![a-z])((un)?filtere?d?|raw|processed)(data|matrix|counts?)?(?![a-z])|"
+    r"(?-i:(?<=[a-z\d])(Raw|Filtered)(?![a-z]))",
     re.I,
 )
 _FOLDERS = re.compile(
@@ -104,7 +105,8 @@ def _state(
 ) -> int:
     "0 for filtered, 2 for raw, 1 where no word tells; the innermost word counts."
     for part in reversed(parts):
-        words = {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", part)}
+        words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", part)
+        words = {re.sub(r"(data|matrix|counts?)$", "", w.lower()) for w in words}
         if words & {"filtered", "filter", "processed"} or part.endswith("matrix_10X"):
             return 0
         if words & {"raw", "unfiltered"} or part.endswith("all_matrix"):
@@ -225,7 +227,7 @@ def _choose(
         if rank[2] and plain.get(tuple(w for w in who if not _GENERIC.fullmatch(w)), 9) <= rank[0]:
             left[_label(s)] = "the same in HDF5"
     if any(rank[0] < 2 for rank, _ in best.values()):
-        alone = "raw, and nothing filtered is there"
+        alone = "raw, and nothing filtered of it is there"
         left |= {_label(s): alone for rank, s in best.values() if rank[0] == 2}
     if shown := [f"{name} ({why})" for name, why in left.items() if "HDF5" not in why]:
         _say(

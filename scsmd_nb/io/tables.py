@@ -93,8 +93,9 @@ def _fits(
     "The delimiter under which the first may name the columns of the others; empty: none."
     for d in (given,) if given else _DELIMITERS:
         a, b, c = (_split(text, d) for text in three)
-        numbers = _is_number(b[-1]) and _is_number(c[-1]) if b and c else False
-        if len(b) == len(c) > 1 and len(a) in (len(b), len(b) - 1) and numbers:
+        if len(b) != len(c) or len(c) < 2 or len(a) not in (len(b), len(b) - 1):
+            continue
+        if all(_is_number(x[-1].replace(",", ".")) for x in (b, c)):  # 1,5 is refused later
             return d
     return ""
 
@@ -125,7 +126,7 @@ def _top(
     above = [text for _, text in lines[:at]]
     for number, text in lines[:at]:
         _split_whole(text, fit, path, number)
-    alike = all(t[0] in "#%!" or _SEP.match(t) or len(_split(t, fit)) == 1 for t in above)
+    alike = all(t[0] in "#%!" or _SEP.match(t) or not re.search(r"[\t,;|]", t) for t in above)
     return lines, at if alike else 0
 
 # %% ../../nbs/api/io/01_tables.ipynb #b9b3acad
@@ -175,18 +176,21 @@ def _layout(
         )
     (at, first), (second_at, second) = lines[above : above + 2]
     if above:
-        shown = lines[0][1].strip()[:40]
-        _say(
-            f"{path.name}: the first {at - 1} lines are no part of the table ({shown!r}), left out"
-        )
+        shown = ", ".join(repr(text.strip()[:40]) for _, text in lines[:above][:2])
+        _say(f"{path.name}: left out above the line of names (line {at}): {shown}")
     delimiter = _delimiter(path, first, second, given)
     names, n_fields = _split_whole(first, delimiter, path, at), len(_split(second, delimiter))
     corner, columns = ("", names) if len(names) == n_fields - 1 else (names[0], names[1:])
     columns, corner = [c.strip() for c in columns], corner.strip().lstrip("#")
-    if not columns:
+    if not columns or len(names) < n_fields - 1:
         raise ValueError(
-            f"{path}: line {at} ({first.strip()[:40]!r}) is one field, but line {second_at} has {n_fields}. "
-            "The line of names must come first: delete what stands above it, or put # in front."
+            f"{path}: line {at} ({first.strip()[:40]!r}) has {len(names)} field{'s' * (len(names) > 1)}, but "
+            f"line {second_at} has {n_fields}. The line of names must come first: delete what stands above "
+            "it, or put # in front."
+        )
+    if all(re.fullmatch("'.*'", c) for c in columns):
+        raise ValueError(
+            f"{path}, line {at}: names are in single quotes. Write them in double ones."
         )
     _check_header(path, at, corner, columns)
     return delimiter, columns, corner, at
@@ -349,6 +353,24 @@ def _parse(
             ) from e
     return rows, sp.vstack(blocks, format="csr")
 
+# %% ../../nbs/api/io/01_tables.ipynb #05c9b163
+def _symbols(
+    path: Path,  # text table, plain or gzip
+    delimiter: str,  # one character
+    columns: list[str],  # names of the columns
+    skip: int,  # lines before the first row
+) -> list[str]:
+    "The symbol of each row, if one of the first columns holds symbols; the row's name where it has none."
+    words = r"(external_)?gene[ _.]?(name|symbol)|symbol"
+    at = next((i for i in _annotation(columns) if re.fullmatch(words, columns[i], re.I)), None)
+    if at is None:
+        return []
+    how = dict(sep=delimiter, header=None, skiprows=skip, dtype=str, na_filter=False)
+    with _open(path) as f:
+        table = pd.read_csv(f, names=range(len(columns) + 1), usecols=[0, at + 1], **how)
+    names = table[at + 1].str.strip()
+    return names.where(~names.isin(["", "NA", "nan"]), table[0].str.strip()).tolist()
+
 # %% ../../nbs/api/io/01_tables.ipynb #147be119
 def _read_table(
     path: Path,  # text table, plain or gzip
@@ -363,6 +385,7 @@ def _read_table(
         shown = ", ".join(columns[i] for i in text[:8]) + ", ..." * (len(text) > 8)
         _say(f"{path.name}: columns that count nothing are left out: {shown}")
     rows, X = _parse(path, delimiter, columns, skip, text)
+    symbols = _symbols(path, delimiter, columns, skip)
     columns = [c for i, c in enumerate(columns) if i not in set(text)]
     _check_unique(rows, "row", path, mend)
     found, why, sure = _orientation(rows, columns, corner)
@@ -382,4 +405,6 @@ def _read_table(
     if (cells or found) == "columns":
         X, rows, columns = X.T.tocsr(), columns, rows
     obs, var = (pd.DataFrame(index=pd.Index(names, dtype=str)) for names in (rows, columns))
+    if len(symbols) == len(var):
+        var = pd.DataFrame({"gene_ids": var.index}, index=pd.Index(symbols, dtype=str))
     return ad.AnnData(X, obs=obs, var=var)

@@ -29,10 +29,11 @@ from scsmd_nb.io.values import (
 
 # %% ../../nbs/api/io/02_tenx.ipynb #a9cfd6b7
 _PARTS = {
-    "matrix": r"(.*?)((?:counts?_)?matrix|DGE|quants_mat|(?:un)?spliced|ambiguous|UniqueAndMult-\w+)\.mtx",
+    "matrix": r"(.*?)((?:counts?_)?matrix|DGE|quants_mat|(?:un)?spliced|ambiguous|counts|UniqueAndMult-\w+)\.mtx",
     "barcodes": r"(.*?)(?:barcodes\.(?:tsv|txt|csv)|quants_mat_rows\.txt)",
     "genes": r"(.*?)(?:(?:all_genes|genes|features)\.(?:tsv|txt|csv)|quants_mat_cols\.txt)",
-    "metadata": r"(.*?)cell_metadata\.csv",
+    "metadata": r"(.*?)(?:cell_metadata\.csv|cell(?:s|_?names|_?ids)\.(?:tsv|txt|csv))",
+    "gene_names": r"(.*?)gene_?(?:names|ids|symbols)\.(?:tsv|txt|csv)",
     "symbols": r"(.*?)genes\.names\.txt",
     "peaks": r"(.*?)peaks\.bed",
 }
@@ -60,8 +61,9 @@ def _adopt(
 ) -> None:
     "What stands under another prefix than its matrix, and matrices that nothing names."
     for prefix, files in found.items():
-        if "metadata" in files:  # Parse
-            files.setdefault("barcodes", files["metadata"])
+        for part, instead in (("barcodes", "metadata"), ("genes", "gene_names")):  # as of Parse
+            if instead in files:
+                files.setdefault(part, files[instead])
         whole = found.get(re.sub(r"[ _.-]filtered$", "", prefix, flags=re.I), {})
         if "matrix" in files and "genes" in whole:  # DRAGEN: one list of genes for both matrices
             files.setdefault("genes", whole["genes"])
@@ -86,7 +88,7 @@ def _triples(
             continue
         files, part = found.setdefault(at[0], {}), at[1]
         other = files.setdefault(part, path)
-        if other == path:
+        if other == path or part in ("metadata", "gene_names"):
             continue
         ranks = [kinds.index(p.name.lower().removesuffix(".gz")[-3:]) for p in (other, path)]
         if ranks[0] == ranks[1]:
@@ -100,17 +102,20 @@ def _triples(
 
 # %% ../../nbs/api/io/02_tenx.ipynb #fd2ccc27
 def _columns(path: Path) -> list[list[str]]:
-    "The fields of each line, tab- or comma-separated as the name says, without quotes."
-    delimiter = "," if ".csv" in path.name.lower() else "\t"
-    rows = []
+    "The fields of each line, without quotes, separated by what all lines hold."
     with _explain(path), _lines(path) as f:
-        for number, line in enumerate(f, 1):
-            if not line.strip():
-                continue
-            fields = _split_whole(line, delimiter, path, number)
-            if len(fields) == 1:  # a whole row in quotes
-                fields = fields[0].split(delimiter)
-            rows.append([x.strip() for x in fields])
+        lines = [(number, line) for number, line in enumerate(f, 1) if line.strip()]
+    delimiter = next((d for d in "\t,;" if lines and all(d in line for _, line in lines)), "\t")
+    if delimiter == "\t" and all(re.match(r'"?ENS\w+(\.\d+)?"? \S', line) for _, line in lines):
+        delimiter = " "
+    rows = []
+    for number, line in lines:
+        fields = _split_whole(line, delimiter, path, number)
+        if len(fields) == 1:  # a whole row in quotes
+            fields = fields[0].split(delimiter)
+        rows.append([x.strip() for x in fields])
+    if all(re.fullmatch("'.*'", r[0]) for r in rows):
+        rows = [[x.strip("'") for x in r] for r in rows]
     return rows
 
 # %% ../../nbs/api/io/02_tenx.ipynb #894b3490
@@ -122,24 +127,21 @@ def _names_of(
     rows = _columns(path)
     head = []
     if rows and len(rows) not in sizes and len(rows) - 1 in sizes:
-        if not any(_HEADING.fullmatch(x) for x in rows[0]):
+        if not any(x.startswith("#") or _HEADING.fullmatch(x) for x in rows[0]):
             raise ValueError(
                 f"{path} has {len(rows):,} lines, one more than the matrix. If the first line "
                 f"({' '.join(rows[0])[:40]!r}) is a heading, delete it."
             )
         head, rows = rows[0], rows[1:]
         _say(f"{path.name}: the first line ({', '.join(head)[:60]}) is a heading")
-    if (
-        rows
-        and all(len(r) > 1 for r in rows)
-        and [r[0] for r in rows] == [str(i) for i in range(1, len(rows) + 1)]
-    ):
+    numbers = [[str(i + first) for i in range(len(rows))] for first in (0, 1)]
+    if rows and all(len(r) > 1 for r in rows) and [r[0] for r in rows] in numbers:
         head = head[1:] if len(head) == len(rows[0]) else head
         rows = [r[1:] for r in rows]
     return rows, head
 
 # %% ../../nbs/api/io/02_tenx.ipynb #c97d2bec
-_ROLES = ("matrix", "barcodes", "genes", "metadata", "symbols", "peaks")
+_ROLES = ("matrix", "barcodes", "genes", "metadata", "gene_names", "symbols", "peaks")
 _ADDED = (
     "{}: X is spliced + ambiguous, as a count of whole cells takes it; unspliced is in "
     "layers['unspliced'] (for nuclei, add it to X)"
@@ -229,7 +231,11 @@ def _cells_first(
             "different samples, or one was cut off."
         )
     if n_genes == n_cells:  # then the program that wrote it tells
-        return not re.search(r"(^|[ _.-])(?<!count_)matrix\.mtx|spliced|UniqueAnd", path.name)
+        turned = not re.search(r"(^|[ _.-])(?<!count_)matrix\.mtx|spliced|UniqueAnd", path.name)
+        _say(
+            f"{path.name}: as many genes as cells; {'cells' if turned else 'genes'} taken as its rows"
+        )
+        return turned
     turned = shape == (n_cells, n_genes)
     if turned:
         _say(f"{path.name}: cells in rows ({n_cells:,} x {n_genes:,})")
