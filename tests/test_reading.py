@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
@@ -19,9 +20,9 @@ import pytest
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.io import opening, reading, tables
+from scsmd_nb.io import opening, reading, tables, writing
 from scsmd_nb.io.reading import read
-from scsmd_nb.io.tables import write_csv
+from scsmd_nb.io.writing import write_csv
 
 REAL = (
     "pbmc4k",
@@ -480,7 +481,8 @@ def test_filtered_is_preferred_to_raw(pbmc, tmp_path, capfd):
         write_h5(pbmc[:50], tmp_path / "run" / sample / "outs/filtered_feature_bc_matrix.h5")
     a = read(tmp_path / "run")
     assert a.obs["sample"].value_counts().to_dict() == {"s1": 50, "s2": 50}
-    assert "the filtered ones are read" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "left out are s1/outs/raw_feature_bc_matrix (raw), s2/outs/raw" in said
     same(read(tmp_path / "run/s1"), pbmc[:50])
     same(read(tmp_path / "run/s1/outs/raw_feature_bc_matrix"), pbmc)
 
@@ -488,7 +490,7 @@ def test_filtered_is_preferred_to_raw(pbmc, tmp_path, capfd):
 def test_samples_of_one_name(pbmc, tmp_path):
     for where in ("control/x", "treated/x"):
         write_mtx(pbmc[:9], tmp_path / "d" / where)
-    assert set(read(tmp_path / "d").obs["sample"]) == {"x", "treated_x"}
+    assert set(read(tmp_path / "d").obs["sample"]) == {"control_x", "treated_x"}
 
 
 def test_samples_with_different_genes(pbmc, tmp_path, capfd):
@@ -868,6 +870,776 @@ def test_no_permission(pbmc, tmp_path, monkeypatch):
         folder.chmod(0o755)
 
 
+# ---------------------------------------------------------------- layouts of other programs
+# Each builder writes a layout in miniature: a and b are the cells of two samples, raw those of all droplets. It gives
+# the path to read, and what must come back: one AnnData, or one for each sample.
+
+
+def three(a, folder, matrix="matrix.mtx", cells="barcodes.tsv", genes="features.tsv", **how):
+    "Three files under any names; cells in rows if `turned`; `text` and `gene_text` replace the lists of names."
+    from scipy.io import mmwrite
+
+    folder.mkdir(parents=True, exist_ok=True)
+    out = io.BytesIO()
+    X = a.X if how.get("turned") else a.X.T
+    mmwrite(out, X.tocoo().astype(int), field="integer")
+    third = "\tGene Expression" if "features" in genes else ""
+    of_genes = "".join(f"{i}\t{g}{third}\n" for i, g in zip(ids_of(a), a.var_names))
+    texts = {
+        matrix: out.getvalue(),
+        cells: how.get("text", lines(a.obs_names)).encode(),
+        genes: how.get("gene_text", of_genes).encode(),
+    }
+    for name, text in texts.items():
+        (folder / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    return folder
+
+
+def lines(names):
+    return "".join(f"{n}\n" for n in names)
+
+
+def cellranger_2(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for state, y in (("filtered", x), ("raw", raw)):
+            three(y, d / s / f"outs/{state}_gene_bc_matrices/GRCh38", genes="genes.tsv")
+            write_h5(y, d / s / f"outs/{state}_gene_bc_matrices_h5.h5", 2)
+    return d, {"S1": a, "S2": b}
+
+
+def cellranger_count(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for state, y in (("filtered", x), ("raw", raw)):
+            write_mtx(y, d / s / f"outs/{state}_feature_bc_matrix")
+            write_h5(y, d / s / f"outs/{state}_feature_bc_matrix.h5")
+        with h5py.File(d / s / "outs/molecule_info.h5", "w") as f:
+            f["umi"] = [1]
+    return d, {"S1": a, "S2": b}
+
+
+def cellranger_h5(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        (d / s / "outs").mkdir(parents=True)
+        for state, y in (("filtered", x), ("raw", raw)):
+            write_h5(y, d / s / f"outs/{state}_feature_bc_matrix.h5")
+    return d, {"S1": a, "S2": b}
+
+
+def cellranger_multi(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for state, y in (("filtered", x), ("raw", raw)):
+            write_mtx(y, d / f"outs/per_sample_outs/{s}/count/sample_{state}_feature_bc_matrix")
+            write_h5(y, d / f"outs/per_sample_outs/{s}/count/sample_{state}_feature_bc_matrix.h5")
+    write_mtx(raw, d / "outs/multi/count/raw_feature_bc_matrix")
+    return d, {"S1": a, "S2": b}
+
+
+def cellranger_multi_9(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        write_mtx(x, d / f"outs/per_sample_outs/{s}/sample_filtered_feature_bc_matrix")
+    write_mtx(ad.concat([a, b]), d / "outs/filtered_feature_bc_matrix")
+    write_mtx(raw, d / "outs/raw_feature_bc_matrix")
+    return d, {"S1": a, "S2": b}
+
+
+def cellranger_aggr(d, a, b, raw):
+    both = ad.concat([a, b])
+    both.obs_names = [f"{n[:-1]}{1 + (k >= a.n_obs)}" for k, n in enumerate(both.obs_names)]
+    write_mtx(both, d / "outs/count/filtered_feature_bc_matrix")
+    write_h5(both, d / "outs/count/filtered_feature_bc_matrix.h5")
+    return d, both
+
+
+def cellranger_arc(d, a, b, raw):
+    types = ["Gene Expression"] * (a.n_vars - 5) + ["Peaks"] * 5
+    for state, y in (("filtered", a), ("raw", raw)):
+        write_mtx(y, d / f"outs/{state}_feature_bc_matrix", types=types)
+        write_h5(y, d / f"outs/{state}_feature_bc_matrix.h5", types=types)
+    three(b, d / "outs/filtered_peak_bc_matrix", genes="peaks.bed")
+    return d, a
+
+
+def starsolo(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for way in ("Gene", "GeneFull", "GeneFull_Ex50pAS"):
+            for state, y in (("filtered", x if way == "Gene" else raw[: x.n_obs]), ("raw", raw)):
+                three(y, d / s / "Solo.out" / way / state)
+        three(raw, d / s / "Solo.out/Gene/raw", "UniqueAndMult-EM.mtx")
+        for part in ("spliced", "unspliced", "ambiguous"):
+            three(raw, d / s / "Solo.out/Velocyto/filtered", f"{part}.mtx")
+        three(raw, d / s / "Solo.out/SJ/raw")
+    return d, {"S1": a, "S2": b}
+
+
+def starsolo_velocyto(d, a, b, raw):
+    for part, x in (("spliced", a), ("unspliced", b), ("ambiguous", b)):
+        x = x.copy()
+        x.obs_names = a.obs_names
+        three(x, d / "Solo.out/Velocyto/filtered", f"{part}.mtx")
+    return d / "Solo.out/Velocyto", added(a, b)
+
+
+def added(a, b):
+    "Spliced a and ambiguous b (which is unspliced, too)."
+    out = a.copy()
+    out.X = sp.csr_matrix(a.X + b.X)
+    out.layers = {"spliced": a.X, "unspliced": b.X, "ambiguous": b.X}
+    return out
+
+
+def alevin_fry(d, a, b, raw):
+    usa = ad.concat([a, a, a], axis="var")
+    usa.X = sp.hstack([a.X, b.X, b.X]).tocsr()
+    three(
+        usa,
+        d / "S1/af_quant/alevin",
+        *("quants_mat.mtx", "quants_mat_rows.txt", "quants_mat_cols.txt"),
+        turned=True,
+        text=lines(a.obs_names),
+        gene_text=lines([*a.var_names, *(f"{g}-{k}" for k in "UA" for g in a.var_names)]),
+    )
+    return d, added(a, b)
+
+
+def alevin(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        names = ("quants_mat.mtx.gz", "quants_mat_rows.txt", "quants_mat_cols.txt")
+        three(x, d / s / "alevin", *names, turned=True, gene_text=lines(a.var_names))
+    return d, {"S1": a, "S2": b}
+
+
+def kb_files(x, folder, stem="cells_x_genes", part=""):
+    names = (f"{stem}{part}.mtx", f"{stem}.barcodes.txt", f"{stem}.genes.txt")
+    three(x, folder, *names, turned=True, gene_text=lines(ids_of(x)))
+    (folder / f"{stem}.genes.names.txt").write_text(lines(x.var_names))
+    return folder
+
+
+def kb_count(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        kb_files(x, d / s / "counts_filtered")
+        kb_files(raw, d / s / "counts_unfiltered")
+        three(x, d / s / "counts_filtered/cellranger", genes="genes.tsv")
+    return d, {"S1": a, "S2": b}
+
+
+def kb_nac(d, a, b, raw):
+    for part, x in (("mature", a), ("nascent", b), ("ambiguous", b)):
+        x = x.copy()
+        x.obs_names = a.obs_names
+        kb_files(x, d / "counts_unfiltered", part=f".{part}")
+    return d, added(a, b)
+
+
+def bustools(d, a, b, raw):
+    return kb_files(a, d / "genecount", "genes") / "genes.mtx", a
+
+
+def rhapsody_mex(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for way, y in (("DBEC", x), ("RSEC", raw), ("RSEC_Unfiltered", raw)):
+            name = f"{s}_{way.split('_')[0]}_MolsPerCell{way[4:]}_MEX"
+            three(y, d / name, "matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz")
+    return d, {"S1": a, "S2": b}
+
+
+def rhapsody_csv(d, a, b, raw):
+    a = a.copy()
+    a.obs_names = [str(1000 + i) for i in range(a.n_obs)]
+    head = "####################\n## BD Rhapsody Analysis Pipeline Version 1.9\n## Reference: r\n#####\n"
+    table = a.to_df().astype(int).rename_axis("Cell_Index").to_csv()
+    (d / "S1_RSEC_MolsPerCell.csv").write_text(head + table)
+    return d / "S1_RSEC_MolsPerCell.csv", a
+
+
+def parse(d, a, b, raw):
+    genes = "gene_id,gene_name,genome\n" + "".join(
+        f"{i},{g},hg38\n" for i, g in zip(ids_of(a), a.var_names)
+    )
+    for s, x in (("S1", a), ("S2", b), ("all-sample", ad.concat([a, b]))):
+        for state, y in (("filtered", x), ("unfiltered", raw if s != "all-sample" else x)):
+            cells = "bc_wells,sample,species\n" + "".join(f"{c},{s},hg38\n" for c in y.obs_names)
+            names = ("count_matrix.mtx", "cell_metadata.csv", "all_genes.csv")
+            how = dict(turned=True, text=cells, gene_text=genes)
+            three(y, d / s / f"DGE_{state}", *names, **how)
+    return d, {"S1": a, "S2": b}
+
+
+def dragen(d, a, b, raw):
+    names = ("S1.scRNA.matrix.mtx.gz", "S1.scRNA.barcodes.tsv.gz", "S1.scRNA.features.tsv.gz")
+    three(raw, d, *names)
+    three(a, d, "S1.scRNA.filtered.matrix.mtx.gz", "S1.scRNA.filtered.barcodes.tsv.gz", names[2])
+    return d, a
+
+
+def celescope(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for state, y in (("filtered", x), ("raw", raw)):
+            write_mtx(y, d / s / f"outs/{s}_{state}_feature_bc_matrix")
+    return d, {"S1": a, "S2": b}
+
+
+def celescope_1(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        for state, y in (("matrix_10X", x), ("all_matrix", raw)):
+            three(y, d / s / f"05.count/{s}_{state}", genes="genes.tsv")
+    return d, {"S1": a, "S2": b}
+
+
+def dnbelab(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        write_mtx(x, d / s / "output/filter_matrix")
+        write_mtx(raw, d / s / "output/raw_matrix")
+    return d, {"S1": a, "S2": b}
+
+
+def scalebio(d, a, b, raw):
+    for s, x in (("S1.lib1", a), ("S2.lib1", b)):
+        write_mtx(x, d / f"samples/{s}.filtered.matrix")
+        write_mtx(raw, d / f"samples/{s}.raw.matrix")
+    return d, {"S1.lib1": a, "S2.lib1": b}
+
+
+def epi2me(d, a, b, raw):
+    for way, state, x in (
+        ("gene", "raw", raw),
+        ("gene", "processed", a),
+        ("transcript", "raw", raw),
+        ("transcript", "processed", b),
+    ):
+        write_mtx(x, d / f"S1/S1.{way}_{state}_feature_bc_matrix")
+    return d, a
+
+
+def citeseq_count(d, a, b, raw):
+    a = ad.AnnData(sp.hstack([a.X, np.full((a.n_obs, 1), 9)]).tocsr(), a.obs)
+    a.var_names = [*b.var_names, "unmapped"]
+    for way in ("umi_count", "read_count"):
+        three(
+            a,
+            d / way,
+            "matrix.mtx.gz",
+            "barcodes.tsv.gz",
+            "features.tsv.gz",
+            gene_text=lines(a.var_names),
+        )
+    return d, a[:, :-1].copy()
+
+
+def cellbender(d, a, b, raw):
+    for s, x in (("S1", a), ("S2", b)):
+        write_h5(x, d / f"{s}_cellbender_output_filtered.h5")
+        write_h5(raw, d / f"{s}_cellbender_output.h5")
+    return d, {"S1": a, "S2": b}
+
+
+def soupx(d, a, b, raw):
+    return three(a, d / "strainedCounts", genes="genes.tsv"), a
+
+
+def soupx_beside(d, a, b, raw):
+    three(raw[: b.n_obs], d / "S1/strainedCounts", genes="genes.tsv")
+    write_mtx(a, d / "S1/outs/filtered_feature_bc_matrix")
+    return d, a
+
+
+def featurecounts(d, a, b, raw):
+    head = '# Program:featureCounts v2.0.1; Command:"featureCounts" "-T" "4"\n'
+    table = a.to_df().astype(int).T
+    table.insert(0, "Length", 1000)
+    for k, name in enumerate(("Chr", "Start", "End", "Strand")):
+        table.insert(k, name, ("1;1", "5;9", "7;20", "+;+")[k])
+    (d / "counts.txt").write_text(head + table.rename_axis("Geneid").to_csv(sep="\t"))
+    return d / "counts.txt", a
+
+
+def htseq(d, a, b, raw):
+    table = a.to_df().astype(int).T
+    for name in ("__no_feature", "__ambiguous", "__too_low_aQual", "__not_aligned"):
+        table.loc[name] = 9000
+    table.to_csv(d / "htseq.tsv", sep="\t")
+    return d / "htseq.tsv", a
+
+
+def dropseq(d, a, b, raw):
+    table = a.to_df().astype(int).T.rename_axis("GENE").to_csv(sep="\t")
+    (d / "S1.dge.txt.gz").write_bytes(gzip.compress(("#DGE\tVERSION:1.1\n" + table).encode()))
+    return d / "S1.dge.txt.gz", a
+
+
+def umi_tools(d, a, b, raw):
+    a.to_df().astype(int).T.rename_axis("gene").to_csv(d / "counts.tsv.gz", sep="\t")
+    return d / "counts.tsv.gz", a
+
+
+def velocyto(d, a, b, raw):
+    pytest.importorskip("loompy")
+    path = write_loom(a, d / "S1.loom")
+    with h5py.File(path, "a") as f:
+        for part in ("spliced", "unspliced", "ambiguous"):
+            f[f"layers/{part}"] = a.X.T.toarray()
+    return path, a
+
+
+def seurat_table(d, a, b, raw):
+    rows = ["\t".join(f'"{c}"' for c in a.obs_names)]
+    rows += [
+        f'"{g}"\t' + "\t".join(map(str, x))
+        for g, x in zip(a.var_names, a.X.T.toarray().astype(int))
+    ]
+    (d / "counts.txt").write_text("\n".join(rows))
+    return d / "counts.txt", a
+
+
+def seurat_meta(d, a, b, raw):
+    table = a.to_df().astype(int)
+    table.insert(0, "nCount_RNA", 9999)
+    table.insert(1, "orig.ident", "s")
+    table.to_csv(d / "fetched.csv")
+    return d / "fetched.csv", a
+
+
+def droputils(d, a, b, raw):
+    return write_mtx(a, d / "out", 2, False), a
+
+
+def sce_writemm(d, a, b, raw):
+    quoted = lambda names: '"x"\n' + lines(f'"{n}"' for n in names)
+    return three(
+        a, d / "S1", genes="genes.tsv", text=quoted(a.obs_names), gene_text=quoted(a.var_names)
+    ), a
+
+
+def sce_csv(d, a, b, raw):
+    numbered = lambda names: '"","x"\n' + lines(f'"{k}","{n}"' for k, n in enumerate(names, 1))
+    names = ("matrix.mtx", "barcodes.csv", "genes.csv")
+    return three(
+        a, d / "S1", *names, text=numbered(a.obs_names), gene_text=numbered(a.var_names)
+    ), a
+
+
+def zellkonverter(d, a, b, raw):
+    a.write_h5ad(d / "sce.h5ad")
+    return d / "sce.h5ad", a
+
+
+def excel(d, a, b, raw):
+    (d / "a.csv").write_text("sep=;\n" + a.to_df().astype(int).T.to_csv(sep=";"))
+    return d / "a.csv", a
+
+
+def geo(d, a, b, raw):
+    for k, x in ((1, a), (2, b)):
+        write_mtx(x, d, prefix=f"GSM{k}_S{k}_filtered_")
+        write_mtx(raw, d, prefix=f"GSM{k}_S{k}_raw_")
+    tar = pack(d.parent / "GSE1_RAW.tar", [(p.name, p) for p in sorted(d.iterdir())])
+    return tar, {"GSM1_S1": a, "GSM2_S2": b}
+
+
+LAYOUTS = {
+    "Cell Ranger 2, `count`": [cellranger_2],
+    "Cell Ranger 3 to 9, `count`; Space Ranger; SeekSoul": [cellranger_count, cellranger_h5],
+    "Cell Ranger 5 to 8, `multi`": [cellranger_multi],
+    "Cell Ranger 9 and later, `multi`": [cellranger_multi_9],
+    "Cell Ranger, `aggr`": [cellranger_aggr],
+    "Cell Ranger ARC": [cellranger_arc],
+    "STARsolo": [starsolo, starsolo_velocyto],
+    "alevin-fry, simpleaf": [alevin_fry],
+    "alevin, with `--dumpMtx`": [alevin],
+    "kb-python, bustools": [kb_count, kb_nac, bustools],
+    "BD Rhapsody 2": [rhapsody_mex],
+    "BD Rhapsody 1": [rhapsody_csv],
+    "Parse (split-pipe)": [parse],
+    "DRAGEN": [dragen],
+    "CeleScope": [celescope, celescope_1],
+    "DNBelab C4": [dnbelab],
+    "ScaleBio": [scalebio],
+    "EPI2ME wf-single-cell": [epi2me],
+    "CITE-seq-Count": [citeseq_count],
+    "CellBender": [cellbender],
+    "SoupX": [soupx, soupx_beside],
+    "featureCounts": [featurecounts],
+    "HTSeq": [htseq],
+    "Drop-seq tools": [dropseq],
+    "UMI-tools, wide": [umi_tools],
+    "velocyto": [velocyto],
+    "Seurat": [seurat_table, seurat_meta, droputils],
+    "SingleCellExperiment": [sce_writemm, sce_csv, zellkonverter],
+    "Excel": [excel],
+    "GEO": [geo],
+}
+
+
+@pytest.mark.parametrize(
+    "build", [f for fs in LAYOUTS.values() for f in fs], ids=lambda f: f.__name__
+)
+def test_layouts(pbmc, tmp_path, build):
+    a, b = pbmc[:30, :60].copy(), pbmc[30:60, :60].copy()
+    (tmp_path / "study").mkdir()
+    path, expected = build(tmp_path / "study", a, b, pbmc[:90, :60].copy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of features that are no genes
+        got = read(path)
+    if isinstance(expected, dict):
+        assert got.obs["sample"].value_counts().to_dict() == {
+            s: x.n_obs for s, x in expected.items()
+        }
+        for s, x in expected.items():
+            same(got[got.obs["sample"] == s].copy(), x, suffixed(x, s))
+    else:
+        same(got, expected)
+        for key, values in expected.layers.items():
+            assert (got.layers[key] != values).nnz == 0
+
+
+def touch(name, content=b"x"):
+    def build(d, a):
+        (d / name).write_bytes(content)
+        return d / name
+
+    return build
+
+
+def pipseeker(d, a):
+    for k in (1, 2, 3):
+        write_mtx(a, d / f"S1/filtered_matrix/sensitivity_{k}")
+    write_mtx(a, d / "S1/raw_matrix")
+    return d
+
+
+def umi_tools_long(d, a):
+    (d / "counts.tsv").write_text("gene\tcell\tcount\nACTB\tAAAC\t3\nLYZ\tAAAC\t1\n")
+    return d / "counts.tsv"
+
+
+def peaks(d, a):
+    return three(a, d / "filtered_peak_bc_matrix", genes="peaks.bed")
+
+
+REFUSED = {
+    "PIPseeker": ([pipseeker], "same cells in S1/filtered_matrix/sensitivity_1 and in .*own path"),
+    "UMI-tools, long": ([umi_tools_long], "one line for each cell and gene.*pivot_table"),
+    "R objects: Seurat, SingleCellExperiment, zUMIs, dropEst": (
+        [touch("a.rds"), touch("a.RData"), touch("a.qs")],
+        "an R object.*write10xCounts",
+    ),
+    "SeuratDisk": ([touch("a.h5seurat")], "Convert"),
+    "MuData": ([touch("a.h5mu")], "mudata.read"),
+    "alevin, without `--dumpMtx`": ([touch("quants_mat.gz")], "--dumpMtx"),
+    "STAR `ReadsPerGene.out.tab`, `htseq-count` of one cell": (
+        [
+            touch("a.ReadsPerGene.out.tab", b"N_unmapped\t4\t4\t4\nN_multimapping\t1\t2\t3\n"),
+            touch("a.txt", b"ENSG00000000003\t7\nENSG00000000005\t0\n"),
+        ],
+        "must hold the names of the columns",
+    ),
+    "RSEM, salmon, kallisto of one sample": (
+        [
+            touch(
+                "abundance.tsv", b"target_id\tlength\teff_length\test_counts\ttpm\nT1\t9\t8\t1\t2\n"
+            )
+        ],
+        "table of one sample.*tximport",
+    ),
+    "Cell Ranger ATAC": ([peaks], "peaks of ATAC, not genes"),
+    "Cell Ranger `molecule_info.h5`": (
+        [lambda d, a: h5py.File(d / "molecule_info.h5", "w").create_group("umi").file.filename],
+        "molecule_info.h5 of Cell Ranger is not it",
+    ),
+    "Loupe, BAM, FASTQ, BUS": (
+        [touch("a.cloupe"), touch("a.bam"), touch("a.fastq.gz"), touch("a.bus")],
+        "Loupe|reads, not|list of reads",
+    ),
+    "Stereo-seq": ([touch("a.gef"), touch("a.gem.gz")], "stereopy"),
+    "zip and Excel": (
+        [touch("a.zip", b"PK\x03\x04"), touch("a.xlsx", b"PK\x03\x04")],
+        "Unpack it first",
+    ),
+}
+
+
+@pytest.mark.parametrize("build, part", [(f, part) for fs, part in REFUSED.values() for f in fs])
+def test_layouts_that_are_refused_by_name(pbmc, tmp_path, build, part):
+    path = build(tmp_path, pbmc[:30, :60].copy())
+    with pytest.raises((ValueError, OSError), match=part):
+        read(path)
+
+
+def test_the_page_lists_these_layouts():
+    page = json.loads((Path(__file__).parent.parent / "nbs/api/io/03_reading.ipynb").read_text())
+    table = next(s for c in page["cells"] if "| written by |" in (s := "".join(c["source"])))
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
+    assert rows == [*LAYOUTS, *REFUSED]
+
+
+# ---------------------------------------------------------------- the same cells, and values
+
+
+def test_what_is_left_out_can_be_read_by_its_path(pbmc, tmp_path, capfd):
+    a, raw = pbmc[:30, :60].copy(), pbmc[:90, :60].copy()
+    starsolo(tmp_path, a, a, raw)
+    solo = tmp_path / "S1/Solo.out"
+    same(read(solo), a)
+    said = capfd.readouterr().err
+    for name in ("Gene/raw (raw)", "GeneFull/filtered (counted otherwise)", "Velocyto/filtered"):
+        assert name in said
+    same(read(solo / "Gene/raw"), raw)
+    same(read(solo / "GeneFull"), raw[:30])
+    same(read(solo / "Gene/raw/UniqueAndMult-EM.mtx"), raw)
+    same(read(solo / "Velocyto/filtered/unspliced.mtx"), raw)
+
+
+@pytest.mark.parametrize(
+    "raw, filtered",
+    [
+        ("S1_raw", "S1_filtered"),
+        ("raw/S1", "filtered/S1"),
+        ("cellranger_raw", "cellranger_filtered"),
+        ("S1.RAW", "S1"),
+        ("S1/RawMatrix", "S1/FilteredMatrix"),
+        ("S1-unfiltered", "S1"),
+        ("S1/rawdata", "S1/filteredmatrix"),
+        ("sRaw", "sFiltered"),
+        ("raw_data/S1/raw_feature_bc_matrix", "raw_data/S1/filtered_feature_bc_matrix"),
+    ],
+)
+def test_raw_in_any_spelling(pbmc, tmp_path, raw, filtered):
+    write_mtx(pbmc[:90], tmp_path / "d" / raw)
+    write_mtx(pbmc[:30], tmp_path / "d" / filtered)
+    same(read(tmp_path / "d"), pbmc[:30])
+    same(read(tmp_path / "d" / raw), pbmc[:90])
+
+
+def test_raw_of_all_samples_is_read_where_nothing_else_is(pbmc, tmp_path):
+    for s in ("S1", "S2"):
+        write_mtx(pbmc[:20], tmp_path / f"{s}/outs/raw_feature_bc_matrix")
+    assert read(tmp_path).obs["sample"].value_counts().to_dict() == {"S1": 20, "S2": 20}
+
+
+def test_the_same_barcodes_twice_are_noticed(pbmc, tmp_path):
+    write_mtx(pbmc, tmp_path / "one")
+    write_mtx(pbmc, tmp_path / "two")
+    with pytest.warns(UserWarning, match="one and two share 120 of 120 barcodes") as caught:
+        read(tmp_path)
+    assert caught[0].filename == __file__
+
+
+def test_names_of_samples():
+    from scsmd_nb.io.samples import sample_of
+
+    for path, name in {
+        "/x/S1/outs/filtered_feature_bc_matrix": "S1",
+        "/x/S1/outs/filtered_feature_bc_matrix.h5": "S1",
+        "/x/outs/per_sample_outs/S2/count/sample_filtered_feature_bc_matrix": "S2",
+        "/x/S3.Solo.out/Gene/filtered/matrix.mtx": "S3",
+        "/x/GSM1_S1_filtered_feature_bc_matrix.h5": "GSM1_S1",
+        "/x/S4/counts_unfiltered/cells_x_genes.mtx": "S4",
+        "/x/cells.csv.gz": "cells",
+    }.items():
+        assert sample_of(path) == name
+
+
+@pytest.mark.parametrize(
+    "value, part",
+    [
+        ("5.7", "line 4 holds '1 1 5.7'.*a whole number"),
+        ("5,7", "line 4 holds '1 1 5,7'"),
+        ("nan", "line 4 holds '1 1 nan'"),
+        ("inf", "line 4 holds '1 1 inf'"),
+        ("5 7", "line 4 holds '1 1 5 7'"),
+        ("0x10", "line 4 holds"),
+        ("True", "line 4 holds"),
+        ("16777217", "cell 'c1', gene 'g1' holds 16777217"),
+    ],
+)
+def test_values_in_mtx(tmp_path, value, part):
+    head = "%%MatrixMarket matrix coordinate {} general\n%\n1 1 1\n1 1 {}\n"
+    (tmp_path / "barcodes.tsv").write_text("c1\n")
+    (tmp_path / "features.tsv").write_text("g1\tLYZ\n")
+    (tmp_path / "matrix.mtx").write_text(head.format("integer", value))
+    with pytest.raises(ValueError, match=part):
+        read(tmp_path)
+    for kind in ("complex", "pattern"):
+        (tmp_path / "matrix.mtx").write_text(head.format(kind, "5 0"))
+        with pytest.raises(ValueError, match=f"line 1: the matrix is {kind}"):
+            read(tmp_path)
+    (tmp_path / "matrix.mtx").write_text(head.format("real", "5.5"))
+    assert read(tmp_path).X[0, 0] == 5.5
+
+
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        (",A1,B2\nx,True,False\ny,True,True\n", "line 2: row 'x', column 'A1' holds 'True'"),
+        (",A1,B2\nx,1,16777217\n", "line 2: row 'x', column 'B2' holds 16777217"),
+        (",A1,B2\nx,1,1+2j\n", "line 2: row 'x', column 'B2' holds '1\\+2j'"),
+        ("gene\tA1\tB2\nx\t1,5\t2,0\ny\t1,0\t2,0\n", "column 'A1' holds '1,5': a comma inside"),
+        ("'','A1','B2'\n'x',1,2\n", "names are in single quotes"),
+        (";A1;B2\nx;1,5;2,0\n", "column 'A1' holds '1,5': a comma inside a number"),
+        (',"A\n1",B2\nx,1,2\n', "line 1: a quote is opened and not closed"),
+        (',A1,B2\n"x\ny",1,2\n', "line 2: a quote is opened and not closed"),
+        (
+            "Title, with a comma\n,A1,B2\nx,1,2\ny,1,2\n",
+            r"line 1 \('Title, with a comma'\) has 2 fields, but line 2 has 3|row ''",
+        ),
+        ("Counts\n,A1,B2\nx,1,high\n", "has 1 field, but line 2 has 3"),
+    ],
+)
+def test_more_bad_tables(tmp_path, text, part):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=part):
+        read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "above", ["# a\n# b\n", "Title\n", "%x\n", "sep=,\n", "## a, b\n\n", "#\n!x\n"]
+)
+def test_lines_above_the_names(pbmc, tmp_path, capfd, above):
+    (tmp_path / "a.csv").write_text(above + pbmc.to_df().astype(int).to_csv())
+    same(read(tmp_path / "a.csv"), pbmc)
+    assert "left out above the line of names" in capfd.readouterr().err
+    (tmp_path / "b.csv").write_text(above + pbmc[:1].to_df().astype(int).to_csv())
+    same(read(tmp_path / "b.csv", cells="rows"), pbmc[:1])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2**24 + 1])
+@pytest.mark.parametrize("ending", ["h5", "loom", "h5ad", "zarr"])
+def test_values_in_binary_formats(pbmc, tmp_path, ending, value):
+    a = pbmc[:20].copy()
+    a.X = a.X.astype(np.float64)
+    a.X.data[5] = value
+    path = tmp_path / f"a.{ending}"
+    if ending == "h5":
+        write_h5(a, path)
+        with h5py.File(path, "a") as f:
+            del f["matrix/data"]
+            f["matrix/data"] = a.X.data
+    elif ending == "loom":
+        pytest.importorskip("loompy")
+        write_loom(a, path)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            getattr(a, f"write_{ending}")(path)
+    if ending in ("h5ad", "zarr") and np.isfinite(value):
+        assert read(path).X.data[5] == value  # kept exactly
+        return
+    with pytest.raises(ValueError, match=r"cell '[ACGT]+-1', gene '\w+"):
+        read(path)
+    if ending == "h5ad":
+        a.layers["counts"] = pbmc[:20].X
+        a.write_h5ad(path)
+        with pytest.warns(UserWarning, match="Layers and raw are as stored") as caught:
+            read(path)
+        assert caught[0].filename == __file__
+
+
+def test_ten_x_hdf5_with_whole_numbers_that_float32_changes(pbmc, tmp_path):
+    path = write_h5(pbmc[:20], tmp_path / "a.h5")
+    with h5py.File(path, "a") as f:
+        f["matrix/data"][3] = 2**24 + 1
+    with pytest.raises(ValueError, match="holds 16777217, which float32 cannot hold exactly"):
+        read(path)
+
+
+@pytest.mark.parametrize("ending", ["h5ad", "zarr"])
+@pytest.mark.parametrize("slot", ["layers", "obsm"])
+def test_a_slash_in_a_key(pbmc, tmp_path, ending, slot):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        getattr(pbmc, f"write_{ending}")(tmp_path / f"a.{ending}")
+    if ending == "h5ad":
+        with h5py.File(tmp_path / "a.h5ad", "a") as f:
+            f[f"{slot}/G2/M"] = np.ones((120, 3))
+    else:
+        import zarr
+
+        zarr.open_group(str(tmp_path / "a.zarr"))[slot].create_group("G2").create_array(
+            "M", data=np.ones((120, 3))
+        )
+        zarr.consolidate_metadata(str(tmp_path / "a.zarr"))
+    with pytest.raises(ValueError, match=rf"keys with a slash, and there is {slot}\['G2/M'\]"):
+        read(tmp_path / f"a.{ending}")
+
+
+def test_counters_are_left_out_of_every_format(pbmc, tmp_path, capfd):
+    a = pbmc.copy()
+    a.var_names = [*a.var_names[:-1], "__no_feature"]
+    a.write_h5ad(tmp_path / "a.h5ad")
+    write_h5(a, tmp_path / "a.h5")
+    write_mtx(a, tmp_path / "a")
+    for name in ("a.h5ad", "a.h5", "a"):
+        same(read(tmp_path / name), pbmc[:, :-1])
+        assert "__no_feature" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{i};{g}",
+        '"{i}","{g}"',
+        "{i} {g}",
+        "'{i}'\t'{g}'",
+        "{k}\t{i}\t{g}",
+        "{g}\t{i}",
+        '"{i}\t{g}"',
+    ],
+)
+@pytest.mark.parametrize("name", ["features.tsv", "gene_names.txt"])
+def test_separators_in_lists_of_names(pbmc, tmp_path, line, name):
+    a = pbmc[:20].copy()
+    folder = write_mtx(a, tmp_path / "x", packed=False)
+    (folder / "features.tsv").unlink()
+    parts = enumerate(zip(ids_of(a), a.var_names), 1)
+    (folder / name).write_text("".join(line.format(k=k, i=i, g=g) + "\n" for k, (i, g) in parts))
+    same(read(folder), a)
+    assert list(read(folder).var["gene_ids"]) == ids_of(a)
+
+
+def test_symbols_and_sums_in_tables(pbmc, tmp_path, capfd):
+    table = pbmc.to_df().astype(int).T
+    table.loc["Total"] = table.sum()
+    table.loc["nCount_RNA"] = 5
+    table.insert(0, "gene_name", table.index)
+    table.insert(1, "Length", 1000)
+    table.index = [*ids_of(pbmc), "Total", "nCount_RNA"]
+    table.rename_axis("gene_id").to_csv(tmp_path / "a.csv")
+    a = read(tmp_path / "a.csv")
+    same(a, pbmc)
+    assert list(a.var["gene_ids"]) == ids_of(pbmc)
+    said = capfd.readouterr().err
+    assert "left out: gene_name, Length" in said and "Total, nCount_RNA" in said
+
+
+def test_as_many_genes_as_cells(pbmc, tmp_path, capfd):
+    a = pbmc[:50, :50].copy()
+    three(a, tmp_path / "tenx")
+    kb_files(a, tmp_path / "kb")
+    same(read(tmp_path / "tenx"), a)
+    assert "as many genes as cells; genes taken as its rows" in capfd.readouterr().err
+    same(read(tmp_path / "kb"), a)
+
+
+def test_headings_and_quotes_in_lists_of_names(pbmc, tmp_path):
+    a = pbmc[:20].copy()
+    folder = write_mtx(a, tmp_path / "x", packed=False)
+    (folder / "features.tsv").write_text(
+        "gene_id\tsymbol\n" + "".join(f'"{i}"\t"{g}"\n' for i, g in zip(ids_of(a), a.var_names))
+    )
+    same(read(folder), a)
+    (folder / "features.tsv").write_text(
+        "".join(f"{g}\t{i}\n" for i, g in zip(ids_of(a), a.var_names))
+    )
+    same(read(folder), a)
+    assert list(read(folder).var["gene_ids"]) == ids_of(a)
+    (folder / "barcodes.tsv").write_text("what?\n" + lines(a.obs_names))
+    with pytest.raises(ValueError, match="21 lines, one more than the matrix.*heading"):
+        read(folder)
+    (folder / "barcodes.tsv").write_text('"AAAC\n' + lines(a.obs_names[1:]))
+    with pytest.raises(ValueError, match="line 1: a quote is opened"):
+        read(folder)
+
+
 # ---------------------------------------------------------------- writing
 
 
@@ -924,7 +1696,7 @@ def test_write_csv_whole_or_not_at_all(pbmc, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tables, "_write_rows", full)
+    monkeypatch.setattr(writing, "_write_rows", full)
     with pytest.raises(OSError, match="no space left"):
         write_csv(pbmc, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_bytes() == before and sorted(

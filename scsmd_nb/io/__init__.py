@@ -7,8 +7,11 @@ from .._faces import hand_on
 
 __getattr__, __dir__, __all__ = hand_on(__name__, {
     "opening": ("SUPPORTED",),
-    "tables": ("write_csv",),
+    "values": (),
+    "tables": (),
+    "mtx": (),
     "tenx": (),
+    "samples": (),
     "reading": ("read",),
     "parsing": ("File", "Dataset"),
     "paper_sets": (),
@@ -18,4 +21,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "simulation": ("simulate", "true_mean"),
     "exporting": ("export", "lacking_fields", "DISCOVER"),
     "examples": ("pbmc700", "load_or_simulate", "banner"),
+    "writing": ("write_csv",),
 })

@@ -6,6 +6,7 @@
 __all__ = ['read']
 
 # %% ../../nbs/api/io/03_reading.ipynb #b53ada92
+import contextlib
 import os
 import re
 import shutil
@@ -20,15 +21,10 @@ import scipy.sparse as sp
 
 from .._words import nearest
 from .opening import _explain, _hdf5_kind, _kind, _open, _size
-from .tables import _read_table
-from scsmd_nb.io.tenx import (
-    _by_symbol,
-    _read_10x_h5,
-    _read_folder,
-    _read_triple,
-    _triples,
-    _unique_names,
-)
+from .samples import _read_folder
+from .tables import _OF_CELLS, _read_table
+from .tenx import _by_symbol, _read_10x_h5, _read_triple, _triples, _unique_names
+from .values import _check_values, _say
 
 # %% ../../nbs/api/io/03_reading.ipynb #a4937671
 def _counts_as_csr(X):
@@ -45,6 +41,55 @@ def _counts_as_csr(X):
     X.sum_duplicates()
     return X
 
+# %% ../../nbs/api/io/03_reading.ipynb #a1f171d7
+def _slashed(
+    path: Path,  # an .h5ad file or a .zarr folder
+) -> list[str]:
+    "Keys of layers, obsm and the like that hold a slash, which makes a folder of them inside the file."
+    import h5py
+
+    if path.is_dir():
+        import zarr
+
+        opened = contextlib.nullcontext(zarr.open_group(str(path), mode="r"))
+    else:
+        opened = h5py.File(path, "r")
+    with opened as f:
+        return [
+            f"{slot}['{key}/{inner}']"
+            for slot in ("layers", "obsm", "varm", "obsp", "varp")
+            for key in (f[slot] if slot in f else ())
+            if hasattr(f[slot][key], "keys") and not dict(f[slot][key].attrs)
+            for inner in f[slot][key]
+        ]
+
+# %% ../../nbs/api/io/03_reading.ipynb #24403994
+def _check_finite(
+    adata: ad.AnnData,  # as stored
+    path: Path,  # for the message
+) -> None:
+    "Nothing if every value of X is a finite number; an error, or a warning if counts may stand elsewhere."
+    X = adata.X
+    if X is None or X.dtype.kind != "f" or not (sp.issparse(X) or isinstance(X, np.ndarray)):
+        return
+    bad = ~np.isfinite(X.data if sp.issparse(X) else X)
+    if not bad.any():
+        return
+    if sp.issparse(X):
+        X = X.tocoo()
+        k = int(np.flatnonzero(bad)[0])
+        i, j, value = X.row[k], X.col[k], X.data[k]
+    else:
+        i, j = np.argwhere(bad)[0]
+        value = X[i, j]
+    said = (
+        f"{path.name}: X holds {value} at cell {str(adata.obs_names[i])!r}, gene "
+        f"{str(adata.var_names[j])!r}, so it is no matrix of counts."
+    )
+    if not len(adata.layers) and adata.raw is None:
+        raise ValueError(f"{said} Put 0 where nothing was seen, or leave these cells or genes out.")
+    warnings.warn(f"{said} Layers and raw are as stored; are the counts there?", stacklevel=5)
+
 # %% ../../nbs/api/io/03_reading.ipynb #90b860ba
 def _read_anndata(
     path: Path,  # an .h5ad file or a .zarr folder
@@ -56,6 +101,15 @@ def _read_anndata(
     except PermissionError:
         raise
     except Exception as e:
+        keys = []
+        with contextlib.suppress(Exception):  # then it is damaged
+            keys = _slashed(path)
+        if keys:
+            raise ValueError(
+                f"{path} cannot be read: anndata cannot read keys with a slash, and there is {', '.join(keys)}. "
+                "The file is whole. Rename them with h5py (or zarr), as f.move('layers/a/b', 'layers/a_b'), "
+                "or where it was written."
+            ) from e
         size = f"{_size(path)}" if path.is_file() else "a folder"
         raise OSError(
             f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another kind. "
@@ -63,6 +117,7 @@ def _read_anndata(
         ) from e
     if not isinstance(out, ad.AnnData):
         raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
+    _check_finite(out, path)
     out.X = _counts_as_csr(out.X)
     return out
 
@@ -110,7 +165,13 @@ def _read_loom(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # names are checked by the caller
             out = read_loom(
-                path, sparse=True, X_name="", obs_names=cell, var_names=gene, validate=False
+                path,
+                sparse=True,
+                X_name="",
+                obs_names=cell,
+                var_names=gene,
+                dtype="float64",  # then nothing is rounded before it is looked at
+                validate=False,
             )
     except Exception as e:
         raise OSError(
@@ -119,6 +180,7 @@ def _read_loom(
         ) from e
     out.obs_names = out.obs_names.astype(str).rename(None)
     out.var_names = out.var_names.astype(str).rename(None)
+    _check_values(out.X, path, out.obs_names, out.var_names)
     out.X = sp.csr_matrix(out.X, dtype=np.float32)
     return out
 
@@ -183,6 +245,60 @@ def _unpack(
         inner.unlink()
         below.rename(inner)
 
+# %% ../../nbs/api/io/03_reading.ipynb #e0f46828
+_COUNTERS = re.compile(
+    r"__(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)|"  # HTSeq
+    r"N_(unmapped|multimapping|noFeature|ambiguous)|unmapped|"  # STAR, CITE-seq-Count
+    r"(?i:(grand[ _]?)?total|sum)"
+)
+
+# %% ../../nbs/api/io/03_reading.ipynb #24a88b55
+def _drop_counters(
+    adata: ad.AnnData,  # cells x genes
+    path: Path,  # for the message
+) -> ad.AnnData:
+    "The same without sums and without the counters of reads that belong to no gene, which is said."
+    odd = [
+        np.array([any(p.fullmatch(str(n)) for p in patterns) for n in names], bool)
+        for names, *patterns in (
+            (adata.obs_names, _COUNTERS),
+            (adata.var_names, _COUNTERS, _OF_CELLS),
+        )
+    ]
+    if not (odd[0].any() or odd[1].any()):
+        return adata
+    shown = [*adata.obs_names[odd[0]], *adata.var_names[odd[1]]]
+    _say(f"{path.name}: left out, as they count no gene: {', '.join(shown[:6])}")
+    return adata[~odd[0], ~odd[1]].copy()
+
+# %% ../../nbs/api/io/03_reading.ipynb #c7426274
+_R = (
+    "an R object. In R, write its counts as 10x does: DropletUtils::write10xCounts('out', counts), where counts is "
+    "SeuratObject::LayerData(x, layer = 'counts') of Seurat or SingleCellExperiment::counts(x); then read the folder "
+    "'out'"
+)
+_FOREIGN = {
+    r"\.(rds|rda|rdata|robj|qs2?)(\.gz)?": _R,
+    r"\.h5seurat": "SeuratDisk's format. In R: SeuratDisk::Convert('x.h5seurat', dest = 'h5ad')",
+    r"\.h5mu": "MuData. In Python: mudata.read(path).mod['rna'].write_h5ad('rna.h5ad')",
+    r"quants_mat\.gz": "alevin's binary matrix. Run salmon alevin with --dumpMtx, and read the folder",
+    r"\.(bus|rad)": "a list of reads, not yet counted. Read the folder with the .mtx that the program writes",
+    r"\.(bam|sam|cram|fastq|fq)(\.gz)?": "reads, not counts. Count them first (Cell Ranger, STARsolo, kb, alevin-fry)",
+    r"\.cloupe": "for the Loupe browser only. The counts are in filtered_feature_bc_matrix beside it",
+    r"\.(gef|gem)(\.gz)?": "Stereo-seq's format. In Python: stereopy's io.stereo_to_anndata writes an .h5ad",
+    r"\.(parquet|feather|arrow)": "a table in Arrow's format. Save it as .csv, or as .h5ad with anndata",
+    r"\.(pkl|pickle|npz|npy|mat)(\.gz)?": "without names of cells and genes, or code. Save it as .h5ad with anndata",
+}
+
+# %% ../../nbs/api/io/03_reading.ipynb #87f09d46
+def _refuse_foreign(
+    path: Path,  # a file
+) -> None:
+    "Nothing, unless the name tells a known format that is not read here: then an error that says what to do."
+    for ending, what in _FOREIGN.items():
+        if re.search(ending + "$", path.name, re.I):
+            raise ValueError(f"{path} is {what}.")
+
 # %% ../../nbs/api/io/03_reading.ipynb #d3da998c
 def _check_there(path: Path) -> None:
     "Nothing if the path exists; otherwise a FileNotFoundError with the nearest name beside it."
@@ -212,13 +328,15 @@ def _read_kind(
     if kind == "10x folder":
         return _by_symbol(_read_folder(path, path))
     if kind == "10x mtx":
-        triples = [t for t in _triples(path.parent).values() if t.get("matrix") == path]
-        if not triples:
+        near = next((t for t in _triples(path.parent).values() if path in t.values()), {})
+        names = {k: p for k, p in near.items() if k in ("barcodes", "genes", "symbols")}
+        if not names:
             raise ValueError(
-                f"{path.name} is a matrix without names, and does not end in matrix.mtx or matrix.mtx.gz, "
-                "so barcodes and genes cannot be found beside it. Rename the three files as 10x does."
+                f"{path.name} is a matrix without names: no barcodes and genes of the same prefix are beside "
+                "it. Name the files as 10x does (X_matrix.mtx, X_barcodes.tsv, X_features.tsv) or as kallisto "
+                "does (X.mtx, X.barcodes.txt, X.genes.txt); cells may be rows or columns."
             )
-        return _by_symbol(_read_triple(triples[0]))
+        return _by_symbol(_read_triple({"matrix": path, **names}))
     with tempfile.TemporaryDirectory(prefix="scsmd_") as tmp:
         try:
             if kind == "tar":
@@ -245,6 +363,8 @@ def read(
         raise ValueError(f"cells={cells!r} must be 'rows', 'columns' or None (detected).")
     with _explain(path):
         _check_there(path)
+        if path.is_file():
+            _refuse_foreign(path)
         kind = _kind(path)
         if kind == "text table":
             out = _read_table(path, cells, delimiter)
@@ -255,6 +375,7 @@ def read(
             )
         else:
             out = _read_kind(path, kind)
+    out = _drop_counters(out, path)
     if 0 in out.shape:
         raise ValueError(
             f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. "
