@@ -266,7 +266,7 @@ def publish(
 def together(
     folder,  # where the files shall be; held by this process, see hold
     replaces=(),  # further names in the folder that go when they come
-    **facts,  # what the manifest says besides; a dict "facts" may be filled in the block
+    **facts,  # what the manifest says besides
 ):
     "A folder to write into; its files replace those of the earlier set at one time, if the block ends well."
     folder, stage = Path(folder), Path(folder) / STAGE
@@ -274,11 +274,15 @@ def together(
     stage.mkdir(parents=True)
     try:
         yield stage
-        before = _tops((read_manifest(folder) or {"files": {}})["files"])
+        before = []
+        with suppress(ValueError):  # a manifest that is damaged goes with the rest
+            before = _tops((read_manifest(folder) or {"files": {}})["files"])
         _seal(stage, [*before, *replaces], facts)
-    except BaseException:
+    except BaseException as e:
         if not (stage / MANIFEST).exists():
             shutil.rmtree(stage, ignore_errors=True)
+        if isinstance(e, OSError) and f"{stage}" in str(e.strerror):  # as the user knows the file
+            raise OSError(e.errno, e.strerror.replace(f"{stage}", f"{folder}")) from e
         raise
     publish(folder)
 

@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "results": (),
         "data": (),
         "bench": (),
+        "predict": (),
         "main": ("app",),
 })

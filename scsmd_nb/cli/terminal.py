@@ -92,7 +92,8 @@ _SAID = (  # in Python, in the command
     (r"smd\.pp\.filter\(adata, (\w+)=(\w+)\)", r"--qc -o \1=\2"),
     (r"\(smd\.pp\.filter\)", "(--qc)"),
     (r"[Cc]all (obs|var)_names_make_unique\(\) first", r"make the \1 names differ in the file first"),
-    (r"Mark them anew with smd\.pp\.highly_variable, delete the column, or pass n_top_genes", "Delete the column, or add -o n_top_genes=1000"),
+    (r"Mark them anew with smd\.pp\.highly_variable, delete", "Delete"),
+    (r"pass n_top_genes", "add -o n_top_genes=1000"),
     (r"n_clusters='auto'", "--n-clusters auto"),
     (r"give n_clusters as a number", "give --n-clusters a number"),
     (r"\bn_clusters=(\d+)", r"--n-clusters \1"),
@@ -100,7 +101,7 @@ _SAID = (  # in Python, in the command
     (r"pass another key_added", "give another --key"),
     (r"accelerator='cpu' or 'auto'", "--accelerator cpu or auto"),
     (r"cluster\(\) has no option", "-o: there is no parameter"),
-    (r"\b(try|set|pass|add) ([a-z_]+)=('?)([\w.+-]*\w)\3", r"\1 -o \2=\4"),
+    (r"\b([Tt]ry|[Ss]et|[Pp]ass|[Aa]dd) ([a-z_]+)=('?)([\w.+-]*\w)\3", r"\1 -o \2=\4"),
     (r"\bpass -o", "add -o"),
 )  # fmt: skip
 
