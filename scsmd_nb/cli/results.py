@@ -287,7 +287,7 @@ def command_hash(
     **how,  # everything that was asked for
 ) -> str:
     "A hash of what was asked for: place, size and age of the input's files, and the parameters."
-    paths = [file]
+    paths = [file] if file.exists() else []  # reading it will say so
     if file.is_dir():
         paths = sorted(p for p in file.rglob("*") if p.is_file())
         paths = [p for p in paths if out.resolve() not in p.resolve().parents]
