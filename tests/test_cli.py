@@ -99,6 +99,7 @@ def test_fit_writes_what_it_says(cells, fitted):
     assert sorted(p.name for p in fitted.iterdir()) == [
         "cells.h5ad",
         "labels.csv",
+        "manifest.json",
         "model",
         "summary.txt",
     ]
@@ -189,12 +190,67 @@ def test_quality_control_with_thresholds(cells, tmp_path):
         (["--accelerator", "abacus"], "abacus"),
         (["-k", "1"], "at least 2"),
         (["-k", "161"], "only 160 cells"),
+        (["--layer", "raw"], "has no .raw"),
+        (["--qc", "-o", "check_counts=false"], "Leave one of them out"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(cells, tmp_path, words, says):
     clusters = [] if "-k" in words else ["-k", "2"]
     assert says in error("fit", cells, "--out", tmp_path / "new", *QUICK, *clusters, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_in_raw_are_reached_from_the_command(cells, tmp_path):
+    a = ad.read_h5ad(cells)
+    a.raw = a.copy()
+    a.X = np.log1p(a.X)
+    del a.layers["umi"]
+    a.write_h5ad(tmp_path / "normal.h5ad")
+    words = ["fit", tmp_path / "normal.h5ad", "-k", 2, "--out", tmp_path / "out", *QUICK]
+    line = error(*words)
+    assert "add --layer raw" in line and "to_adata" not in line and "layer='" not in line
+    assert run(*words, "--layer", "raw").exit_code == 0
+    words = ["predict", tmp_path / "out/model", tmp_path / "normal.h5ad", "--layer", "raw"]
+    assert run(*words, "--out", tmp_path / "new.csv").exit_code == 0
+    assert (tmp_path / "new.csv").read_text() == (tmp_path / "out/labels.csv").read_text()
+
+
+def test_messages_name_options_of_the_command(cells, tmp_path):
+    words = ["fit", cells, "-k", 2, "--out", tmp_path / "out", "--qc", "-o", "min_genes=none"]
+    said = " ".join(run(*words, *QUICK).output.split())
+    assert "no mitochondrial gene" in said and "-o max_mito=none says so" in said
+    assert "mito=[...]" not in said and '-o "mito=' in said
+    done = run(*words, "-o", "mito=['gene_1']", *QUICK, "--force")
+    assert "no mitochondrial gene" not in done.output or "gene_1" in done.output
+
+
+def test_samples_are_counted_in_each_cluster(cells, tmp_path):
+    a = ad.read_h5ad(cells)
+    a.obs["sample"] = pd.Categorical(["left", "right"] * 80)
+    a.obs["empty"] = np.nan
+    a.write_h5ad(tmp_path / "two.h5ad")
+    words = ["fit", tmp_path / "two.h5ad", "-k", 2, "--out", tmp_path / "out", *QUICK]
+    line = error(*words, "--reference", "empty")
+    assert "none of the 160 cells has a value" in line and not (tmp_path / "out").exists()
+    result = run(*words)
+    table = result.output.partition("Cells of each sample:\n")[2].splitlines()
+    assert table[0].split() == ["cluster", "left", "right"]
+    assert sum(int(n) for row in table[1:3] for n in row.split()[1:]) in (160, 80)
+
+
+def test_the_system_may_end_it_too(cells, tmp_path):
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        words = [PROGRAM, "fit", cells, "-k", 2, "--out", tmp_path / "out", *QUICK]
+        words += ["-o", "pretrain_epochs=60", "-o", "min_steps=0"]
+        first = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+        limit = time.monotonic() + 120
+        while not (tmp_path / "out/.scsmd.lock").exists() and time.monotonic() < limit:
+            time.sleep(0.02)
+        first.send_signal(number)
+        text = first.communicate(timeout=60)[1]
+        assert first.returncode == 128 + number and "stopped" in text and "Traceback" not in text
+        left = [p.name for p in (tmp_path / "out").glob("*")] if (tmp_path / "out").exists() else []
+        assert set(left) <= {"checkpoint.safetensors"}
 
 
 def test_a_wrong_file_is_one_line(tmp_path):
@@ -313,10 +369,17 @@ def test_predict_gives_the_labels_of_the_fit(cells, fitted, tmp_path):
     )
 
 
-def test_predict_names_its_table_after_the_file(cells, fitted, tmp_path, monkeypatch):
+def test_predict_puts_its_table_beside_the_file_and_names_it_after_it(
+    cells, fitted, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    assert run("predict", fitted / "model", cells, "--accelerator", "cpu").exit_code == 0
-    assert (tmp_path / "cells.labels.csv").exists()
+    (tmp_path / "there").mkdir()
+    new = tmp_path / "there" / "new.h5ad"
+    new.write_bytes(cells.read_bytes())
+    assert run("predict", fitted / "model", new, "--accelerator", "cpu").exit_code == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
+    table = pd.read_csv(tmp_path / "there" / "new.labels.csv")
+    assert list(table.columns) == ["cell", "cluster", "confidence"]
 
 
 def test_predict_refuses_what_is_not_a_model(cells, fitted, tmp_path):
@@ -326,6 +389,17 @@ def test_predict_refuses_what_is_not_a_model(cells, fitted, tmp_path):
 
 
 # ---------------------------------------------------------------- demo
+
+
+def test_the_demo_names_only_what_is_installed():
+    from configparser import ConfigParser
+
+    from scsmd_nb.cli.main import SITE, _closing
+
+    settings = ConfigParser()
+    settings.read(Path(__file__).parent.parent / "settings.ini")
+    site = settings["DEFAULT"]["doc_host"] + settings["DEFAULT"]["doc_baseurl"]
+    assert SITE == site and SITE in _closing() and "make lab" not in _closing()
 
 
 def test_demo_does_not_replace_other_results(fitted):

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -36,16 +37,28 @@ THREAD_VARIABLES += ("LOKY_MAX_CPU_COUNT",)
 def _environment(
     threads: int,  # threads a run may use
 ) -> dict:
-    "The environment of a run: so many threads for every library, and the caller's modules within reach."
+    "The environment of a run: so many threads for every library, and no folder on Python's path by accident."
+    given = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     return {
         **os.environ,
         **{name: str(threads) for name in THREAD_VARIABLES},
         "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path),
+        "PYTHONPATH": os.pathsep.join(given),
+        "PYTHONSAFEPATH": "1",
         "PYTHONHASHSEED": "0",
         "TQDM_DISABLE": "1",
         "MPLBACKEND": "agg",
     }
+
+# %% ../../nbs/api/bench/03_process.ipynb #733c1199
+def _module_folders() -> list[str]:
+    "Folders in which a run looks for modules: Python's own first, then the caller's in their order."
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+
+    def foreign(path):
+        return "-packages" in path or not any(path.startswith(o) for o in own)
+
+    return sorted((os.path.abspath(path) for path in sys.path), key=foreign)
 
 # %% ../../nbs/api/bench/03_process.ipynb #40b5bed9
 def _one_line(
@@ -202,10 +215,10 @@ def _start(
     job |= {"n_clusters": data.n_types, "seed": seed, "threads": threads, "parent": os.getpid()}
     folder = tempfile.TemporaryDirectory(prefix="scsmd-bench-", ignore_cleanup_errors=True)
     (Path(folder.name) / "job.pkl").write_bytes(pickle.dumps(job))
-    code = "import sys; from scsmd_nb.bench.process import _child; _child(sys.argv[1])"
+    code = "import sys; sys.path[:] = sys.argv[2:]; from scsmd_nb.bench.process import _child; _child(sys.argv[1])"
     with open(Path(folder.name) / "log", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, folder.name],
+            [sys.executable, "-P", "-c", code, folder.name, *_module_folders()],
             env=_environment(threads),
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "results": (),
         "data": (),
         "bench": (),
+        "predict": (),
         "exporting": (),
         "main": ("app",),
 })

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['OutFolder', 'Layer', 'MaxEpochs', 'Seed', 'Accelerator', 'OWN', 'QC_OPTIONS', 'parse_options', 'split_thresholds',
-           'check_writable', 'check_unused', 'check_columns']
+           'check_writable', 'check_unused', 'check_columns', 'layer_of', 'make_storable', 'results_name']
 
 # %% ../../nbs/api/cli/01_options.ipynb #c9a81c80
 import ast
+import re
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +24,7 @@ OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results."
 Layer = Annotated[
     str,
     typer.Option(
-        help="Layer with the counts. [default: 'counts' if there is one, else X]",
+        help="Layer with the counts. raw: .raw. [default: 'counts' if there is one, else X]",
         show_default=False,
     ),
 ]
@@ -75,7 +77,8 @@ def parse_options(
     return options
 
 # %% ../../nbs/api/cli/01_options.ipynb #f470a81d
-QC_OPTIONS = ("min_genes", "max_genes", "max_mito", "min_cells")
+QC_OPTIONS = ("min_genes", "max_genes", "max_mito", "min_cells", "min_counts", "max_counts")
+QC_OPTIONS += ("mito", "by")
 
 # %% ../../nbs/api/cli/01_options.ipynb #be3f0cff
 def split_thresholds(
@@ -87,6 +90,11 @@ def split_thresholds(
     if thresholds and not filter_cells:
         raise ValueError(
             f"-o {next(iter(thresholds))} is a threshold of quality control, which is off. Add --qc."
+        )
+    if filter_cells and options.get("check_counts") is False:
+        raise ValueError(
+            "-o check_counts=false takes counts with decimals, and --qc counts whole molecules. "
+            "Leave one of them out, or filter the cells before their counts are corrected."
         )
     return {name: value for name, value in options.items() if name not in thresholds}, thresholds
 
@@ -157,3 +165,143 @@ def check_columns(
         there = f" There are: {', '.join(columns[:12]) or 'none'}."
         hint = did_you_mean(reference, columns) or there
         raise ValueError(f"--reference {reference!r} is not a column of obs.{hint}")
+    if not adata.obs[reference].notna().any():
+        raise ValueError(
+            f"--reference {reference!r}: none of the {adata.n_obs:,} cells has a value in this column. "
+            "Give another one, or leave --reference out."
+        )
+
+# %% ../../nbs/api/cli/01_options.ipynb #138fd555
+def layer_of(
+    adata,  # cells as they were read
+    layer: str | None,  # what stands behind --layer
+):
+    "The cells and the layer with their counts; --layer raw puts what is in .raw in place of X."
+    if layer != "raw" or "raw" in adata.layers:
+        return adata, layer
+    if adata.raw is None:
+        layers = ", ".join(adata.layers) or "none"
+        raise ValueError(f"--layer raw: this file has no .raw. It has the layers: {layers}.")
+    return adata.raw.to_adata(), None
+
+# %% ../../nbs/api/cli/01_options.ipynb #51547fe7
+def _refused(
+    value,  # anything that an AnnData holds
+) -> bool:
+    "Does anndata refuse to write it? Tried on a file in memory."
+    import h5py
+    from anndata.io import write_elem
+
+    with warnings.catch_warnings(), h5py.File("try", "w", driver="core", backing_store=False) as f:
+        warnings.simplefilter("ignore")
+        try:
+            write_elem(f, "x", value)
+        except Exception:
+            return True
+    return False
+
+# %% ../../nbs/api/cli/01_options.ipynb #66ab4c5f
+def _plain_table(
+    table,  # DataFrame
+    where: str,  # its place, such as "raw.var"
+    said: list,  # gets a sentence for each change
+):
+    "The table in a form that can be written."
+    import pandas as pd
+
+    if not _refused(table):
+        return table
+    table = table.copy()
+    if not (table.index.dtype == object and table.index.map(type).isin([str]).all()):
+        table.index = pd.Index(table.index.astype(str).to_numpy(object), name=table.index.name)
+        said.append(f"the names of {where} are written as plain text")
+    if table.index.name in (*table.columns, "_index"):
+        table.index.name = None
+    for column in list(table.columns):
+        name = f"{column}_of_the_file" if column == "_index" else str(column)
+        if name != column:
+            table = table.rename(columns={column: name})
+            said.append(
+                f"column {column!r} of {where} is written as {name!r}: its name is reserved"
+            )
+        if _refused(table[[name]]):
+            table[name] = table[name].astype(str).astype(object).where(table[name].notna(), "")
+            said.append(f"column {name!r} of {where} is written as plain text")
+    return table
+
+# %% ../../nbs/api/cli/01_options.ipynb #ea9c64c8
+def _plain(
+    value,  # of uns, obsm, varm and so on
+    where: str,  # its place, such as "uns['colors']"
+    said: list,  # gets a sentence for each change
+):
+    "The value in a form that can be written; None if there is none."
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(value, dict):
+        pairs = {str(k): _plain(v, f"{where}[{str(k)!r}]", said) for k, v in value.items()}
+        return {k: v for k, v in pairs.items() if v is not None and not _refused({k: 0})}
+    if isinstance(value, pd.DataFrame):
+        return _plain_table(value, where, said)
+    if getattr(getattr(value, "dtype", None), "kind", "O") in "biuf" or not _refused(value):
+        return value
+    words = np.asarray(value, dtype=object)
+    words = np.where(pd.isna(words), "", words).astype(str).astype(object)
+    if words.ndim and not _refused(words):
+        said.append(f"{where} is written as plain text")
+        return words
+    said.append(f"{where} is left out: a {type(value).__name__} cannot be written to .h5ad")
+    return None
+
+# %% ../../nbs/api/cli/01_options.ipynb #f99f04d4
+def make_storable(
+    adata,  # cells as they were read; changed where they could not be written
+) -> list[str]:
+    "A sentence for each thing that anndata reads but does not write, and that is written in another form or left out."
+    import anndata as ad
+
+    said = []
+    for name in ("obs", "var"):
+        if (table := _plain_table(getattr(adata, name), name, said)) is not getattr(adata, name):
+            setattr(adata, name, table)
+    for name in ("obsm", "varm", "obsp", "varp", "layers", "uns"):
+        slot = getattr(adata, name)
+        for key in list(slot):
+            value = _plain({key: slot[key]}, name, said).get(str(key))
+            if value is None:
+                del slot[key]
+            elif value is not slot[key]:
+                slot[key] = value
+    if adata.raw is not None:
+        var = _plain_table(adata.raw.var, "raw.var", said)
+        varm = _plain(dict(adata.raw.varm), "raw.varm", said)
+        if var is not adata.raw.var or len(varm) < len(adata.raw.varm):
+            adata.raw = ad.AnnData(adata.raw.X, obs=adata.obs[[]], var=var, varm=varm)
+    return said
+
+# %% ../../nbs/api/cli/01_options.ipynb #9b6cb84f
+_ENDINGS = re.compile(r"\.(h5ad|h5|hdf5|loom|zarr|mtx|csv|tsv|txt|tab|tar|tgz|gz)$", re.I)
+_EVERYONES = re.compile(
+    r"(.*?)[._-]?((sample_)?(filtered|raw)_(feature|gene)_bc_matri(x|ces)(_h5)?|matrix)", re.I
+)
+_PIPELINES = re.compile(
+    r"(cellranger|per_sample|solo)?[._]?outs?|count|counts_(un)?filtered|filtered|raw|gene(full\w*)?|velocyto|"
+    r"hg\d\d\w*|grch\d\d\w*|mm\d\d\w*|grcm\d\d\w*|data|mtx|",
+    re.I,
+)
+
+# %% ../../nbs/api/cli/01_options.ipynb #ef4cfb8b
+def results_name(
+    file: Path,  # the input: file or folder
+) -> str:
+    "What results of this input are called: its name without endings, or the sample's."
+    for part in (file.resolve(), *file.resolve().parents):
+        name = part.name
+        while _ENDINGS.search(name[1:]):
+            name = _ENDINGS.sub("", name)
+        if everyones := _EVERYONES.fullmatch(name):
+            name = everyones[1]
+        if not _PIPELINES.fullmatch(name):
+            return name
+    return "cells"

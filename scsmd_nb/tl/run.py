@@ -129,6 +129,13 @@ def make_fabric(
             f"cannot train with accelerator={accelerator!r}, devices={devices!r}, precision={precision!r}: {e}. "
             f"This machine has {have}; accelerator='cpu' or 'auto' always works."
         ) from None
+    cluster = getattr(fabric.strategy, "cluster_environment", None)
+    if fabric.world_size > 1 and not getattr(cluster, "creates_processes_externally", True):
+        raise ValueError(
+            f"devices={devices!r} means {fabric.world_size} processes, and to start them here would run your script "
+            f"again from its first line. Start it with torchrun --nproc_per_node={fabric.world_size} SCRIPT.py, "
+            "or set devices=1."
+        )
     fabric.launch()
     return fabric
 
