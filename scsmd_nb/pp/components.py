@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..counts import get_counts
-from .genes import log_normalize, select_genes
+from .genes import log_normalize, marked_genes, select_genes
 
 # %% ../../nbs/api/pp/09_components.ipynb #4d3800e9
 def _is_logged(
@@ -53,13 +53,8 @@ def _chosen_genes(
     "Marked genes that vary, [genes] bool; without marks, the 2,000 most variable ones."
     if "highly_variable" not in var:
         return select_genes(X.expm1(), 2000)
-    mask = var["highly_variable"].fillna(False).to_numpy(bool)
+    mask = marked_genes(var, least=1)
     at = np.flatnonzero(mask)
-    if not len(at):
-        raise ValueError(
-            "adata.var['highly_variable'] marks no gene. Mark them anew with smd.pp.highly_variable, "
-            "or delete the column."
-        )
     part = X[:, at].tocsc()
     mask[at] = part.max(axis=0).toarray().ravel() != part.min(axis=0).toarray().ravel()
     if not mask.any():

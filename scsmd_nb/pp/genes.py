@@ -12,6 +12,7 @@ import warnings
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
@@ -235,13 +236,13 @@ _MARKS |= dict.fromkeys(("", "nan", "none", "<na>"), False)
 
 # %% ../../nbs/api/pp/05_genes.ipynb #9a5c80ad
 def marked_genes(
-    adata: ad.AnnData,  # only read
+    var: pd.DataFrame,  # genes, of an AnnData; only read
     least: int = 2,  # genes that must be marked
 ) -> np.ndarray | None:
     "var['highly_variable'] as a mask [genes], whatever its type; None if there is no such column."
-    if "highly_variable" not in adata.var:
+    if "highly_variable" not in var:
         return None
-    words = [str(v).strip().lower() for v in adata.var["highly_variable"]]
+    words = [str(v).strip().lower() for v in var["highly_variable"]]
     if odd := [w for w in words if w not in _MARKS]:
         raise ValueError(
             f"adata.var['highly_variable'] holds {odd[0]!r}, which is neither true nor false. "
@@ -250,7 +251,7 @@ def marked_genes(
     mask = np.array([_MARKS[w] for w in words], dtype=bool)
     if mask.sum() < least:
         raise ValueError(
-            f"adata.var['highly_variable'] marks {mask.sum()} genes, too few to read. "
+            f"adata.var['highly_variable'] marks {mask.sum() or 'no'} genes, too few to read. "
             "Mark them anew with smd.pp.highly_variable, delete the column, or pass n_top_genes."
         )
     return mask

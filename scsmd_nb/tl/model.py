@@ -174,6 +174,8 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = []
         if found < run.n_clusters:
+            few = run.params.max_epochs
+            trial = f"max_epochs={few} is for quick trials only. " if few and few < 10 else ""
             fewer = f"The cells may fall into fewer groups: try n_clusters={found}, "
             if found < 2:
                 fewer = (
@@ -181,7 +183,7 @@ class _Results(_Reader):
                 )
             self.warnings_.append(
                 f"{found} of the {run.n_clusters} clusters asked for hold cells; the others died in training. "
-                f"{fewer}another random_state, or second_anchor above {run.params.second_anchor:g}."
+                f"{trial}{fewer}another random_state, or second_anchor above {run.params.second_anchor:g}."
             )
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
@@ -222,7 +224,6 @@ class _Learner(_Results):
         layer: str | None = None,  # of an AnnData; None: "counts" if there is one, else X
     ):
         "The fitted estimator: labels_, probabilities_, embedding_, history_ and more."
-        self._checked()
         return self._learn(self._read(X, layer), genes)
 
     def fit_predict(
@@ -418,7 +419,7 @@ def cluster(
         check_value(name, value, ARGUMENTS)
     model = _estimator(n_clusters, preset, random_state, progress, options)
     key_added, counts = check_key(adata, key_added), model._read(adata, layer)
-    genes = marked_genes(adata) if "n_top_genes" not in options else None
+    genes = marked_genes(adata.var) if "n_top_genes" not in options else None
     try:
         model._learn(counts, genes)
     except (ValueError, FloatingPointError) as e:

@@ -190,6 +190,22 @@ class Checkpoint:
             "Delete it, or choose another path, to start anew."
         )
 
+# %% ../../nbs/api/tl/03_saved.ipynb #b39f2b9c
+def _positive(
+    value,  # anything
+) -> bool:
+    "True for a finite number above 0."
+    return type(value) in _NUMBER and 0 < value < np.inf
+
+# %% ../../nbs/api/tl/03_saved.ipynb #7a4af9a8
+_MODEL = dict(
+    params=dict,
+    n_clusters=lambda v: is_whole(v, 2),
+    seed=lambda v: is_whole(v, 0, 2**32 - 1),
+    target_sum=_positive,
+    median_library=_positive,
+)
+
 # %% ../../nbs/api/tl/03_saved.ipynb #21f92048
 def pack_run(
     run: Run,  # finished; only read
@@ -209,22 +225,6 @@ def pack_run(
         "scaling.divisor": torch.as_tensor(scaling.divisor),
     }
     return facts, tensors
-
-# %% ../../nbs/api/tl/03_saved.ipynb #b39f2b9c
-def _positive(
-    value,  # anything
-) -> bool:
-    "True for a finite number above 0."
-    return type(value) in _NUMBER and 0 < value < np.inf
-
-# %% ../../nbs/api/tl/03_saved.ipynb #7a4af9a8
-_MODEL = dict(
-    params=dict,
-    n_clusters=lambda v: is_whole(v, 2),
-    seed=lambda v: is_whole(v, 0, 2**32 - 1),
-    target_sum=_positive,
-    median_library=_positive,
-)
 
 # %% ../../nbs/api/tl/03_saved.ipynb #034bb93b
 def unpack_run(
