@@ -4,7 +4,7 @@
     python tools/bench_inputs.py flips [N]      N flipped bits (200) in each file of a fit
 
 A clear error is a ValueError, TypeError, OSError, KeyError or ImportError that this package raised, or
-whose message names the argument. Inputs run in a process of their own, so that one that kills it is
+whose message names the argument or the value. Inputs run in a process of their own, so that one that kills it is
 counted and the others go on.
 """
 
@@ -124,6 +124,18 @@ KINDS = {
 }
 # None means "all", "the default" or "unknown" for these, and these texts are right
 FINE = {
+    ("color", "list"),
+    ("title", "'no such'"),
+    ("title", "3"),
+    ("title", "nan"),
+    ("path", "'/no/such/place/x.csv'"),
+    ("var_names", "unknown"),
+    ("var_names", "numbers"),
+    ("labelings", "2-D"),
+    *((f"{end}_{what}", v) for end in ("min", "max") for what in ("genes", "counts", "cells") for v in ("1.5", "inf", str(HUGE))),
+}
+# functions that do not look at the values of the counts
+BLIND = ("banner", "check_species", "write_csv", "true_mean")
     ("color", "list"),
     ("title", "'no such'"),
     ("title", "3"),
@@ -384,7 +396,8 @@ def inputs(calls: dict) -> list[tuple]:
         for f, (_, args) in calls.items()
         for arg in args
         for wrong in pool[kind[arg]]
-        if (arg, wrong) not in FINE and not (wrong == "None" and args[arg] is None)
+        if not (f.endswith(BLIND) and re.search("AnnData (with|without)|text in", wrong) and "outside" not in wrong)
+        and (arg, wrong) not in FINE and not (wrong == "None" and args[arg] is None)
     ]
 
 
@@ -403,8 +416,9 @@ def judge(function, args: dict, arg: str, value) -> tuple[str, str]:
             warnings.simplefilter("always")
             function(**call)
     except BaseException as e:
-        frames = [f.filename for f in traceback.extract_tb(e.__traceback__)]
-        ours = "scsmd_nb" in frames[-1] or arg in str(e) or repr(value) in str(e)
+        last = traceback.extract_tb(e.__traceback__)[-1]
+        ours = "scsmd_nb" in last.filename and (last.line or "").startswith("raise")
+        ours = ours or arg in str(e) or repr(value) in str(e)
         clear = isinstance(e, CLEAR) and ours and not type(e).__name__.startswith("Unicode")
         return "clear" if clear else "obscure", f"{type(e).__name__}: {e}"[:160]
     finally:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 from .genes import log_normalize, marked_genes, select_genes
 
 # %% ../../nbs/api/pp/09_components.ipynb #4d3800e9
@@ -135,6 +135,7 @@ def pca(
     copy: bool = False,  # True: return a changed copy and leave adata as it is
 ) -> ad.AnnData | None:
     "None, with obsm['X_pca'], varm['PCs'] and uns['pca'] filled as scanpy does; the filled copy if copy=True."
+    check_given(adata=adata, random_state=random_state, copy=copy)
     Z, genes = _scaled_values(adata, layer)
     scores, weights, facts = _principal_components(Z, genes, n_comps, random_state)
     out = adata.copy() if copy else adata

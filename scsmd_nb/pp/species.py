@@ -12,7 +12,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 
 # %% ../../nbs/api/pp/00_species.ipynb #a102fc39
 GENOMES = {
@@ -132,6 +132,7 @@ def check_species(
     adata: ad.AnnData,  # cells x genes
 ) -> None:
     "Nothing if the genes are of one species as far as their names tell, else a ValueError that says how to choose one."
+    check_given(adata=adata)
     of = gene_species(adata.var_names)
     found = pd.Series(of[of != ""]).value_counts()
     found = found[found >= max(20, adata.n_vars / 100)]
@@ -153,6 +154,7 @@ def keep_species(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData of the genes of one species, without the genome's name in front, and of the cells that belong to it."
+    check_given(adata=adata)
     of = gene_species(adata.var_names)
     there = sorted(set(of) - {""})
     if name not in there:

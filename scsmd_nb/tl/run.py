@@ -18,7 +18,7 @@ import torch
 from ..nn.autoencoder import Autoencoder, build_autoencoder, gene_order
 from ..nn.cellnet import CellNet
 from ..nn.likelihood import nb_moments
-from .params import Params
+from .params import ARGUMENTS, Params, check_value
 
 # %% ../../nbs/api/tl/01_run.ipynb #ee8e93c5
 @dataclass
@@ -119,6 +119,7 @@ def make_fabric(
     "A launched Fabric, or an error that says what this machine has."
     from lightning_fabric import Fabric
 
+    check_value("devices", devices, ARGUMENTS)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from .._files import atomic
+from ..counts import check_given
 from .params import ARGUMENTS, check_value, get_params, is_whole
 from .run import PHASES, Run, Scaling, build_networks, make_fabric
 from .training import COLUMNS
@@ -274,6 +275,7 @@ def write_model(
     "The folder with model.json and weights.safetensors."
     from scsmd_nb import __version__
 
+    check_given(path=path)
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise FileExistsError(
@@ -298,6 +300,7 @@ def read_model(
     build,  # function of facts and tensors, see unpack_run
 ):
     "What `build` makes of a model's facts and tensors, if both files are there, whole, and of one model."
+    check_given(path=path)
     path = Path(path)
     for name in (
         "model.json",
