@@ -121,6 +121,7 @@ _GIVEN = dict(
     adata="an AnnData object (cells x genes)", random_state=_SEED, path="the path of a file"
 )
 _GIVEN |= dict.fromkeys(("copy", "progress", "store", "per_sample"), _FLAG)
+_GIVEN["annotate"] = "True, False or None"
 _GIVEN |= dict.fromkeys(("n_neighbors", "n_labels", "ncols", "max_cells"), _SIZE)
 
 # %% ../nbs/api/00_counts.ipynb #45f0a43a
@@ -134,8 +135,8 @@ def check_given(
             fits = isinstance(value, ad.AnnData)
         elif name == "path":
             fits = isinstance(value, (str, os.PathLike)) and str(value) != ""
-        elif kind == _FLAG:
-            fits = isinstance(value, (bool, np.bool_))
+        elif "True" in kind:
+            fits = isinstance(value, (bool, np.bool_)) or value is None and "None" in kind
         else:
             low, high = (0, 2**32 - 1) if kind == _SEED else (1, 10**9)
             fits = whole and not isinstance(value, bool) and low <= value <= high

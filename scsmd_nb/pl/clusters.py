@@ -409,13 +409,7 @@ def confusion(
     title: str | None = None,  # None: the accuracy in words
 ) -> Figure:
     "Heat map of reference types against clusters, each row adding up to 100 %."
-    check_given(adata=adata)
-    if (
-        annotate not in (None, True, False)
-        or isinstance(annotate, (int, float))
-        and annotate not in (0, 1)
-    ):
-        raise ValueError(f"annotate={annotate!r} must be True, False or None.")
+    check_given(adata=adata, annotate=annotate)
     for name in (reference, key):
         _need(name, adata.obs.columns, "adata.obs")
     table = _staircase(contingency(adata.obs[reference], adata.obs[key]))
