@@ -122,7 +122,11 @@ _GIVEN = dict(
 )
 _GIVEN |= dict.fromkeys(("copy", "progress", "store", "per_sample"), _FLAG)
 _GIVEN["annotate"] = "True, False or None"
-_GIVEN |= dict.fromkeys(("n_neighbors", "n_labels", "ncols", "max_cells"), _SIZE)
+_GIVEN |= dict.fromkeys(("share", "expected_rate", "size", "target_sum"), "a positive number")
+_GIVEN |= dict(mito="names or True and False", labelings="a list", var_names="a list of names")
+_GIVEN |= dict.fromkeys(
+    ("n_neighbors", "n_labels", "ncols", "max_cells", "n", "batch_size", "n_null", "n_comps"), _SIZE
+)
 
 # %% ../nbs/api/00_counts.ipynb #45f0a43a
 def check_given(
@@ -135,16 +139,20 @@ def check_given(
             fits = isinstance(value, ad.AnnData)
         elif name == "path":
             fits = isinstance(value, (str, os.PathLike)) and str(value) != ""
+        elif kind == "a positive number":
+            real = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            fits = real and not isinstance(value, np.complexfloating) and 0 < value < np.inf
+        elif " names" in kind or "names " in kind or kind == "a list":
+            fits = isinstance(value, (list, tuple, np.ndarray, pd.Index, pd.Series, dict, set))
         elif "True" in kind:
             fits = isinstance(value, (bool, np.bool_)) or value is None and "None" in kind
         else:
             low, high = (0, 2**32 - 1) if kind == _SEED else (1, 10**9)
             fits = whole and not isinstance(value, bool) and low <= value <= high
         if not fits:
-            wrong = f"{name} is {repr(value)[:60]}, of type {type(value).__name__}"
-            raise (TypeError if kind.startswith(("an ", "the ")) else ValueError)(
-                f"{wrong}: expected {kind}."
-            )
+            if name in ("adata", "path"):
+                raise TypeError(f"{name} is of type {type(value).__name__}: expected {kind}.")
+            raise ValueError(f"{name}={repr(value)[:60]} must be {kind}.")
 
 # %% ../nbs/api/00_counts.ipynb #92960212
 def sound(

@@ -212,6 +212,7 @@ def umap(
     random_state: int = 0,  # seed of the map
 ) -> Figure:
     "Map of the latent space, one panel for each entry of `color`."
+    check_given(size=1 if size is None else size)
     check_given(
         adata=adata, store=store, n_neighbors=n_neighbors, ncols=ncols, random_state=random_state
     )

@@ -251,7 +251,7 @@ def pca_scores(
     n_comps: int = 15,  # components to draw
 ):
     "Figure: scores of the cells on PC1 to PC15; adata is only read."
-    check_given(adata=adata)
+    check_given(adata=adata, n_comps=n_comps)
     import matplotlib.pyplot as plt
 
     _need_pca(adata, n_comps)

@@ -16,7 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..counts import get_counts, sound
+from ..counts import check_given, get_counts, sound
 from .qc_metrics import _blocks
 
 # %% ../../nbs/api/pp/05_genes.ipynb #b3980b42
@@ -67,6 +67,8 @@ def log_normalize(
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
 ) -> sp.csr_matrix:
     "log(1 + counts scaled to a common total), [cells, genes] CSR float32; a cell without counts stays at zero."
+    if target_sum is not None:
+        check_given(target_sum=target_sum)
     X = sp.csr_matrix(as_numbers(counts), dtype=np.float32, copy=True)
     total = np.asarray(X.sum(1, dtype=np.float64)).ravel()
     some = total > 0
@@ -118,6 +120,8 @@ def normalize(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData: X log-normalised (CSR float32), layers['counts'] raw counts, obs['size_factor']."
+    if target_sum is not None:
+        check_given(target_sum=target_sum)
     import scanpy as sc
 
     counts = get_counts(adata, layer)

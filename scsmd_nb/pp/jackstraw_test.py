@@ -233,6 +233,7 @@ def jackstraw(
     progress: bool = True,  # show a progress bar
 ) -> JackStraw:
     "Which of the components that `pca` finds carry more than noise; adata is only read."
+    check_given(share=share, n_null=n_null, n_comps=n_comps)
     check_given(adata=adata, max_cells=max_cells, random_state=random_state, progress=progress)
     if not 0 < share <= 0.5:
         raise ValueError(

@@ -55,6 +55,7 @@ def mito_genes(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
     "True for the mitochondrial genes of human, mouse, zebrafish, fly, worm, known by their names, [genes] bool."
+    check_given(var_names=var_names)
 
     def one(name):
         name = _GENOME.sub("", str(name), count=1) if _GENOME.match(str(name)) else str(name)
@@ -103,6 +104,7 @@ def gene_species(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
     "The species of each gene as far as its name tells, [genes] text; empty where it does not."
+    check_given(var_names=var_names)
     names, out = [str(g) for g in var_names], []
     for g in names:
         genome, ensembl = _GENOME.match(g), re.match(r"([A-Za-z]+)\d{5}", g)
