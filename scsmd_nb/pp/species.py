@@ -71,6 +71,7 @@ def mito_mask(
     "Which genes are mitochondrial, by name or as the caller says, [genes] bool."
     if mito is None:
         return mito_genes(adata.var_names)
+    check_given(mito=[mito] if isinstance(mito, str) else mito)
     given = np.asarray([mito] if isinstance(mito, str) else mito)
     if given.dtype == bool:
         if given.shape != (adata.n_vars,):
