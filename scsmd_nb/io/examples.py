@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ..counts import check_given
 from .catalog import info
 from .downloads import load
 from .simulation import simulate
@@ -123,6 +124,7 @@ def banner(
     adata: ad.AnnData,  # what `load`, `load_or_simulate`, `pbmc700` or `simulate` returned
 ) -> None:
     "Print one line: how many cells of what origin, and whether they are real."
+    check_given(adata=adata)
     source = adata.uns.get("source")
     source = source if isinstance(source, dict) else {"data": source or "your own"}
     words = (

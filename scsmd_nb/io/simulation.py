@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ..counts import check_given
+
 # %% ../../nbs/api/io/09_simulation.ipynb #e51b4493
 def _cluster_sizes(
     n_cells: int,  # cells to share out
@@ -76,8 +78,10 @@ def _check_simulation(
 ) -> None:
     "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
     for name in ("n_cells", "n_genes", "n_clusters"):
-        if s[name] < 1 or int(s[name]) != s[name]:
-            raise ValueError(f"{name}={s[name]} must be a whole number of at least 1.")
+        if not isinstance(v := s[name], (int, float, np.number)) or v < 1 or v % 1:
+            raise ValueError(f"{name}={v!r} must be a whole number of at least 1.")
+    if s["n_cells"] * s["n_genes"] > 10**11:
+        raise ValueError(f"n_cells={s['n_cells']} and n_genes={s['n_genes']} are too many.")
     n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
     if k > n:
         raise ValueError(
@@ -89,11 +93,11 @@ def _check_simulation(
             f"Ask for between 0 and {t // k} markers."
         )
     for name in ("fold_change", "library_size", "dispersion"):
-        if not 0 < s[name] < np.inf:
-            raise ValueError(f"{name}={s[name]} must be positive and finite.")
+        if not (isinstance(v := s[name], (int, float, np.number)) and 0 < v < np.inf):
+            raise ValueError(f"{name}={v!r} must be positive and finite.")
     for name in ("library_sd", "dispersion_sd"):
-        if not 0 <= s[name] < np.inf:
-            raise ValueError(f"{name}={s[name]} must be 0 or more, and finite.")
+        if not (isinstance(v := s[name], (int, float, np.number)) and 0 <= v < np.inf):
+            raise ValueError(f"{name}={v!r} must be 0 or more, and finite.")
     p = np.asarray(s["proportions"], float)
     if p.shape != (k,) or not (p > 0).all() or not np.isfinite(p).all():
         raise ValueError(
@@ -116,6 +120,7 @@ def simulate(
 ) -> ad.AnnData:
     "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm['profile'] [genes, K]."
     settings = _filled(dict(locals()))
+    check_given(random_state=random_state)
     _check_simulation(settings)
     n_markers, shares = settings["n_markers"], settings["proportions"]
     rng = np.random.default_rng(random_state)
@@ -138,6 +143,7 @@ def true_mean(
     adata: ad.AnnData,  # result of `simulate`, or some of its cells and genes
 ) -> np.ndarray:
     "The true mean mu of every entry, [cells, genes] float64: library size times the profile of the cell's cluster."
+    check_given(adata=adata)
     if "profile" not in adata.varm or "library_size" not in adata.obs:
         raise ValueError(
             "adata has no varm['profile'] and obs['library_size']: only cells from smd.io.simulate "

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._files import atomic
+from ..counts import check_given, sound
 from .values import _check_unique
 
 # %% ../../nbs/api/io/11_writing.ipynb #aad06c05
@@ -67,6 +68,7 @@ def write_csv(
     path: str | Path,  # ends in .csv or .csv.gz; an existing file is replaced
 ) -> Path:
     "Writes X as a table with cells in rows and genes in columns, whole or not at all; returns the path."
+    check_given(adata=adata, path=path)
     path = Path(path).expanduser()
     if not re.search(r"\.csv(\.gz)?$", path.name, re.I):
         raise ValueError(
@@ -76,6 +78,10 @@ def write_csv(
         raise FileNotFoundError(f"there is no folder {path.parent}. Make it first.")
     if adata.X is None:
         raise ValueError("adata.X is empty (None), so there is nothing to write.")
+    if getattr(adata.X, "dtype", np.dtype(float)).kind not in "biuf":
+        raise ValueError(f"adata.X holds values of type {adata.X.dtype}, not numbers.")
+    if sp.issparse(adata.X):
+        sound(adata.X, "adata.X")
     for names, what in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
         _check_unique(
             names,

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .._words import did_you_mean
+from ..counts import check_given
 from .colours import MARKERS, MISSING, PALETTE, looks
 from ..tl.metrics import accuracy, contingency, natural_order
 
@@ -211,6 +212,10 @@ def umap(
     random_state: int = 0,  # seed of the map
 ) -> Figure:
     "Map of the latent space, one panel for each entry of `color`."
+    check_given(size=1 if size is None else size)
+    check_given(
+        adata=adata, store=store, n_neighbors=n_neighbors, ncols=ncols, random_state=random_state
+    )
     colors = [color] if isinstance(color, str) else list(color)
     titles = _titles(colors, title)
     values = [_values(adata, c).rename(c) for c in colors]
@@ -405,6 +410,7 @@ def confusion(
     title: str | None = None,  # None: the accuracy in words
 ) -> Figure:
     "Heat map of reference types against clusters, each row adding up to 100 %."
+    check_given(adata=adata, annotate=annotate)
     for name in (reference, key):
         _need(name, adata.obs.columns, "adata.obs")
     table = _staircase(contingency(adata.obs[reference], adata.obs[key]))

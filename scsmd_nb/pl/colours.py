@@ -34,6 +34,8 @@ def palette(
     n: int,  # number of groups, any
 ) -> list[str]:  # as "#RRGGBB"; from the 21st on they repeat, see `looks`
     "Colours for `n` groups that stay apart for colour-blind readers."
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 0 <= n <= 10**6:
+        raise ValueError(f"n={n!r} must be a whole number from 0 to 1000000.")
     return [PALETTE[i % len(PALETTE)] for i in range(n)]
 
 # %% ../../nbs/api/pl/05_colours.ipynb #36a7abe2

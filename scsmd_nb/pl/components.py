@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .._words import did_you_mean
+from ..counts import check_given
 from .colours import PALETTE
 from ..pp.exploration import explore, umap_layout
 from ..pp.jackstraw_test import JackStraw
@@ -201,6 +202,7 @@ def pca_loadings(
     n_labels: int = 20,  # heaviest genes to name
 ):
     "Figure: genes by their weights on PC1 and PC2, and the variance these explain; adata is only read."
+    check_given(adata=adata, n_labels=n_labels)
     import matplotlib.pyplot as plt
 
     _need_pca(adata, 2)
@@ -249,6 +251,7 @@ def pca_scores(
     n_comps: int = 15,  # components to draw
 ):
     "Figure: scores of the cells on PC1 to PC15; adata is only read."
+    check_given(adata=adata, n_comps=n_comps)
     import matplotlib.pyplot as plt
 
     _need_pca(adata, n_comps)
@@ -346,6 +349,13 @@ def pca_umap(
     progress: bool = True,  # show a progress bar
 ):
     "Figure: the cells in the plane."
+    check_given(
+        adata=adata,
+        store=store,
+        n_neighbors=n_neighbors,
+        random_state=random_state,
+        progress=progress,
+    )
     import matplotlib.pyplot as plt
 
     values = _column(adata, color)
@@ -377,6 +387,7 @@ def pca_overview(
     progress: bool = True,  # show progress bars
 ):
     "Figure with four panels: PCA loadings, PCA scores, JackStraw ECDF, UMAP; adata is only read."
+    check_given(adata=adata, random_state=random_state, progress=progress)
     import matplotlib.pyplot as plt
 
     values = _column(adata, color)

@@ -79,6 +79,8 @@ def choose_k(
     "Six panels: the five views, each with the K it names, and all names together; a matplotlib Figure."
     import matplotlib.pyplot as plt
 
+    if not isinstance(c, Choice):
+        raise TypeError(f"c is a {type(c).__name__}: expected what smd.tl.suggest_k returns.")
     fig, axes = plt.subplots(2, 3, figsize=(9, 5.4), dpi=85, layout="constrained")
     for ax, view in zip(axes[0], _CURVES):
         _plot_curve(ax, c, view)

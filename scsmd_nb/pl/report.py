@@ -19,6 +19,7 @@ import pandas as pd
 
 import scsmd_nb
 from .._files import atomic
+from ..counts import check_given
 from .qc import _draw_scatter, _draw_violin
 from ..pp.findings import Findings, qc_findings
 from ..pp.thresholds import DEFAULTS
@@ -240,6 +241,7 @@ def qc_report(
     **thresholds,  # min_genes, max_genes, ... as smd.pp.filter takes them, and with its defaults
 ) -> Path:
     "The path of the page it wrote: what filters take and why, figures, samples, ambient RNA, batches, warnings."
+    check_given(adata=adata, path=path, random_state=random_state)
     path = Path(path).expanduser()
     _check_place(path)
     found = qc_findings(adata, by, layer, mito, doublets, min_cells, random_state, **thresholds)

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import get_counts
-from .genes import log_normalize, select_genes
+from ..counts import check_given, get_counts
+from .genes import log_normalize, marked_genes, select_genes
 
 # %% ../../nbs/api/pp/09_components.ipynb #4d3800e9
 def _is_logged(
@@ -53,13 +53,8 @@ def _chosen_genes(
     "Marked genes that vary, [genes] bool; without marks, the 2,000 most variable ones."
     if "highly_variable" not in var:
         return select_genes(X.expm1(), 2000)
-    mask = var["highly_variable"].fillna(False).to_numpy(bool)
+    mask = marked_genes(var, least=1)
     at = np.flatnonzero(mask)
-    if not len(at):
-        raise ValueError(
-            "adata.var['highly_variable'] marks no gene. Mark them anew with smd.pp.highly_variable, "
-            "or delete the column."
-        )
     part = X[:, at].tocsc()
     mask[at] = part.max(axis=0).toarray().ravel() != part.min(axis=0).toarray().ravel()
     if not mask.any():
@@ -140,6 +135,7 @@ def pca(
     copy: bool = False,  # True: return a changed copy and leave adata as it is
 ) -> ad.AnnData | None:
     "None, with obsm['X_pca'], varm['PCs'] and uns['pca'] filled as scanpy does; the filled copy if copy=True."
+    check_given(adata=adata, random_state=random_state, copy=copy)
     Z, genes = _scaled_values(adata, layer)
     scores, weights, facts = _principal_components(Z, genes, n_comps, random_state)
     out = adata.copy() if copy else adata

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_names, get_counts
+from ..counts import check_given, check_names, get_counts
 from .qc_metrics import _sample_groups
 
 # %% ../../nbs/api/pp/02_doublets.ipynb #f4754485
@@ -50,6 +50,7 @@ def find_doublets(
     random_state: int = 0,  # seed of the simulated doublets
 ) -> pd.DataFrame:
     "One row per cell: doublet_score (0 to 1; NaN where it could not be computed) and doublet (bool), by Scrublet."
+    check_given(adata=adata, random_state=random_state, expected_rate=expected_rate)
     from tqdm.auto import tqdm
 
     if not 0 < expected_rate < 0.5:

@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from ..counts import check_given
 from .components import _principal_components, _scaled_values
 from .jackstraw_test import JackStraw, _run_jackstraw, _sample_cells
 from .preparation import neighbors
@@ -22,6 +23,7 @@ def umap_layout(
     progress: bool = True,  # show a progress bar
 ) -> np.ndarray:
     "Places of the cells in the plane, [cells, 2] float32."
+    check_given(n_neighbors=n_neighbors, random_state=random_state, progress=progress)
     import scanpy as sc
     from tqdm.auto import tqdm
 
@@ -51,6 +53,7 @@ def explore(
     progress: bool = True,  # show progress bars
 ) -> tuple[ad.AnnData, JackStraw]:
     "A bare AnnData with obsm['X_pca', 'X_umap'], varm['PCs'] and uns['pca'], and the test of its first components."
+    check_given(adata=adata, random_state=random_state, progress=progress)
     Z, genes = _scaled_values(adata, layer)
     if n_comps is None:
         n_comps = max(min(50, min(Z.shape) - 1), 2)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_names, get_counts
+from ..counts import check_given, check_names, get_counts
 from .qc_metrics import _blocks
 from .species import check_species
 from .thresholds import Screen, _check_thresholds, _screen
@@ -216,6 +216,7 @@ def filter_table(
     per_sample: bool = False,  # one row for each sample instead; needs a filter with by=...
 ) -> pd.DataFrame:
     "One row per filter: threshold, how many it removed in its turn, how many it would alone, how many were left."
+    check_given(adata=adata, per_sample=per_sample)
     qc = adata.uns.get("qc", {})
     if "table" not in qc:
         raise ValueError(

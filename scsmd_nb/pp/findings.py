@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_names, get_counts
+from ..counts import check_given, check_names, get_counts
 from .filtering import _genes_kept, _no_mito_words, _per_sample
 from .samples import _ambient_of, _mixing_of, _some
 from .species import check_species
@@ -171,6 +171,7 @@ def qc_findings(
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ) -> Findings:
     "What the filters would take and why, ambient RNA, how samples mix, and warnings."
+    check_given(adata=adata, random_state=random_state)
     thresholds = _with_defaults(thresholds, ("min_cells",))
     _check_thresholds(**thresholds, min_cells=min_cells)
     counts = get_counts(adata, layer)

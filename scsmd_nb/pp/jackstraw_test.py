@@ -14,6 +14,7 @@ import pandas as pd
 import scipy.linalg as la
 import scipy.sparse as sp
 
+from ..counts import check_given
 from .components import _check_comps, _scaled_values
 
 # %% ../../nbs/api/pp/10_jackstraw_test.ipynb #6eadec3b
@@ -232,6 +233,8 @@ def jackstraw(
     progress: bool = True,  # show a progress bar
 ) -> JackStraw:
     "Which of the components that `pca` finds carry more than noise; adata is only read."
+    check_given(share=share, n_null=n_null, n_comps=n_comps)
+    check_given(adata=adata, max_cells=max_cells, random_state=random_state, progress=progress)
     if not 0 < share <= 0.5:
         raise ValueError(
             f"share={share} must lie between 0 and 0.5: the straws have to be few among the genes."

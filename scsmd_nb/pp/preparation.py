@@ -8,8 +8,9 @@ __all__ = ['preprocess', 'neighbors']
 # %% ../../nbs/api/pp/06_preparation.ipynb #ce5380be
 import anndata as ad
 
+from ..counts import check_given
 from .filtering import filter
-from .genes import _choose_variable, _copy, normalize
+from .genes import _choose_variable, _copy, as_numbers, normalize
 
 # %% ../../nbs/api/pp/06_preparation.ipynb #b23c1713
 def preprocess(
@@ -54,8 +55,13 @@ def neighbors(
     random_state: int = 0,  # seed, for the PCA that scanpy computes where use_rep is None and there is none
 ) -> ad.AnnData:
     "A new AnnData with scanpy's neighbour graph in obsp['distances', 'connectivities'] and uns['neighbors']."
+    check_given(adata=adata, n_neighbors=n_neighbors, random_state=random_state)
     import scanpy as sc
 
+    if use_rep is not None and not (use_rep == "X" or use_rep in adata.obsm):
+        raise ValueError(f"use_rep={use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}.")
+    if use_rep is None and adata.X is not None:
+        as_numbers(adata.X, "adata.X")
     out = _copy(adata)
     sc.pp.neighbors(
         out,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 from .genes import log_normalize, select_genes
 from .qc_metrics import _blocks, _count_metrics, _sample_groups
 from .species import mito_mask
@@ -128,6 +128,7 @@ def ambient(
     random_state: int = 0,  # seed
 ) -> dict:
     "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
+    check_given(adata=adata, random_state=random_state)
     return _ambient_of(
         get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state
     )
@@ -182,6 +183,7 @@ def mixing(
     random_state: int = 0,  # seed
 ) -> pd.Series:
     "Mixing score of each sample: 1 if its cells lie among those of the other samples, 0 if apart from them."
+    check_given(adata=adata, n_neighbors=n_neighbors, random_state=random_state)
     return _mixing_of(
         get_counts(adata, layer), _sample_groups(adata, by), by, n_neighbors, random_state
     )

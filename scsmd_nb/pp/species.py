@@ -12,7 +12,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 
 # %% ../../nbs/api/pp/00_species.ipynb #a102fc39
 GENOMES = {
@@ -55,6 +55,7 @@ def mito_genes(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
     "True for the mitochondrial genes of human, mouse, zebrafish, fly, worm, known by their names, [genes] bool."
+    check_given(var_names=var_names)
 
     def one(name):
         name = _GENOME.sub("", str(name), count=1) if _GENOME.match(str(name)) else str(name)
@@ -70,6 +71,7 @@ def mito_mask(
     "Which genes are mitochondrial, by name or as the caller says, [genes] bool."
     if mito is None:
         return mito_genes(adata.var_names)
+    check_given(mito=[mito] if isinstance(mito, str) else mito)
     given = np.asarray([mito] if isinstance(mito, str) else mito)
     if given.dtype == bool:
         if given.shape != (adata.n_vars,):
@@ -103,6 +105,7 @@ def gene_species(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
     "The species of each gene as far as its name tells, [genes] text; empty where it does not."
+    check_given(var_names=var_names)
     names, out = [str(g) for g in var_names], []
     for g in names:
         genome, ensembl = _GENOME.match(g), re.match(r"([A-Za-z]+)\d{5}", g)
@@ -132,6 +135,7 @@ def check_species(
     adata: ad.AnnData,  # cells x genes
 ) -> None:
     "Nothing if the genes are of one species as far as their names tell, else a ValueError that says how to choose one."
+    check_given(adata=adata)
     of = gene_species(adata.var_names)
     found = pd.Series(of[of != ""]).value_counts()
     found = found[found >= max(20, adata.n_vars / 100)]
@@ -153,6 +157,7 @@ def keep_species(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
     "A new AnnData of the genes of one species, without the genome's name in front, and of the cells that belong to it."
+    check_given(adata=adata)
     of = gene_species(adata.var_names)
     there = sorted(set(of) - {""})
     if name not in there:

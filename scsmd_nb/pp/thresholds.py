@@ -15,7 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 from .doublets import _doublet_calls
 from .qc_metrics import _count_metrics, _sample_groups, cell_metrics
 from .species import mito_mask
@@ -62,7 +62,8 @@ def _check_thresholds(
         at = {k: v.get(g) if isinstance(v, dict) else v for k, v in thresholds.items()}
         place = f" (for {g!r})" if groups else ""
         for name, v in at.items():
-            if v is not None and not (isinstance(v, (int, float, np.number)) and v >= 0):
+            number = isinstance(v, (int, float, np.number)) and not isinstance(v, bool)
+            if v is not None and not (number and v >= 0):
                 raise ValueError(
                     f"{name}={v!r}{place} must be a number of at least 0, or None to switch this filter off."
                 )
@@ -224,6 +225,7 @@ def mad_thresholds(
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> dict:
     "Arguments for `filter`: min_genes, max_genes, min_counts, max_counts, max_mito, and by if it was given."
+    check_given(adata=adata)
     is_number = isinstance(n_mads, (int, float, np.number)) and not isinstance(n_mads, bool)
     if not is_number or not 0 < n_mads < np.inf:
         raise ValueError(f"n_mads={n_mads!r} must be a positive number; 5 is usual, 3 is strict.")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .._words import did_you_mean
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 from ..io.catalog import info
 
 # %% ../../nbs/api/tl/06_annotation.ipynb #ccb4a55a
@@ -120,6 +120,9 @@ def annotate(
     min_margin: float = 0.25,  # smallest margin for a name, in standard deviations of a marker's score
 ) -> pd.DataFrame:
     "One row per cluster: type or 'unsure', second type, margin; also in obs[key + '_type'], obs[key + '_type_margin']."
+    check_given(adata=adata)
+    if not isinstance(min_margin, (int, float, np.number)) or not 0 <= min_margin < np.inf:
+        raise ValueError(f"min_margin={min_margin!r} must be a number of at least 0.")
     clusters = _check_clusters(adata, key)
     left = _known_markers(markers, adata.var_names)
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)

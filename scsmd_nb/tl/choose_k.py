@@ -272,7 +272,9 @@ def _reasons(
     trust = "agree well" if spread <= 1.5 else "differ moderately" if spread <= 3 else trust
     out.append(f"The views {trust} (largest over smallest: {spread:.1f}).")
     if high >= k_max:
-        out.append(f"A view reached k_max={k_max}: a larger k_max may change the answer.")
+        out.append(
+            f"A view reached k_max={k_max}: smd.tl.suggest_k with a larger one may say another K."
+        )
     return out
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #3b340fc0

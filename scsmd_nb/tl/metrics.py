@@ -15,6 +15,8 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
+from ..counts import check_given
+
 # %% ../../nbs/api/tl/07_metrics.ipynb #78437092
 def _codes(
     y,  # [n] labels of any kind: list, array, categorical or Series
@@ -185,6 +187,7 @@ def stability(
     labelings,  # two or more labelings of the same n cells, each [n]
 ) -> float:  # 1: all runs agree; near 0: they have nothing in common
     "Mean ARI over all pairs of labelings."
+    check_given(labelings=labelings)
     labelings = list(labelings)
     if len(labelings) < 2:
         raise ValueError(

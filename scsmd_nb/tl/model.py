@@ -7,7 +7,8 @@ __all__ = ['recommended', 'SCSMD', 'cluster']
 
 # %% ../../nbs/api/tl/04_model.ipynb #faa23402
 import warnings
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import anndata as ad
@@ -21,14 +22,13 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._words import did_you_mean
-from ..counts import align, check_counts, check_names, fingerprint, get_counts
-from ..pp.genes import select_genes, size_factors
+from ..counts import align, as_counts, check_names, fingerprint, get_counts
+from ..pp.genes import gene_mask, marked_genes, select_genes, size_factors
 from .choose_k import Choice, suggest_from_counts
-from .params import Params, check_n_clusters, get_params
+from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from scsmd_nb.tl.run import (
     CellData,
     Run,
@@ -38,7 +38,16 @@ from scsmd_nb.tl.run import (
     new_run,
     probabilities,
 )
-from .saved import Checkpoint, pack_run, read_model, unpack_run, write_model
+from scsmd_nb.tl.saved import (
+    Checkpoint,
+    _fill,
+    _loaded,
+    check_key,
+    pack_run,
+    read_model,
+    unpack_run,
+    write_model,
+)
 from .training import train
 
 # %% ../../nbs/api/tl/04_model.ipynb #f4378f3e
@@ -70,20 +79,36 @@ class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         self.accelerator, self.devices, self.precision = accelerator, devices, precision
         self.check_counts, self.progress = check_counts, progress
 
+    def _checked(self) -> dict:
+        "All arguments as Python's own values, by the table of parameters; else a ValueError."
+        given = self.get_params(deep=False)
+        own = {k: v for k in given if k in RULES and (v := given[k]) is not None}
+        params = {} if self.params is None else self.params
+        if not isinstance(params, Mapping) or set(own) & set(params):
+            raise ValueError(
+                f"params={params!r} must be a dict of parameters of the preset, "
+                "without those that are arguments of SCSMD and given there."
+            )
+        chosen = get_params(self.preset, **own | {str(k): v for k, v in params.items()})
+        out = {k: getattr(chosen, k) if k in own else None for k in given if k in RULES}
+        drawn = {k: v for k, v in given.items() if isinstance(v, np.random.RandomState)}
+        fixed = {k: v for k, v in given.items() if k in ARGUMENTS and k != "random_state"}
+        fixed |= {} if "random_state" in drawn else {"random_state": self.random_state}
+        out |= drawn | {k: check_value(k, v, ARGUMENTS) for k, v in fixed.items()}
+        return out | dict(params={k: getattr(chosen, k) for k in params} or None)
+
     def _chosen_params(self) -> Params:
         "The preset with the estimator's own arguments and `params` in place."
-        own = ("n_top_genes", "n_latent", "batch_size", "max_epochs")
-        given = {k: v for k in own if (v := getattr(self, k)) is not None}
-        return get_params(self.preset, **given | dict(self.params or {}))
+        own = {k: v for k, v in self._checked().items() if k in RULES and v is not None}
+        return get_params(self.preset, **own | dict(self.params or {}))
 
     def _seed(self) -> int:
         "A seed between 0 and 2**32 - 1: the one given, drawn from the generator given, or a new one."
         state = self.random_state
         if state is None:
             return int(np.random.SeedSequence().entropy % 2**32)
-        if isinstance(state, (int, np.integer)) and 0 <= state < 2**32:
-            return int(state)
-        return int(check_random_state(state).randint(2**31 - 1))
+        drawn = isinstance(state, np.random.RandomState)
+        return int(state.randint(2**31 - 1) if drawn else state)
 
 # %% ../../nbs/api/tl/04_model.ipynb #354a1c32
 class _Reader(_Choices):
@@ -98,27 +123,30 @@ class _Reader(_Choices):
         least = dict(ensure_min_features=2, ensure_min_samples=2) if reset else {}
         kinds = ("csr", "csc", "coo")
         X = validate_data(self, X, accept_sparse=kinds, dtype="numeric", reset=reset, **least)
-        if self.check_counts:
-            check_counts(X)
-        elif X.shape[0] and X.min() < 0:
+        low = (X.data if sp.issparse(X) else X).min(initial=0)
+        if low < 0 and not self.check_counts:
             raise ValueError(
-                f"Negative values in data passed to SCSMD: the smallest is {X.min():g}. Counts cannot be negative."
+                f"Negative values in data passed to SCSMD: the smallest is {low:g}. Counts cannot be negative."
             )
-        X = sp.csr_matrix(X, dtype=np.float32, copy=True)
-        X.sum_duplicates()
-        X.eliminate_zeros()
-        return X
+        return as_counts(X, whole=self.check_counts)
 
     def _read(
         self,
         X,  # as in fit
         layer: str | None = None,  # of an AnnData: layer with the counts
+        reset: bool = True,  # False where the model is fitted already
     ) -> sp.csr_matrix:
         "Counts [n, genes] CSR; number and names of the genes are kept as scikit-learn wants it."
         if not isinstance(X, ad.AnnData):
-            return self._numbers(X, reset=True)
+            if layer is not None:
+                raise ValueError(
+                    f"layer={layer!r} is for an AnnData; this is a {type(X).__name__}."
+                )
+            return self._numbers(X, reset)
         check_names(X)
-        counts = get_counts(X, layer)
+        counts = get_counts(X, check_value("layer", layer, ARGUMENTS), self.check_counts)
+        if not reset:
+            return self._numbers(counts, reset)
         self.n_features_in_ = X.n_vars
         self.feature_names_in_ = np.asarray(X.var_names, dtype=object)
         return counts
@@ -146,10 +174,16 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = []
         if found < run.n_clusters:
+            few = run.params.max_epochs
+            trial = f"max_epochs={few} is for quick trials only. " if few and few < 10 else ""
+            fewer = f"The cells may fall into fewer groups: try n_clusters={found}, "
+            if found < 2:
+                fewer = (
+                    "The cells may all be of one kind, which smd.tl.suggest_k can tell; else try "
+                )
             self.warnings_.append(
                 f"{found} of the {run.n_clusters} clusters asked for hold cells; the others died in training. "
-                f"The cells may fall into fewer groups: try n_clusters={found}, another random_state, "
-                f"or second_anchor above {run.params.second_anchor:g}."
+                f"{trial}{fewer}another random_state, or second_anchor above {run.params.second_anchor:g}."
             )
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
@@ -163,7 +197,12 @@ def recommended(
     progress: bool = False,  # show a progress bar
 ) -> Choice:
     "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
-    k_max = max(2, min(30, counts.shape[0] - 2))
+    if (n := counts.shape[0]) < 10:
+        raise ValueError(
+            f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
+            "Give n_clusters as a number, or bring more cells."
+        )
+    k_max = min(30, n - 2)
     choice = suggest_from_counts(counts, genes, k_max, random_state, progress=progress)
     if choice.k < 2:
         raise ValueError(
@@ -181,10 +220,11 @@ class _Learner(_Results):
         self,
         X,  # [n, genes] raw counts: array, sparse matrix, DataFrame or AnnData
         y=None,  # ignored; labels never reach training
-        genes=None,  # [genes] bool, the genes to read; None: highly variable ones are chosen
+        genes=None,  # genes to read: bool [genes], or names; None: highly variable ones are chosen
+        layer: str | None = None,  # of an AnnData; None: "counts" if there is one, else X
     ):
         "The fitted estimator: labels_, probabilities_, embedding_, history_ and more."
-        return self._learn(self._read(X), genes)
+        return self._learn(self._read(X, layer), genes)
 
     def fit_predict(
         self,
@@ -197,15 +237,17 @@ class _Learner(_Results):
 
     def _learn(self, counts, genes):
         "Train, and set everything that ends in an underscore."
-        params, mask = self._chosen_params(), None if genes is None else np.asarray(genes, bool)
+        chosen, params, seed = self._checked(), self._chosen_params(), self._seed()
         size_factors(counts)  # refuses empty cells
-        seed, auto = self._seed(), self.n_clusters == "auto"
+        names = getattr(self, "feature_names_in_", None)
+        mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
+        auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
         self.k_choice_ = recommended(counts, mask, seed, self.progress) if auto else None
-        K = self.k_choice_.k if auto else check_n_clusters(self.n_clusters, counts.shape[0])
+        K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
         if mask is None:
             mask = select_genes(counts, params.n_top_genes, params.gene_selection)
         cells = cell_data(counts, mask, params)
-        fabric = make_fabric(self.accelerator, self.devices, self.precision)
+        fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
         run = new_run(cells, params, K, seed, fabric)
         if self.checkpoint:
             mark = fingerprint(counts, asdict(params), K, seed, mask.tobytes())
@@ -216,7 +258,8 @@ class _Learner(_Results):
         run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
         self.mask_, self.data_hash_ = mask, fingerprint(counts)
-        self.genes_ = getattr(self, "feature_names_in_", np.arange(len(mask)))[mask]
+        self._shares = counts.T @ (1 / cells.library) / len(cells)  # of a cell's library, mean
+        self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
         return self._set_results(run, cells)
 
 # %% ../../nbs/api/tl/04_model.ipynb #91c7fca0
@@ -226,12 +269,22 @@ class _Answerer(_Learner):
     def _new_cells(
         self,
         X,  # as in transform
+        layer: str | None,  # of an AnnData: layer with the counts
     ) -> CellData:
         "New cells as the model reads them."
-        if isinstance(X, ad.AnnData) and self.genes_.dtype.kind != "i":
-            counts, library = align(X, self.genes_)
+        names = getattr(self, "feature_names_in_", None)
+        if isinstance(X, ad.AnnData) and names is not None:
+            shares = pd.Series(self._shares, index=names)
+            layer = check_value("layer", layer, ARGUMENTS)
+            counts, library = align(X, self.genes_, shares, layer, self.check_counts)
         else:
-            whole = self._numbers(X.X if isinstance(X, ad.AnnData) else X, reset=False)
+            if isinstance(X, ad.AnnData):
+                warnings.warn(
+                    "the model was fitted on a matrix without names of genes, so it cannot be checked "
+                    "that the genes of adata are the same in the same order.",
+                    stacklevel=4,
+                )
+            whole = self._read(X, layer, reset=False)
             library = np.asarray(whole.sum(1, dtype=np.float64)).ravel()
             counts = whole[:, np.flatnonzero(self.mask_)]
         if (empty := np.flatnonzero(library <= 0)).size:
@@ -245,25 +298,28 @@ class _Answerer(_Learner):
     def transform(
         self,
         X,  # [n, genes] raw counts; an AnnData is aligned to the model's genes by name
+        layer: str | None = None,  # of an AnnData; None: "counts" if there is one, else X
     ) -> np.ndarray:
         "Latent vectors [n, d] float32."
         check_is_fitted(self)
-        return latent(self._run, self._new_cells(X))
+        return latent(self._run, self._new_cells(X, layer))
 
     def predict_proba(
         self,
         X,  # as in transform
+        layer: str | None = None,  # as in transform
     ) -> np.ndarray:
         "CellNet's probabilities [n, K] float32; rows sum to 1."
-        u = self.transform(X)
+        u = self.transform(X, layer)
         return probabilities(self._run, u)[:, self.order_]
 
     def predict(
         self,
         X,  # as in transform
+        layer: str | None = None,  # as in transform
     ) -> np.ndarray:
         "Cluster numbers [n]."
-        return self.predict_proba(X).argmax(1)
+        return self.predict_proba(X, layer).argmax(1)
 
 # %% ../../nbs/api/tl/04_model.ipynb #1d824671
 class SCSMD(_Answerer):
@@ -283,18 +339,20 @@ class SCSMD(_Answerer):
         "The folder with model.json and weights.safetensors."
         check_is_fitted(self)
         facts, tensors = pack_run(self._run, self._scaling)
-        arguments = self.get_params(deep=False)
+        arguments, names = self._checked(), getattr(self, "feature_names_in_", None)
         del arguments["checkpoint"]  # a file of this machine
+        if isinstance(self.random_state, np.random.RandomState):
+            arguments["random_state"] = self.seed_
         facts |= dict(
             arguments=arguments,
             n_features_in=int(self.n_features_in_),
-            genes=[g if isinstance(g, str) else int(g) for g in self.genes_.tolist()],
+            features=None if names is None else [str(name) for name in names],
             data_hash=self.data_hash_,
             warnings=self.warnings_,
             history=self.history_,
         )
         tensors["mask"], tensors["order"] = map(torch.from_numpy, (self.mask_, self.order_))
-        return write_model(path, facts, tensors)
+        return write_model(path, facts, tensors | {"shares": torch.from_numpy(self._shares)})
 
     @classmethod
     def load(
@@ -308,15 +366,12 @@ class SCSMD(_Answerer):
     @classmethod
     def _restored(cls, facts, tensors, accelerator):
         "The estimator as it was after fit, without the training cells."
-        model = cls(**facts["arguments"])
+        model = _loaded(cls, facts, tensors)
         run, model._scaling = unpack_run(facts, tensors, accelerator)
+        if sorted(model.order_) != list(range(run.n_clusters)):
+            raise ValueError("the order of its clusters does not fit to their number")
         model._run, model.params_, model.seed_ = run, run.params, run.random_state
-        model.mask_, model.order_ = tensors["mask"].numpy(), tensors["order"].numpy()
-        genes = facts["genes"]
-        model.genes_ = np.asarray(genes, dtype=int if isinstance(genes[0], int) else object)
-        model.n_features_in_, model.data_hash_ = facts["n_features_in"], facts["data_hash"]
         model.centroids_ = run.centroids.numpy()[model.order_]
-        model.history_, model.warnings_ = facts["history"], facts["warnings"]
         model._n_features_out = model.centroids_.shape[1]
         return model
 
@@ -330,7 +385,7 @@ def _estimator(
 ) -> SCSMD:
     "The estimator for these options; unknown ones are an error with the nearest name."
     own = set(SCSMD().get_params(deep=False)) - {"params"}
-    known = own | {f.name for f in fields(Params)}
+    known = own | set(RULES)
     for name in options:
         if name not in known:
             hint = did_you_mean(name, known | {"layer", "key_added", "copy"})
@@ -338,78 +393,9 @@ def _estimator(
     rest = {k: v for k, v in options.items() if k not in own}
     given = {k: v for k, v in options.items() if k in own} | dict(params=rest or None)
     given |= dict(preset=preset, random_state=random_state, progress=progress)
-    return SCSMD(n_clusters, **given)
-
-# %% ../../nbs/api/tl/04_model.ipynb #b08ec4c6
-def _marked_genes(
-    adata: ad.AnnData,  # only read
-) -> np.ndarray | None:
-    "var['highly_variable'] as a mask, or None."
-    if "highly_variable" not in adata.var:
-        return None
-    mask = adata.var["highly_variable"].fillna(False).to_numpy(bool)
-    if mask.sum() < 2:
-        raise ValueError(
-            f"adata.var['highly_variable'] marks {mask.sum()} genes, too few to read. "
-            "Mark them anew with smd.pp.highly_variable, delete the column, or pass n_top_genes."
-        )
-    return mask
-
-# %% ../../nbs/api/tl/04_model.ipynb #1cb16a30
-def _storable(
-    value,  # anything a parameter can be
-):
-    "The value as h5ad can hold it."
-    if value is None:
-        return "None"
-    if isinstance(value, (tuple, list)):
-        return list(value)
-    return str(value) if isinstance(value, Path) else value
-
-# %% ../../nbs/api/tl/04_model.ipynb #d043101a
-def _report(
-    model: SCSMD,  # fitted
-) -> dict:
-    "Parameters, seed, history, K and how it was chosen, warnings, genes: what adata.uns keeps about the fit."
-    from scsmd_nb import __version__
-
-    history = {
-        k: np.asarray(v, dtype=object if k == "phase" else None) for k, v in model.history_.items()
-    }
-    chosen = "given by the caller" if model.k_choice_ is None else str(model.k_choice_)
-    return dict(
-        params={k: _storable(v) for k, v in asdict(model.params_).items()},
-        preset=model.preset,
-        version=__version__,
-        random_state=int(model.seed_),
-        data_hash=model.data_hash_,
-        history=history,
-        n_clusters=model.probabilities_.shape[1],
-        n_clusters_found=model.n_clusters_,
-        n_clusters_chosen=chosen,
-        warnings=list(model.warnings_),
-        genes=np.asarray(model.genes_, dtype=object),
-    )
-
-# %% ../../nbs/api/tl/04_model.ipynb #52518381
-def _fill(
-    adata: ad.AnnData,  # changed in place
-    model: SCSMD,  # fitted
-    key: str,  # name of the slots
-) -> None:
-    "Write the slots of the data contract."
-    used = [str(k) for k in range(model.probabilities_.shape[1]) if (model.labels_ == k).any()]
-    names = pd.Categorical([str(k) for k in model.labels_], categories=used)
-    report = _report(model)
-    if adata.is_view:
-        adata._init_as_actual(adata.copy())
-    adata.obs[key] = pd.Series(names, index=adata.obs_names)
-    adata.obs[f"{key}_confidence"] = model.probabilities_.max(1).astype(np.float32)
-    adata.obsm[f"X_{key}"] = model.embedding_.astype(np.float32)
-    adata.obsm[f"{key}_proba"] = model.probabilities_.astype(np.float32)
-    if "highly_variable" not in adata.var:
-        adata.var["highly_variable"] = model.mask_
-    adata.uns[key] = report
+    model = SCSMD(n_clusters, **given)
+    model._checked()
+    return model
 
 # %% ../../nbs/api/tl/04_model.ipynb #391b97e0
 def cluster(
@@ -429,19 +415,16 @@ def cluster(
         raise TypeError(
             f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X)."
         )
+    for name, value in (("copy", copy), ("return_model", return_model)):
+        check_value(name, value, ARGUMENTS)
     model = _estimator(n_clusters, preset, random_state, progress, options)
-    counts = model._read(adata, layer)
-    if key_added in adata.obs:
-        warnings.warn(
-            f"adata.obs[{key_added!r}] exists and will be replaced; pass another key_added to keep it.",
-            stacklevel=2,
-        )
-    genes = _marked_genes(adata) if "n_top_genes" not in options else None
+    key_added, counts = check_key(adata, key_added), model._read(adata, layer)
+    genes = marked_genes(adata.var) if "n_top_genes" not in options else None
     try:
         model._learn(counts, genes)
     except (ValueError, FloatingPointError) as e:
         raise type(e)(str(e)) from None
-    out = adata.copy() if copy else adata
+    out = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
     _fill(out, model, key_added)
     result = out if copy else None
     return (result, model) if return_model else result

@@ -15,10 +15,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from ..counts import check_given
 from ..nn.autoencoder import Autoencoder, build_autoencoder, gene_order
 from ..nn.cellnet import CellNet
 from ..nn.likelihood import nb_moments
-from .params import Params
+from .params import ARGUMENTS, Params, check_value
 
 # %% ../../nbs/api/tl/01_run.ipynb #ee8e93c5
 @dataclass
@@ -107,6 +108,7 @@ def batches(
     generator: torch.Generator | None = None,  # source of the shuffle; None: in order
 ) -> list[np.ndarray]:
     "Indices of each batch: shuffled, sizes differing by at most one, never a batch of one (unless n is 1)."
+    check_given(n=n, batch_size=batch_size)
     order = np.arange(n) if generator is None else torch.randperm(n, generator=generator).numpy()
     return np.array_split(order, max(1, round(n / batch_size)))
 
@@ -119,6 +121,7 @@ def make_fabric(
     "A launched Fabric, or an error that says what this machine has."
     from lightning_fabric import Fabric
 
+    check_value("devices", devices, ARGUMENTS)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
