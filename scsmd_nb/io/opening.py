@@ -15,6 +15,8 @@ import tarfile
 import zlib
 from pathlib import Path
 
+from .guards import _check_hdf5, _damaged, _Lines, _Unpacking
+
 # %% ../../nbs/api/io/00_opening.ipynb #9932496f
 def _size(path: Path) -> str:
     "The file's size in words."
@@ -28,7 +30,7 @@ def _explain(
     "Turns what a broken file raises into an error that names the file and the mend."
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.ReadError) as e:
+    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
         raise OSError(
             f"{path} ({_size(path)}) is truncated or damaged: {e}. Download or copy it again."
         ) from e
@@ -36,6 +38,11 @@ def _explain(
         raise ValueError(
             f"{path} is not text in UTF-8 (byte {e.object[e.start : e.start + 1]!r} cannot be read). "
             "Save it again as UTF-8, or convert it: iconv -f latin1 -t utf-8 OLD > NEW."
+        ) from e
+    except MemoryError as e:
+        raise OSError(
+            f"{path} ({_size(path)}) needs more memory than there is. It is damaged, or too large for this "
+            "machine."
         ) from e
     except PermissionError as e:
         if e.errno is None:
@@ -49,17 +56,17 @@ def _explain(
 def _open(
     path: Path,  # a plain or gzip file
 ) -> io.BufferedIOBase:
-    "The file opened for reading bytes; gzip is undone."
+    "The file opened for reading bytes; gzip is undone, up to a limit."
     with open(path, "rb") as f:
         packed = f.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else open(path, "rb")
+    return _Unpacking(path) if packed else open(path, "rb")
 
 # %% ../../nbs/api/io/00_opening.ipynb #a18e96d9
 @contextlib.contextmanager
 def _lines(path: Path):
     "The file as lines of text: gzip undone, any line ending, a byte order mark left out."
     with _open(path) as f, io.TextIOWrapper(f, encoding="utf-8-sig", newline=None) as lines:
-        yield lines
+        yield _Lines(lines, path)
 
 # %% ../../nbs/api/io/00_opening.ipynb #7ced5bd8
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -67,29 +74,25 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 # %% ../../nbs/api/io/00_opening.ipynb #a7b35080
 def _hdf5_kind(
     path: Path,  # an HDF5 file
+    known_only: bool = True,  # an error that names what it holds if it is none of these
 ) -> str:
-    "'10x h5', 'loom' or 'h5ad'; an error names what the file holds instead."
+    "'10x h5', 'loom' or 'h5ad'; else 'other'."
     import h5py
 
-    try:
-        with h5py.File(path, "r") as f:
-            top = set(f)
-            if f.attrs.get("encoding-type") == "anndata" or {"obs", "var"} <= top:
-                return "h5ad"
-            if {"matrix", "row_attrs", "col_attrs"} <= top:
-                return "loom"
-            inside = [set(g) if isinstance(g, h5py.Group) else set() for g in f.values()]
-    except PermissionError:
-        raise
-    except OSError as e:
-        raise OSError(
-            f"{path} cannot be read ({_size(path)}): it begins as HDF5 but is truncated, damaged. "
-            f"Download or write it again. The reader said: {e}"
-        ) from e
+    _check_hdf5(path)
+    with _damaged(path, "HDF5"), h5py.File(path, "r") as f:
+        top = set(f)
+        if f.attrs.get("encoding-type") == "anndata" or {"obs", "var"} <= top:
+            return "h5ad"
+        if {"matrix", "row_attrs", "col_attrs"} <= top:
+            return "loom"
+        inside = [set(g) if isinstance(g, h5py.Group) else set() for g in f.values()]
     if "matrix" in top and {"features", "barcodes", "data"} <= set.union(*inside):
         return "10x h5"
     if inside and all({"barcodes", "genes", "gene_names", "data"} <= names for names in inside):
         return "10x h5"
+    if not known_only:
+        return "other"
     raise OSError(
         f"{path} cannot be read as AnnData, nor as 10x or loom: it is HDF5 of another kind, with "
         f"{', '.join(sorted(top)[:6]) or 'nothing'} at its top level. Look inside with h5py, or ask where it "

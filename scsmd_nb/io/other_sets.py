@@ -32,7 +32,9 @@ from scsmd_nb.io.parsing import (
     _stack,
     _wide,
 )
+from .guards import _check_hdf5
 from .reading import read
+from .tenx import _read_mtx
 
 # %% ../../nbs/api/io/06_other_sets.ipynb #356b982e
 _SORTED = {
@@ -283,6 +285,7 @@ def parse_paul15(
     "Cells x genes, the 19 clusters in obs['cell_type'], the authors' informative genes in var['informative']."
     import h5py
 
+    _check_hdf5(_file(folder, "paul15.h5"))
     with h5py.File(_file(folder, "paul15.h5")) as f:
         X = sp.csr_matrix(f["data.debatched"][()].T.astype(np.float32))
         text = lambda key: f[key][()].astype(str)
@@ -328,7 +331,7 @@ def parse_young_kidney(
     folder: Path,  # holds tableOfCounts.mtx, tableOfCounts_rowLabels.tsv and tableOfCounts_colLabels.tsv
 ) -> ad.AnnData:
     "Droplets x genes, the sample in obs['SangerID']; no types."
-    X = scipy.io.mmread(_file(folder, "tableOfCounts.mtx"))
+    X = _read_mtx(_file(folder, "tableOfCounts.mtx"))
     genes, cells = (
         pd.read_csv(_file(folder, f"tableOfCounts_{k}Labels.tsv"), sep="\t") for k in ("row", "col")
     )
@@ -395,7 +398,7 @@ def parse_worm_neuron(
     folder: Path,  # holds worm.mtx, worm_cells.csv and worm_genes.csv, as the R lines write them
 ) -> ad.AnnData:
     "Neurons x genes, types in obs['cell_type']."
-    X = scipy.io.mmread(_file(folder, "worm.mtx"))
+    X = _read_mtx(_file(folder, "worm.mtx"))
     genes, cells = (
         pd.read_csv(_file(folder, f"worm_{k}.csv"), index_col=0) for k in ("genes", "cells")
     )

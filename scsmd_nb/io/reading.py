@@ -19,6 +19,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._words import nearest
+from scsmd_nb.io.guards import (
+    _MOST_THINGS,
+    _check_matrices,
+    _check_unpacked,
+    _check_zarr,
+    _damaged,
+    _most,
+    _Refused,
+)
 from .opening import _explain, _hdf5_kind, _kind, _open, _size
 from .tables import _read_table
 from scsmd_nb.io.tenx import (
@@ -51,6 +60,8 @@ def _read_anndata(
     reader,  # anndata.read_h5ad or anndata.read_zarr
 ) -> ad.AnnData:
     "The AnnData as stored, counts in CSR float32."
+    if path.is_dir():
+        _check_zarr(path)
     try:
         out = reader(path)
     except PermissionError:
@@ -63,6 +74,7 @@ def _read_anndata(
         ) from e
     if not isinstance(out, ad.AnnData):
         raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
+    _check_matrices(out, path)
     out.X = _counts_as_csr(out.X)
     return out
 
@@ -77,7 +89,7 @@ def _loom_names(
     "Under which names the names of its cells and of its genes stand."
     import h5py
 
-    with h5py.File(path, "r") as f:
+    with _damaged(path, "loom"), h5py.File(path, "r") as f:
         columns, rows = list(f["col_attrs"]), list(f["row_attrs"])
     cell = next((k for k in _LOOM_CELLS if k in columns), None)
     gene = next((k for k in _LOOM_GENES if k in rows), None)
@@ -146,15 +158,33 @@ def _check_members(
             "read that."
         )
 
+# %% ../../nbs/api/io/03_reading.ipynb #1157aem0
+def _list_members(
+    tar: tarfile.TarFile,  # open for reading
+    path: Path,  # the archive, for the message
+    most: int,  # bytes that it may unpack to
+) -> list[tarfile.TarInfo]:
+    "Everything in the archive, as long as that is not too much."
+    members, need = [], 0
+    for m in tar:
+        members.append(m)
+        need += m.size
+        _check_unpacked(path, need, most)
+        if len(members) > _MOST_THINGS:
+            raise _Refused(f"{path} holds more than {_MOST_THINGS:,} files. Unpack it by hand.")
+    return members
+
 # %% ../../nbs/api/io/03_reading.ipynb #c60e4e65
 def _unpack(
     path: Path,  # tar, plain or gzip
     into: Path,  # empty folder
     depth: int = 0,  # how many archives this one is inside of
+    most: int | None = None,  # bytes that it may unpack to; None: what its size allows
 ) -> None:
     "Unpacks the archive and the archives in it, each of these to a folder of its own name."
+    most = _most(path.stat().st_size) if most is None else most
     with _explain(path), tarfile.open(path, "r:*") as tar:
-        members = tar.getmembers()
+        members = _list_members(tar, path, most)
         tar.fileobj.seek(tar.offset)
         end = tar.fileobj.read(512)
         if len(end) < 512 or end.strip(b"\0"):
@@ -179,7 +209,7 @@ def _unpack(
             raise ValueError(f"{path} holds archives in archives in archives. Unpack it by hand.")
         below = inner.with_name(inner.name + ".d")
         below.mkdir()
-        _unpack(inner, below, depth + 1)
+        _unpack(inner, below, depth + 1, most - need)
         inner.unlink()
         below.rename(inner)
 
@@ -229,7 +259,7 @@ def _read_kind(
                 shutil.copyfileobj(f, out)
             return _read_kind(plain, _hdf5_kind(plain))
         except (OSError, ValueError) as e:  # name the archive, not the temporary folder
-            if type(e) not in (OSError, ValueError, FileNotFoundError) or tmp not in str(e):
+            if type(e) not in (OSError, ValueError, FileNotFoundError, _Refused) or tmp not in str(e):
                 raise
             raise type(e)(str(e).replace(tmp, str(path))) from e
 

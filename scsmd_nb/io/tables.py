@@ -21,6 +21,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._files import atomic
+from .guards import _Rows
 from .opening import _lines, _open
 
 # %% ../../nbs/api/io/01_tables.ipynb #26fc4f8b
@@ -213,7 +214,7 @@ def _parse(
     with _open(path) as f, np.errstate(over="ignore"):
         try:
             for block in pd.read_csv(
-                f,
+                _Rows(f, path),
                 sep=delimiter,
                 header=None,
                 names=range(n + 1),

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from .guards import _check_ends, _check_mtx_head, _check_order, _check_sparse, _damaged
 from .opening import _explain, _hdf5_kind, _lines, _open, _size
 from .tables import _check_unique, _say
 
@@ -51,18 +52,21 @@ def _columns(path: Path) -> list[list[str]]:
 # %% ../../nbs/api/io/02_tenx.ipynb #37df783f
 def _read_mtx(
     path: Path,  # MatrixMarket file, plain or gzip
-) -> sp.csr_matrix:
+) -> sp.coo_matrix:
     "The matrix, lying as in the file."
     from scipy.io import mmread
 
     with _explain(path), _open(path) as f:
+        _check_mtx_head(path)
         try:
-            return mmread(f)
-        except ValueError as e:
+            X = sp.coo_matrix(mmread(f))
+        except (ValueError, OverflowError, TypeError) as e:
             raise ValueError(
                 f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
                 "again."
             ) from e
+    _check_order(X.row, X.col, path)
+    return X
 
 # %% ../../nbs/api/io/02_tenx.ipynb #c5cd99c6
 def _gene_table(
@@ -161,17 +165,16 @@ def _read_10x_h5(
     import h5py
     import scanpy as sc
 
-    with h5py.File(path, "r") as f:
-        genomes = [] if "matrix" in f else list(f)
-    try:
+    with _damaged(path, "10x HDF5"):
+        with h5py.File(path, "r") as f:
+            genomes = [] if "matrix" in f else list(f)
+            for name in genomes or ["matrix"]:
+                _check_ends(f[name])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "names are not unique": dealt with by the caller
             parts = [sc.read_10x_h5(path, genome=g, gex_only=False) for g in genomes or [None]]
-    except Exception as e:
-        raise OSError(
-            f"{path} cannot be read as 10x HDF5 ({_size(path)}): it is truncated or damaged. Download or "
-            f"write it again. The reader said: {e}"
-        ) from e
+    for part in parts:
+        _check_sparse(part.X, "its matrix", path)
     for part, genome in zip(parts, genomes):
         if len(genomes) > 1:
             part.var["genome"] = genome
@@ -233,6 +236,17 @@ def _sample_name(
     telling = [_TAR_NAME.sub("", p) for p in parts if not _GENERIC.fullmatch(_TAR_NAME.sub("", p))]
     return telling[-1] if telling else _TAR_NAME.sub("", fallback)
 
+# %% ../../nbs/api/io/02_tenx.ipynb #5e1f10x5
+def _is_10x_h5(
+    sample,  # folders on the way, prefix, and an HDF5 file
+) -> bool:
+    "Whether it is 10x HDF5; an error if nobody can tell, because it is damaged."
+    path = sample[2]
+    try:
+        return _hdf5_kind(path, known_only=False) == "10x h5"
+    except (OSError, ValueError) as e:
+        raise type(e)(f"{e} To read the others of {path.parent.name}, move this one away.") from e
+
 # %% ../../nbs/api/io/02_tenx.ipynb #2ed2694e
 def _find_samples(
     folder: Path,  # looked through with all folders below it
@@ -245,13 +259,8 @@ def _find_samples(
         parts = Path(at).relative_to(folder).parts
         triples += [(parts, prefix, files) for prefix, files in _triples(Path(at)).items()]
         for name in sorted(n for n in names if n.endswith(".h5") and not n.startswith(".")):
-            try:
-                is_10x = _hdf5_kind(Path(at, name)) == "10x h5"
-            except OSError:
-                is_10x = "matrix" in name  # damaged, but meant: reading it will say so
-            if is_10x:
-                h5.append((parts, _H5_NAME.sub("", name), Path(at, name)))
-    found = [t for t in triples if "matrix" in t[2]] or h5 or triples
+            h5.append((parts, _H5_NAME.sub("", name), Path(at, name)))
+    found = [t for t in triples if "matrix" in t[2]] or list(filter(_is_10x_h5, h5)) or triples
 
     def raw(sample):
         files = sample[2] if isinstance(sample[2], Path) else sample[2].get("matrix", Path())
