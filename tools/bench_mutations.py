@@ -22,7 +22,6 @@ import os
 import pickle
 import random
 import resource
-import shutil
 import signal
 import sys
 import tarfile
@@ -40,7 +39,13 @@ from scipy.io import mmwrite
 import scsmd_nb as smd
 from scsmd_nb.io import read
 
-STRICT = ("mtx", "10x h5", "h5ad", "loom", "zarr")  # of these no other structure may come in silence
+STRICT = (
+    "mtx",
+    "10x h5",
+    "h5ad",
+    "loom",
+    "zarr",
+)  # of these no other structure may come in silence
 KINDS = ("noticed", "warned", "same", "name", "value", "STRUCTURE", "OTHER", "CRASH")
 SECONDS, GIGABYTES = 30, 4
 
@@ -217,7 +222,9 @@ def judge(before, after) -> tuple[str, str]:
     if (frame, names, values) == (frame0, names0, values0):
         return "same", ""
     if other:
-        return "STRUCTURE", str({k: (str(frame0.get(k))[:60], str(frame.get(k))[:60]) for k in other})
+        return "STRUCTURE", str(
+            {k: (str(frame0.get(k))[:60], str(frame.get(k))[:60]) for k in other}
+        )
     if values == values0:
         return "name", ""
     return "value", str([k for k in values if values[k] != values0.get(k)])

@@ -6,7 +6,9 @@
 __all__ = ['fetch', 'available', 'load']
 
 # %% ../../nbs/api/io/08_downloads.ipynb #cf17d66c
+import contextlib
 import os
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -65,6 +67,83 @@ def _check_kind(
     path.unlink()
     raise ValueError(f"the server sent {what} instead of {name}")
 
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced0
+def _safe_redirect(
+    answer,  # of requests
+    *args,
+    **kwargs,
+) -> None:
+    "A ValueError if the server sends on from https to somewhere that is not."
+    from urllib.parse import urljoin
+
+    to = urljoin(answer.url, answer.headers.get("Location", "")) if answer.is_redirect else ""
+    if to and answer.url.startswith("https:") and not to.startswith("https:"):
+        raise ValueError(
+            f"the server sends on to {to}, where anybody on the way may change the file"
+        )
+
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced1
+def _ask(
+    url: str,  # of the file
+    head: dict[str, str],  # what is said to the server beside it
+):
+    "The answer of the server, to be read piece by piece; errors of requests if there is none."
+    import requests
+
+    say = {"response": _safe_redirect}
+    answer = requests.get(url, headers=head, stream=True, timeout=30, hooks=say)
+    if answer.status_code != 416:
+        answer.raise_for_status()
+    return answer
+
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced3
+def _announced(
+    answer,  # of requests
+    done: int,  # bytes that are there already
+) -> int | None:
+    "Bytes of the whole file, if the server tells."
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        return None
+    if m := re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", "")):
+        return int(m[1])
+    length = answer.headers.get("Content-Length", "")
+    return done + int(length) if length.isdigit() else None
+
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced4
+def _fits(
+    answer,  # of requests
+    done: int,  # bytes that are there already
+    same: bool,  # the server gives the file the tag that it had
+) -> bool:
+    "Whether it begins where we are: the whole file, or just the part that was asked for."
+    if answer.status_code != 206:
+        return True
+    m = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said := answer.headers.get("Content-Range", ""))
+    return done > 0 and same and (int(m[1]) == done if m else not said)
+
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced5
+def _confirm(
+    answer,  # of requests, read, without a word of its length
+    part: Path,  # what came
+    name: str,  # of the file
+) -> None:
+    "A ConnectionError if that is not the end of the file."
+    if name.endswith(tuple(_MAGIC)) or not (size := part.stat().st_size):
+        return  # these say themselves where they end
+    head = {"Accept-Encoding": "identity", "Range": f"bytes={size}-"}
+    if tag := answer.headers.get("ETag"):
+        head["If-Range"] = tag
+    with _ask(answer.url, head) as rest:
+        whole = rest.headers.get("Content-Range", "").rpartition("/")[2]
+        behind = rest.status_code == 206 and rest.raw.read(1)
+    if rest.status_code not in (206, 416):
+        whole = "an unknown number of"
+    elif not behind and (not whole.isdigit() or int(whole) == size):
+        return
+    raise ConnectionError(
+        f"{size:,} of {whole or 'more'} bytes came; the server did not say how many there are"
+    )
+
 # %% ../../nbs/api/io/08_downloads.ipynb #c9e1cf95
 def _save(
     answer,  # of requests, its content not read yet
@@ -77,8 +156,7 @@ def _save(
     from tqdm.auto import tqdm
 
     packed = answer.headers.get("Content-Encoding", "identity") != "identity"
-    announced = answer.headers.get("Content-Length")
-    total = done + int(announced) if announced is not None and not packed else None
+    total = _announced(answer, done)
     bar = dict(total=total, initial=done, unit="B", unit_scale=True, disable=not progress)
     with open(part, "ab" if done else "wb") as f:
         if not lock(f, wait=False):
@@ -91,6 +169,8 @@ def _save(
         size = f.tell()
     if total is not None and size != total:
         raise ConnectionError(f"{size:,} of {total:,} bytes came")
+    if total is None and answer.headers.get("Transfer-Encoding") != "chunked":
+        _confirm(answer, part, name)
 
 # %% ../../nbs/api/io/08_downloads.ipynb #b9a94496
 class _Resume:
@@ -101,26 +181,23 @@ class _Resume:
 
     def __call__(self, url, output_file, pooch):
         done = self.part.stat().st_size if self.part.is_file() and self.tag.is_file() else 0
-        if not done or not self._get(url, done):
-            self._get(url, 0)
+        if not (done and self._get(url, done)) and not self._get(url, 0):
+            raise ConnectionError("a part came where the whole was asked for")
         self.tag.unlink(missing_ok=True)
         _check_kind(self.part, Path(url).name)
         os.replace(self.part, output_file)
 
     def _get(self, url, done):
         "Fetch the file, or the rest of it; False if the server does not know such a rest."
-        import requests
-
-        head = {"Accept-Encoding": "identity"}
+        head, known = {"Accept-Encoding": "identity"}, self.tag.read_text() if done else ""
         if done:
-            head |= {"Range": f"bytes={done}-", "If-Range": self.tag.read_text()}
-        with requests.get(url, headers=head, stream=True, timeout=30) as answer:
-            if answer.status_code == 416:
+            head |= {"Range": f"bytes={done}-", "If-Range": known}
+        with _ask(url, head) as answer:
+            tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+            if answer.status_code == 416 or not _fits(answer, done, tag == known):
                 return False
-            answer.raise_for_status()
             if answer.status_code != 206:
                 done = 0
-            tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
             if tag and not tag.startswith("W/"):
                 self.tag.write_text(tag)
             else:
@@ -218,13 +295,13 @@ def _download(
         try:
             pooch.retrieve(file.url, known, fname=path.name, path=path.parent, downloader=resume)
             return
-        except broken:
-            continue
+        except broken as e:
+            said = " ".join(str(e).split())[:200]
         except (requests.RequestException, ValueError) as e:
             raise _why(e, file, path, advice) from None
     raise ConnectionError(
-        f"the connection to {file.url} broke three times. What came is kept, and the same call goes "
-        f"on from there if the server allows it.{advice}"
+        f"the connection to {file.url} broke three times (the last: {said}). What came is kept, and the same call "
+        f"goes on from there if the server allows it.{advice}"
     )
 
 # %% ../../nbs/api/io/08_downloads.ipynb #c7cf5548
@@ -297,6 +374,27 @@ def _source(
         "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths),
     }
 
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced7
+def _cached(
+    path: Path,  # what an earlier call made of the files
+) -> ad.AnnData:
+    "The cells in it, if it is what was written; an error that says how to have it made again."
+    import pooch
+
+    try:
+        if (known := _sealed(path)) and pooch.file_hash(str(path)) != known:
+            raise OSError(
+                f"{path} was altered or cut off since it was written (its checksum is in {_seal(path)})."
+            )
+        out = read(path)
+    except (OSError, ValueError) as e:
+        raise OSError(
+            f"{e} This file of the cache can be made again: remove it and call again."
+        ) from e
+    with contextlib.suppress(OSError):  # a cache that others share may be for reading only
+        _remember(path)
+    return out
+
 # %% ../../nbs/api/io/08_downloads.ipynb #dd833f9b
 def fetch(
     name: str,  # a data set of the registry; `info()` lists them
@@ -306,12 +404,7 @@ def fetch(
     dataset, folder = _entry(name), _raw_dir(_entry(name))
     cached = cache_dir() / f"{name}.h5ad"
     if cached.is_file():
-        try:
-            return read(cached)
-        except (OSError, ValueError) as e:
-            raise OSError(
-                f"{e} This file of the cache can be made again: remove it and call again."
-            ) from e
+        return _cached(cached)
     _check_cache(folder)
     lacking = [f for f in dataset.files if f.needed and not f.url and not _find(folder, f.name)]
     if lacking:
@@ -328,8 +421,10 @@ def fetch(
             "and call again to fetch them anew."
         ) from e
     adata.uns["source"] = _source(dataset, folder)
+    _seal(cached).unlink(missing_ok=True)
     with atomic(cached) as part:
         adata.write_h5ad(part, compression="gzip")
+    _remember(cached)
     return adata
 
 # %% ../../nbs/api/io/08_downloads.ipynb #d4b70269

@@ -410,7 +410,28 @@ def _check_mtx_head(
             f"and the file has {size:,} bytes. It was altered or cut off; download or write it again."
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #993afca3
+# %% ../../nbs/api/io/11_guards.ipynb #aabc8aaf
+class _Calm:
+    "An open file whose errors are kept: it ends there, and `error` says why."
+
+    def __init__(self, f):
+        self._f, self.error = f, None
+
+    def read(self, size=-1):
+        try:
+            return b"" if self.error else self._f.read(size)
+        except Exception as e:
+            self.error = e
+            return b""
+
+    def readline(self, size=-1):
+        try:
+            return b"" if self.error else self._f.readline(size)
+        except Exception as e:
+            self.error = e
+            return b""
+
+# %% ../../nbs/api/io/11_guards.ipynb #aaa9834d
 def _check_ends(
     group,  # of h5py: data, indices and indptr of a sparse matrix
 ) -> None:
@@ -425,7 +446,7 @@ def _check_ends(
             f"{n:,} indices, {group['data'].shape[0]:,} values and rows that end at {ends[-1]:,}"
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #16e1f813
+# %% ../../nbs/api/io/11_guards.ipynb #ca675959
 def _out_of_order(
     X,  # CSR or CSC
 ) -> np.ndarray:
@@ -437,7 +458,7 @@ def _out_of_order(
     at = np.concatenate(bad) if bad else np.zeros(0, int)
     return np.unique(np.searchsorted(X.indptr, at[~np.isin(at, X.indptr)], side="right") - 1)
 
-# %% ../../nbs/api/io/11_guards.ipynb #724168a0
+# %% ../../nbs/api/io/11_guards.ipynb #e6dae669
 def _check_sparse(
     X,  # CSR or CSC, as read
     name: str,  # what it is, for the message
@@ -458,7 +479,7 @@ def _check_sparse(
             stacklevel=4,
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #3cadb85b
+# %% ../../nbs/api/io/11_guards.ipynb #07c47e4b
 def _matrices(
     adata,  # AnnData
 ) -> dict:
@@ -471,7 +492,7 @@ def _matrices(
         found |= {f"raw.varm[{k!r}]": v for k, v in adata.raw.varm.items()}
     return {k: v for k, v in found.items() if sp.issparse(v) and v.format in ("csr", "csc")}
 
-# %% ../../nbs/api/io/11_guards.ipynb #1e732eb2
+# %% ../../nbs/api/io/11_guards.ipynb #a501be62
 def _check_matrices(
     adata,  # AnnData, as read
     path: Path,  # for the message
@@ -480,7 +501,7 @@ def _check_matrices(
     for name, X in _matrices(adata).items():
         _check_sparse(X, name, path)
 
-# %% ../../nbs/api/io/11_guards.ipynb #89160978
+# %% ../../nbs/api/io/11_guards.ipynb #2abfa1de
 def _check_order(
     rows: np.ndarray,  # of the entries, as they stand in the file
     columns: np.ndarray,  # of the entries

@@ -13,9 +13,9 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scipy.io
 import scipy.sparse as sp
 
+from .guards import _check_hdf5
 from .paper_sets import _BLOOD, _ISLET
 from scsmd_nb.io.parsing import (
     _10X,
@@ -32,7 +32,6 @@ from scsmd_nb.io.parsing import (
     _stack,
     _wide,
 )
-from .guards import _check_hdf5
 from .reading import read
 from .tenx import _read_mtx
 

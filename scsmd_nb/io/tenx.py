@@ -16,8 +16,15 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .guards import _check_ends, _check_mtx_head, _check_order, _check_sparse, _damaged
-from .opening import _explain, _hdf5_kind, _lines, _open, _size
+from scsmd_nb.io.guards import (
+    _Calm,
+    _check_ends,
+    _check_mtx_head,
+    _check_order,
+    _check_sparse,
+    _damaged,
+)
+from .opening import _explain, _hdf5_kind, _lines, _open
 from .tables import _check_unique, _say
 
 # %% ../../nbs/api/io/02_tenx.ipynb #a9cfd6b7
@@ -58,13 +65,18 @@ def _read_mtx(
 
     with _explain(path), _open(path) as f:
         _check_mtx_head(path)
+        calm = _Calm(f)
         try:
-            X = sp.coo_matrix(mmread(f))
+            X = sp.coo_matrix(mmread(calm))
         except (ValueError, OverflowError, TypeError) as e:
+            if calm.error:
+                raise calm.error from None
             raise ValueError(
                 f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
                 "again."
             ) from e
+        if calm.error:
+            raise calm.error
     _check_order(X.row, X.col, path)
     return X
 
@@ -77,7 +89,14 @@ def _gene_table(
     table = pd.DataFrame(
         {"gene_ids": [g[0].strip() for g in lines], "symbol": [(g + g)[1].strip() for g in lines]}
     )
-    if all(len(g) > 2 for g in lines):
+    fields = [len(g) > 2 for g in lines]
+    if any(fields) and not all(fields):
+        warnings.warn(
+            f"{path}, line {fields.index(False) + 1} (lines without text not counted) has no third field, "
+            "and others do: the feature types were left out. If nobody wrote it so, the file was altered.",
+            stacklevel=4,
+        )
+    if all(fields):
         table["feature_types"] = [g[2].strip() for g in lines]
     return table.set_index(pd.Index(table["gene_ids"], name=None))
 
