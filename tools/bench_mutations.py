@@ -7,8 +7,8 @@ and ends in one of these:
   warned      read, with a warning that did not come before
   same        read, and equal in everything
   name        a letter of a name (of a cell, a gene, a column, a key) is another; nothing else differs
-  value       a number, a text or an index is another, all of them still valid: every index inside, in the order that
-              the writer keeps, the same number in each row. Nothing in the file says that it was altered.
+  index       an index of a sparse matrix is another, and as good as the old one: inside, in order, once in its row
+  value       a number or a text is another; nothing in the file says that it was altered
   STRUCTURE   read in silence with another shape, other row ends, other kinds, or fewer or more parts
   OTHER       another exception
   CRASH       the process died, ran out of time or of memory
@@ -22,6 +22,7 @@ import os
 import pickle
 import random
 import resource
+import shutil
 import signal
 import sys
 import tarfile
@@ -46,7 +47,7 @@ STRICT = (
     "loom",
     "zarr",
 )  # of these no other structure may come in silence
-KINDS = ("noticed", "warned", "same", "name", "value", "STRUCTURE", "OTHER", "CRASH")
+KINDS = ("noticed", "warned", "same", "name", "index", "value", "STRUCTURE", "OTHER", "CRASH")
 SECONDS, GIGABYTES = 30, 4
 
 
@@ -94,7 +95,7 @@ def write_tar(a: ad.AnnData, path: Path) -> None:
     with tempfile.TemporaryDirectory() as tmp, tarfile.open(path, "w:gz") as tar:
         for name, part in {"one": a[:70], "two": a[70:]}.items():
             write_10x(part, Path(tmp) / name)
-            tar.add(Path(tmp) / name, name)
+            tar.add(Path(tmp) / name, name, filter=lambda m: m.replace(mtime=0))
 
 
 def write_loom(a: ad.AnnData, path: Path) -> None:
@@ -114,7 +115,9 @@ def make(reader: str, folder: Path) -> Path:
     }[reader]  # fmt: skip
     writers = {
         "table": lambda: table.to_csv(path),
-        "table gz": lambda: path.write_bytes(gzip.compress(table.to_csv(sep="\t").encode())),
+        "table gz": lambda: path.write_bytes(
+            gzip.compress(table.to_csv(sep="\t").encode(), mtime=0)
+        ),
         "mtx": lambda: write_10x(a, path),
         "10x h5": lambda: write_10x_h5(a, path),
         "h5ad": lambda: a.write_h5ad(path),
@@ -153,7 +156,7 @@ def parts(a: ad.AnnData) -> tuple[dict, dict, dict]:
     def add(at, x):
         if sp.issparse(x):
             frame[at] = (x.format, x.shape, x.dtype.kind, x.nnz, x.indptr.tobytes())
-            values[at] = (x.indices.tobytes(), x.data.tobytes())
+            values[f"{at} indices"], values[at] = x.indices.tobytes(), x.data.tobytes()
         elif isinstance(x, dict) or hasattr(x, "keys") and not hasattr(x, "iloc"):
             names[at] = sorted(map(str, x.keys()))
             frame[at] = len(names[at])
@@ -227,10 +230,11 @@ def judge(before, after) -> tuple[str, str]:
         )
     if values == values0:
         return "name", ""
-    return "value", str([k for k in values if values[k] != values0.get(k)])
+    other = [k for k in values if values[k] != values0.get(k)]
+    return "index" if any(k.endswith(" indices") for k in other) else "value", str(other)
 
 
-def run(reader: str, n: int, seed: int = 0, told=print) -> collections.Counter:
+def run(reader: str, n: int, seed: int = 0, told=print, only=None) -> collections.Counter:
     "How often each end came in n mutations; what must not be is told."
     counts, rng = collections.Counter(), random.Random(f"{reader} {seed}")
     with tempfile.TemporaryDirectory(prefix="mutations_") as tmp:
@@ -243,7 +247,11 @@ def run(reader: str, n: int, seed: int = 0, told=print) -> collections.Counter:
             file = rng.choices(files, [max(s, 40) for s in sizes])[0]
             whole = file.read_bytes()
             bad, how = mutate(whole or b"\0", rng)
+            if only not in (None, i):
+                continue
             file.write_bytes(bad)
+            if KEEP:
+                (shutil.copytree if sound.is_dir() else shutil.copy)(sound, KEEP)
             try:
                 end, why = judge(before, child(sound))
             finally:
@@ -256,7 +264,7 @@ def run(reader: str, n: int, seed: int = 0, told=print) -> collections.Counter:
     return counts
 
 
-VERBOSE = False
+VERBOSE, KEEP = False, None
 
 
 def faults(results: dict[str, collections.Counter]) -> int:
@@ -267,14 +275,16 @@ def faults(results: dict[str, collections.Counter]) -> int:
 
 
 def main() -> int:
-    global VERBOSE
+    global VERBOSE, KEEP
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--n", type=int, default=int(os.environ.get("N") or 300), help="per reader")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--readers", nargs="*", default=READERS, choices=READERS)
+    p.add_argument("--only", type=int, help="the mutation of this number only")
+    p.add_argument("--keep", type=Path, help="with --only: where the damaged file is copied to")
     p.add_argument("--verbose", action="store_true", help="tell every mutation")
     args = p.parse_args()
-    VERBOSE = args.verbose
+    VERBOSE, KEEP = args.verbose, args.keep
     try:
         import loompy  # noqa: F401
     except ImportError:
@@ -283,7 +293,7 @@ def main() -> int:
     results = {}
     print(f"{'reader':<10}" + "".join(f"{k:>11}" for k in KINDS))
     for reader in args.readers:
-        results[reader] = c = run(reader, args.n, args.seed)
+        results[reader] = c = run(reader, args.n, args.seed, only=args.only)
         print(f"{reader:<10}" + "".join(f"{c[k]:>11}" for k in KINDS), flush=True)
     bad = faults(results)
     print(f"{sum(c.total() for c in results.values()):,} mutations, {bad} that must not be")

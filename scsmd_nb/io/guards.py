@@ -166,10 +166,13 @@ def _check_chunks(
         inside = all(o < n for o, n in zip(info.chunk_offset, dataset.shape))
         if not inside or (whole and info.size != chunk * each):
             raise ValueError("a chunk does not fit the array")
-        found.append(info.chunk_offset)
+        found.append((info.chunk_offset, info.byte_offset))
 
     dataset.id.chunk_iter(look)
-    if len(found) > wanted or len(set(found)) < len(found):
+    by_place = dataset.id.get_chunk_info_by_coord  # the way that a reader takes
+    if any(by_place(at).byte_offset != byte for at, byte in found):
+        raise ValueError("a chunk is not found where it is listed")
+    if len(found) > wanted or len({at for at, _ in found}) < len(found):
         raise ValueError(f"{len(found)} chunks are stored where the shape has room for {wanted}")
     return wanted - len(found)
 
@@ -412,24 +415,26 @@ def _check_mtx_head(
 
 # %% ../../nbs/api/io/11_guards.ipynb #aabc8aaf
 class _Calm:
-    "An open file whose errors are kept: it ends there, and `error` says why."
+    "An open file whose errors are kept: it ends there, with a whole line, and `error` says why."
 
     def __init__(self, f):
-        self._f, self.error = f, None
+        self._f, self.error, self._last = f, None, b"\n"
+
+    def _get(self, how, size):
+        try:
+            data = b"" if self.error else how(size)
+        except Exception as e:
+            data, self.error = b"", e
+        if not data and size and self._last != b"\n":
+            data = b"\n"
+        self._last = data[-1:] or self._last
+        return data
 
     def read(self, size=-1):
-        try:
-            return b"" if self.error else self._f.read(size)
-        except Exception as e:
-            self.error = e
-            return b""
+        return self._get(self._f.read, size)
 
     def readline(self, size=-1):
-        try:
-            return b"" if self.error else self._f.readline(size)
-        except Exception as e:
-            self.error = e
-            return b""
+        return self._get(self._f.readline, size)
 
 # %% ../../nbs/api/io/11_guards.ipynb #aaa9834d
 def _check_ends(

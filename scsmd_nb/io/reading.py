@@ -172,6 +172,13 @@ def _list_members(
         _check_unpacked(path, need, most)
         if len(members) > _MOST_THINGS:
             raise _Refused(f"{path} holds more than {_MOST_THINGS:,} files. Unpack it by hand.")
+    tar.fileobj.seek(tar.offset)
+    end = tar.fileobj.read(512)
+    if len(end) < 512 or end.strip(b"\0"):
+        raise EOFError("the mark at the end of the archive is missing")
+    while more := len(tar.fileobj.read(2**20)):  # gzip compares its checksum at the very end
+        need += more
+        _check_unpacked(path, need, most)
     return members
 
 # %% ../../nbs/api/io/03_reading.ipynb #c60e4e65
@@ -185,10 +192,6 @@ def _unpack(
     most = _most(path.stat().st_size) if most is None else most
     with _explain(path), tarfile.open(path, "r:*") as tar:
         members = _list_members(tar, path, most)
-        tar.fileobj.seek(tar.offset)
-        end = tar.fileobj.read(512)
-        if len(end) < 512 or end.strip(b"\0"):
-            raise EOFError("the mark at the end of the archive is missing")
         _check_members(members, path)
         need, free = sum(m.size for m in members), shutil.disk_usage(into).free
         if need > free:
