@@ -19,7 +19,7 @@ import scipy.io
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.io import downloads, other_sets, paper_sets
+from scsmd_nb.io import downloads, guards, other_sets, paper_sets
 from scsmd_nb.io.catalog import DATASETS, info
 from scsmd_nb.io.downloads import fetch, load
 from scsmd_nb.io.parsing import Dataset, File
@@ -661,9 +661,9 @@ def test_a_part_from_another_place_is_not_joined(server, cache, cells):
 def test_nobody_is_sent_from_https_to_http(to, well):
     answer = SimpleNamespace(url="https://h/a", is_redirect=True, headers={"Location": to})
     with contextlib.nullcontext() if well else pytest.raises(ValueError, match="sends on to"):
-        downloads._safe_redirect(answer)
+        guards._safe_redirect(answer)
     answer.is_redirect = False
-    downloads._safe_redirect(answer)
+    guards._safe_redirect(answer)
 
 
 def test_what_was_made_of_the_files_is_checked(server, cache, cells):

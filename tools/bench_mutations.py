@@ -95,7 +95,7 @@ def write_tar(a: ad.AnnData, path: Path) -> None:
     with tempfile.TemporaryDirectory() as tmp, tarfile.open(path, "w:gz") as tar:
         for name, part in {"one": a[:70], "two": a[70:]}.items():
             write_10x(part, Path(tmp) / name)
-            tar.add(Path(tmp) / name, name, filter=lambda m: m.replace(mtime=0))
+            tar.add(Path(tmp) / name, name, filter=lambda m: m.replace(mtime=0, deep=False))
 
 
 def write_loom(a: ad.AnnData, path: Path) -> None:

@@ -8,7 +8,6 @@ __all__ = ['fetch', 'available', 'load']
 # %% ../../nbs/api/io/08_downloads.ipynb #cf17d66c
 import contextlib
 import os
-import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,6 +17,7 @@ import anndata as ad
 from .._files import atomic, lock
 from .._words import nearest
 from .catalog import DATASETS, _entry, _offer, _raw_dir, cache_dir
+from .guards import _announced, _fits, _safe_redirect
 from .parsing import Dataset, File, _find
 from .reading import read
 
@@ -48,6 +48,27 @@ def _remember(
             part.write_text(f"{digest}  {path.name}\n")
     return digest
 
+# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced7
+def _cached(
+    path: Path,  # what an earlier call made of the files
+) -> ad.AnnData:
+    "The cells in it, if it is what was written; an error that says how to have it made again."
+    import pooch
+
+    try:
+        if (known := _sealed(path)) and pooch.file_hash(str(path)) != known:
+            raise OSError(
+                f"{path} was altered or cut off since it was written (its checksum is in {_seal(path)})."
+            )
+        out = read(path)
+    except (OSError, ValueError) as e:
+        raise OSError(
+            f"{e} This file of the cache can be made again: remove it and call again."
+        ) from e
+    with contextlib.suppress(OSError):  # a cache that others share may be for reading only
+        _remember(path)
+    return out
+
 # %% ../../nbs/api/io/08_downloads.ipynb #63ba3117
 _MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK", ".h5": b"\x89HDF"}
 
@@ -67,21 +88,6 @@ def _check_kind(
     path.unlink()
     raise ValueError(f"the server sent {what} instead of {name}")
 
-# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced0
-def _safe_redirect(
-    answer,  # of requests
-    *args,
-    **kwargs,
-) -> None:
-    "A ValueError if the server sends on from https to somewhere that is not."
-    from urllib.parse import urljoin
-
-    to = urljoin(answer.url, answer.headers.get("Location", "")) if answer.is_redirect else ""
-    if to and answer.url.startswith("https:") and not to.startswith("https:"):
-        raise ValueError(
-            f"the server sends on to {to}, where anybody on the way may change the file"
-        )
-
 # %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced1
 def _ask(
     url: str,  # of the file
@@ -95,31 +101,6 @@ def _ask(
     if answer.status_code != 416:
         answer.raise_for_status()
     return answer
-
-# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced3
-def _announced(
-    answer,  # of requests
-    done: int,  # bytes that are there already
-) -> int | None:
-    "Bytes of the whole file, if the server tells."
-    if answer.headers.get("Content-Encoding", "identity") != "identity":
-        return None
-    if m := re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", "")):
-        return int(m[1])
-    length = answer.headers.get("Content-Length", "")
-    return done + int(length) if length.isdigit() else None
-
-# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced4
-def _fits(
-    answer,  # of requests
-    done: int,  # bytes that are there already
-    same: bool,  # the server gives the file the tag that it had
-) -> bool:
-    "Whether it begins where we are: the whole file, or just the part that was asked for."
-    if answer.status_code != 206:
-        return True
-    m = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said := answer.headers.get("Content-Range", ""))
-    return done > 0 and same and (int(m[1]) == done if m else not said)
 
 # %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced5
 def _confirm(
@@ -373,27 +354,6 @@ def _source(
         "data": dataset.name,
         "files": "\n".join(f"{_remember(p)}  {p.name}" for p in paths),
     }
-
-# %% ../../nbs/api/io/08_downloads.ipynb #d0a5ced7
-def _cached(
-    path: Path,  # what an earlier call made of the files
-) -> ad.AnnData:
-    "The cells in it, if it is what was written; an error that says how to have it made again."
-    import pooch
-
-    try:
-        if (known := _sealed(path)) and pooch.file_hash(str(path)) != known:
-            raise OSError(
-                f"{path} was altered or cut off since it was written (its checksum is in {_seal(path)})."
-            )
-        out = read(path)
-    except (OSError, ValueError) as e:
-        raise OSError(
-            f"{e} This file of the cache can be made again: remove it and call again."
-        ) from e
-    with contextlib.suppress(OSError):  # a cache that others share may be for reading only
-        _remember(path)
-    return out
 
 # %% ../../nbs/api/io/08_downloads.ipynb #dd833f9b
 def fetch(

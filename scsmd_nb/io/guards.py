@@ -8,7 +8,6 @@ __all__ = []
 # %% ../../nbs/api/io/11_guards.ipynb #2d05b5d0
 import contextlib
 import gzip
-import json
 import math
 import os
 import re
@@ -150,234 +149,7 @@ def _damaged(
             f"Download or write it again. The reader said: {type(e).__name__}: {said}"
         ) from e
 
-# %% ../../nbs/api/io/11_guards.ipynb #931c26d3
-def _check_chunks(
-    dataset,  # of h5py, stored in chunks
-    each: int,  # bytes of one value
-) -> int:
-    "How many chunks are missing; an error if there are too many or one cannot be what it says."
-    chunk = math.prod(dataset.chunks)
-    wanted = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks))
-    filters = dataset.id.get_create_plist().get_nfilters()
-    found = []
-
-    def look(info):
-        whole = info.filter_mask == 2**filters - 1  # every filter was left out: stored as it is
-        inside = all(o < n for o, n in zip(info.chunk_offset, dataset.shape))
-        if not inside or (whole and info.size != chunk * each):
-            raise ValueError("a chunk does not fit the array")
-        found.append((info.chunk_offset, info.size))
-
-    dataset.id.chunk_iter(look)
-    read = dataset.id.read_direct_chunk  # the way that a reader takes, nothing unpacked
-    if any(len(read(at)[1]) != size for at, size in found):
-        raise ValueError("a chunk is not found where it is listed")
-    if len(found) > wanted or len({at for at, _ in found}) < len(found):
-        raise ValueError(f"{len(found)} chunks are stored where the shape has room for {wanted}")
-    return wanted - len(found)
-
-# %% ../../nbs/api/io/11_guards.ipynb #1ec4b7a0
-def _check_dataset(
-    dataset,  # of h5py
-    path: Path,  # for the message
-) -> int:
-    "How many bytes it takes in memory; an error if it lies elsewhere or cannot be what it says."
-    import h5py
-
-    plan = dataset.id.get_create_plist()
-    outside = "keeps its numbers in another file"
-    if plan.get_external_count():
-        raise _Refused(_outside(path, dataset.name, f"{outside}, {plan.get_external(0)[0]!r}"))
-    if plan.get_layout() == h5py.h5d.VIRTUAL:
-        raise _Refused(_outside(path, dataset.name, "is put together from other arrays"))
-    if dataset.shape is None:
-        return 0
-    kind = dataset.id.get_type()
-    texts = h5py.check_string_dtype(dataset.dtype) and dataset.dtype.kind == "O"
-    each = 16 if texts else kind.get_size()  # a text lies elsewhere in the file: length and place
-    need = math.prod(dataset.shape) * each
-    if dataset.dtype.kind in "iuf" and not kind.equal(h5py.h5t.py_create(dataset.dtype)):
-        raise ValueError(f"{dataset.name} has numbers of no standard type")
-    stored = dataset.id.get_storage_size()
-    sure = texts or dataset.dtype.kind in "iufbS"
-    if plan.get_layout() == h5py.h5d.CONTIGUOUS and sure and stored not in (0, need):
-        raise ValueError(f"{dataset.name} has {stored:,} bytes where its shape asks for {need:,}")
-    if plan.get_layout() == h5py.h5d.CHUNKED:
-        need = max(need, math.prod(dataset.chunks) * each)
-        if missing := _check_chunks(dataset, each):
-            warnings.warn(
-                f"{path}: {missing:,} of the chunks of {dataset.name} were never written, or were "
-                "lost, and are read as 0. Compare it with the original.",
-                stacklevel=6,
-            )
-    return need
-
-# %% ../../nbs/api/io/11_guards.ipynb #8e3aaaee
-def _outside(
-    path: Path,  # the file
-    name: str,  # what is in it
-    what: str,  # what is wrong with that
-) -> str:
-    "The words for a file that points out of itself."
-    return (
-        f"{path}: {name} {what}. A file of counts holds its own numbers, and this one could bring in any "
-        "file of this machine, so nothing was read. If you trust its source, ask for a copy without "
-        "links (h5repack makes one from HDF5, cp -rL from a folder)."
-    )
-
-# %% ../../nbs/api/io/11_guards.ipynb #2caf83fe
-def _members_of(
-    group,  # of h5py
-    path: Path,  # for the message
-) -> tuple[list, list[str]]:
-    "The groups and arrays that lie in the group, and the names of its soft links."
-    import h5py
-
-    inside, soft = [], []
-    for name in group:
-        link = group.get(name, getlink=True)
-        at = f"{group.name.rstrip('/')}/{name}"
-        if isinstance(link, h5py.ExternalLink):
-            raise _Refused(_outside(path, at, f"is a link to another file, {link.filename!r}"))
-        if isinstance(link, h5py.SoftLink):
-            soft.append(at)
-        else:
-            inside.append(group[name])
-    return inside, soft
-
-# %% ../../nbs/api/io/11_guards.ipynb #bd27f040
-def _check_hdf5(
-    path: Path,  # an HDF5 file
-) -> None:
-    "Nothing if all that it holds lies inside it and can be what it says."
-    import h5py
-
-    most, need, things, soft = _most(path.stat().st_size), 0, 0, []
-    with _damaged(path, "HDF5"), h5py.File(path, "r") as f:
-        groups, seen = [f["/"]], {h5py.h5o.get_info(f.id).addr}
-        while groups:
-            inside, links = _members_of(groups.pop(), path)
-            soft += links
-            things += len(inside) + len(links)
-            if things > _MOST_THINGS:
-                raise _Refused(f"{path} holds more than {_MOST_THINGS:,} groups and arrays.")
-            for thing in inside:
-                if isinstance(thing, h5py.Dataset):
-                    need += _check_dataset(thing, path)
-                elif isinstance(thing, h5py.Group):
-                    if (at := h5py.h5o.get_info(thing.id).addr) in seen:
-                        raise _Refused(_outside(path, thing.name, "is a group with two names"))
-                    seen.add(at)
-                    groups.append(thing)
-            _check_unpacked(path, need, most)
-        for name in soft:
-            if f.get(name, getclass=True) is h5py.Group:
-                raise _Refused(_outside(path, name, "is a link to a group"))
-            need += _check_dataset(f[name], path)
-    _check_unpacked(path, need, most)
-
-# %% ../../nbs/api/io/11_guards.ipynb #55152b54
-_CODECS = frozenset(
-    "adler32 astype base64 bitround blosc bytes bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip "
-    "jenkins_lookup3 json2 lz4 lzma packbits quantize sharding_indexed shuffle transpose vlen-array "
-    "vlen-bytes vlen-utf8 zlib zstd".split()
-)
-
-# %% ../../nbs/api/io/11_guards.ipynb #b14ca37f
-def _codecs(meta) -> set[str]:
-    "The programs that an array of a zarr, version 2 or 3, names to unpack it."
-    if isinstance(meta, list):
-        return set().union(*map(_codecs, meta))
-    if not isinstance(meta, dict):
-        return set()
-    names = {str(meta[key]).removeprefix("numcodecs.") for key in ("id", "name") if key in meta}
-    inner = meta.get("configuration") or {}
-    return names | _codecs([inner[key] for key in ("codecs", "index_codecs") if key in inner])
-
-# %% ../../nbs/api/io/11_guards.ipynb #f3cb92f7
-def _zarr_files(
-    root: Path,  # folder of a zarr, links resolved
-) -> tuple[int, dict[str, dict]]:
-    "Bytes of all files, and every document of metadata by its name; links and pipes are refused."
-    size, found = 0, {}
-    for at, below, names in os.walk(root):
-        for name in (*below, *names):
-            file = Path(at, name)
-            if file.is_symlink():
-                raise _Refused(_outside(root, file.relative_to(root), "is a link"))
-            if not (file.is_file() or file.is_dir()):
-                raise _Refused(_outside(root, file.relative_to(root), "is a device or pipe"))
-        size += sum(os.path.getsize(Path(at, name)) for name in names)
-        for name in set(names) & {".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json"}:
-            file = Path(at, name)
-            found[file.relative_to(root).as_posix()] = json.loads(file.read_bytes())
-    return size, found
-
-# %% ../../nbs/api/io/11_guards.ipynb #5ca837f0
-def _check_contents(
-    found: dict[str, dict],  # documents by name, those of the table of contents left out
-    table: dict[str, dict],  # the same, as the table of contents has them
-    path: Path,  # for the message
-) -> None:
-    "Nothing if both say the same."
-    for name, meta in table.items():
-        if re.search(r"(^|[/\\])\.\.?([/\\]|$)|^[/\\]", name):
-            raise _Refused(_outside(path, repr(name), "leads out of the folder"))
-        own = {k: v for k, v in found.get(name, {}).items() if k != "consolidated_metadata"}
-        meta = {k: v for k, v in meta.items() if k != "consolidated_metadata"}
-        if json.dumps(own, sort_keys=True) != json.dumps(meta, sort_keys=True):
-            raise OSError(
-                f"{path}: {name} is not what the table of contents at its top says. One of them was "
-                "altered. If you changed the zarr yourself, call zarr.consolidate_metadata(path); "
-                "otherwise download or write it again."
-            )
-
-# %% ../../nbs/api/io/11_guards.ipynb #85eb42ef
-def _zarr_bytes(
-    meta: dict,  # of one array, version 2 or 3
-) -> int:
-    "How many bytes the array takes in memory."
-    kind = meta.get("dtype", meta.get("data_type"))
-    try:
-        each = np.dtype(kind).itemsize
-    except TypeError:
-        each = 16
-    grid = (meta.get("chunk_grid") or {}).get("configuration") or {}
-    chunks = meta["chunks"] if "chunks" in meta else grid["chunk_shape"]
-    shape, chunks = ([int(n) for n in numbers] for numbers in (meta["shape"], chunks))
-    if len(shape) != len(chunks) or min([0, *shape]) < 0 or min([1, *chunks]) < 1:
-        raise ValueError(f"shape {shape} and chunks {chunks} do not fit together")
-    return max(math.prod(shape), math.prod(chunks)) * each
-
-# %% ../../nbs/api/io/11_guards.ipynb #89950ece
-def _check_zarr(
-    path: Path,  # folder of a zarr, version 2 or 3
-) -> None:
-    "Nothing if all that it holds lies inside it, runs nothing and can be what it says."
-    root, need = path.resolve(), 0
-    with _damaged(path, "zarr"):
-        size, found = _zarr_files(root)
-        table = found.pop(".zmetadata", {}).get("metadata", {})
-        for name, meta in (
-            ((found.get("zarr.json") or {}).get("consolidated_metadata") or {})
-            .get("metadata", {})
-            .items()
-        ):
-            table[f"{name}/zarr.json"] = meta
-        _check_contents(found, table, path)
-        for name, meta in (found | table).items():
-            if "shape" not in meta or name.endswith(".zattrs"):
-                continue
-            codecs = [*(meta.get(k) or [] for k in ("filters", "codecs")), meta.get("compressor")]
-            if odd := _codecs(codecs) - _CODECS:
-                raise _Refused(
-                    f"{path}: {name} asks to be unpacked by {', '.join(sorted(odd))}, which is not for "
-                    "numbers and texts and could run code. Nothing was read."
-                )
-            need += _zarr_bytes(meta)
-    _check_unpacked(path, need, _most(size))
-
-# %% ../../nbs/api/io/11_guards.ipynb #08d5f828
+# %% ../../nbs/api/io/11_guards.ipynb #bea31e0d
 def _mtx_head(
     path: Path,  # for the message
     f,  # the file, opened for bytes
@@ -395,7 +167,7 @@ def _mtx_head(
         )
     return tuple(int(x) for x in fields)
 
-# %% ../../nbs/api/io/11_guards.ipynb #7231a672
+# %% ../../nbs/api/io/11_guards.ipynb #a39829ef
 def _check_mtx_head(
     path: Path,  # MatrixMarket file, plain or gzip
 ) -> None:
@@ -413,7 +185,7 @@ def _check_mtx_head(
             f"and the file has {size:,} bytes. It was altered or cut off; download or write it again."
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #aabc8aaf
+# %% ../../nbs/api/io/11_guards.ipynb #20c57130
 class _Calm:
     "An open file whose errors are kept: it ends there, with a whole line, and `error` says why."
 
@@ -436,7 +208,7 @@ class _Calm:
     def readline(self, size=-1):
         return self._get(self._f.readline, size)
 
-# %% ../../nbs/api/io/11_guards.ipynb #aaa9834d
+# %% ../../nbs/api/io/11_guards.ipynb #9ca48874
 def _check_ends(
     group,  # of h5py: data, indices and indptr of a sparse matrix
 ) -> None:
@@ -451,7 +223,7 @@ def _check_ends(
             f"{n:,} indices, {group['data'].shape[0]:,} values and rows that end at {ends[-1]:,}"
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #ca675959
+# %% ../../nbs/api/io/11_guards.ipynb #3753c2d2
 def _out_of_order(
     X,  # CSR or CSC
 ) -> np.ndarray:
@@ -463,7 +235,7 @@ def _out_of_order(
     at = np.concatenate(bad) if bad else np.zeros(0, int)
     return np.unique(np.searchsorted(X.indptr, at[~np.isin(at, X.indptr)], side="right") - 1)
 
-# %% ../../nbs/api/io/11_guards.ipynb #e6dae669
+# %% ../../nbs/api/io/11_guards.ipynb #c3430db1
 def _check_sparse(
     X,  # CSR or CSC, as read
     name: str,  # what it is, for the message
@@ -484,7 +256,7 @@ def _check_sparse(
             stacklevel=4,
         )
 
-# %% ../../nbs/api/io/11_guards.ipynb #07c47e4b
+# %% ../../nbs/api/io/11_guards.ipynb #d16b8ea3
 def _matrices(
     adata,  # AnnData
 ) -> dict:
@@ -497,7 +269,7 @@ def _matrices(
         found |= {f"raw.varm[{k!r}]": v for k, v in adata.raw.varm.items()}
     return {k: v for k, v in found.items() if sp.issparse(v) and v.format in ("csr", "csc")}
 
-# %% ../../nbs/api/io/11_guards.ipynb #a501be62
+# %% ../../nbs/api/io/11_guards.ipynb #66e2f42e
 def _check_matrices(
     adata,  # AnnData, as read
     path: Path,  # for the message
@@ -506,7 +278,7 @@ def _check_matrices(
     for name, X in _matrices(adata).items():
         _check_sparse(X, name, path)
 
-# %% ../../nbs/api/io/11_guards.ipynb #2abfa1de
+# %% ../../nbs/api/io/11_guards.ipynb #65438e3b
 def _check_order(
     rows: np.ndarray,  # of the entries, as they stand in the file
     columns: np.ndarray,  # of the entries
@@ -524,3 +296,43 @@ def _check_order(
             "If nobody wrote it so, the file was altered; compare it with the original.",
             stacklevel=4,
         )
+
+# %% ../../nbs/api/io/11_guards.ipynb #0838c0e6
+def _safe_redirect(
+    answer,  # of requests
+    *args,
+    **kwargs,
+) -> None:
+    "A ValueError if the server sends on from https to somewhere that is not."
+    from urllib.parse import urljoin
+
+    to = urljoin(answer.url, answer.headers.get("Location", "")) if answer.is_redirect else ""
+    if to and answer.url.startswith("https:") and not to.startswith("https:"):
+        raise ValueError(
+            f"the server sends on to {to}, where anybody on the way may change the file"
+        )
+
+# %% ../../nbs/api/io/11_guards.ipynb #d55b7afc
+def _announced(
+    answer,  # of requests
+    done: int,  # bytes that are there already
+) -> int | None:
+    "Bytes of the whole file, if the server tells."
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        return None
+    if m := re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", "")):
+        return int(m[1])
+    length = answer.headers.get("Content-Length", "")
+    return done + int(length) if length.isdigit() else None
+
+# %% ../../nbs/api/io/11_guards.ipynb #45764dec
+def _fits(
+    answer,  # of requests
+    done: int,  # bytes that are there already
+    same: bool,  # the server gives the file the tag that it had
+) -> bool:
+    "Whether it begins where we are: the whole file, or just the part that was asked for."
+    if answer.status_code != 206:
+        return True
+    m = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said := answer.headers.get("Content-Range", ""))
+    return done > 0 and same and (int(m[1]) == done if m else not said)

@@ -15,7 +15,9 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from .guards import _check_hdf5, _damaged, _Lines, _Unpacking
+from .containers import _check_hdf5
+
+from .guards import _damaged, _Lines, _Unpacking
 
 # %% ../../nbs/api/io/00_opening.ipynb #9932496f
 def _size(path: Path) -> str:
