@@ -16,7 +16,6 @@ import zlib
 from pathlib import Path
 
 from .containers import _check_hdf5
-
 from .guards import _damaged, _Lines, _Unpacking
 
 # %% ../../nbs/api/io/00_opening.ipynb #9932496f

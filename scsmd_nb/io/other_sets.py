@@ -14,8 +14,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from .containers import _check_hdf5
 
+from .containers import _check_hdf5
 from .paper_sets import _BLOOD, _ISLET
 from scsmd_nb.io.parsing import (
     _10X,

@@ -17,9 +17,9 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import scipy.sparse as sp
-from .containers import _check_zarr
 
 from .._words import nearest
+from .containers import _check_zarr
 from scsmd_nb.io.guards import (
     _MOST_THINGS,
     _check_matrices,

@@ -264,7 +264,7 @@ def _is_10x_h5(
     try:
         return _hdf5_kind(path, known_only=False) == "10x h5"
     except (OSError, ValueError) as e:
-        raise type(e)(f"{e} To read the others of {path.parent.name}, move this one away.") from e
+        raise type(e)(f"{e} To read the others of {path.parent}, move this one away.") from e
 
 # %% ../../nbs/api/io/02_tenx.ipynb #2ed2694e
 def _find_samples(
