@@ -1,5 +1,6 @@
 """catalog, parsing, sets, downloads: the entries, each parser on real counts, the whole path against a local server."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -8,6 +9,7 @@ import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import anndata as ad
 import numpy as np
@@ -17,7 +19,7 @@ import scipy.io
 import scipy.sparse as sp
 
 import scsmd_nb as smd
-from scsmd_nb.io import downloads, other_sets, paper_sets
+from scsmd_nb.io import downloads, guards, other_sets, paper_sets
 from scsmd_nb.io.catalog import DATASETS, info
 from scsmd_nb.io.downloads import fetch, load
 from scsmd_nb.io.parsing import Dataset, File
@@ -491,14 +493,18 @@ class Server:
         ):
             start = int(h.headers["Range"][6:-1])
         h.send_response(206 if start else 200)
-        if self.mode != "no length":
+        if not self.mode.startswith("no length"):
             h.send_header("Content-Length", str(len(body) - start))
+        if start and self.mode == "another place":
+            h.send_header("Content-Range", f"bytes {start + 9}-{len(body) - 1}/{len(body)}")
+        elif start:
+            h.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         if self.etag:
             h.send_header("ETag", self.etag)
         h.end_headers()
         h.wfile.write(
             body[start : start + self.cut]
-            if self.mode in ("breaking", "no ranges")
+            if self.mode in ("breaking", "no ranges", "no length, cut")
             else body[start:]
         )
 
@@ -561,7 +567,8 @@ def failure(kind, name="zeisel") -> str:
 
 def test_good_file_is_fetched_parsed_and_cached(server, cache, cells):
     same(load("zeisel", progress=False), cells)
-    assert left(cache) == [RAW, f"{RAW}.sha256", "zeisel.h5ad"] and len(server.asked) == 1
+    made = ["zeisel.h5ad", "zeisel.h5ad.sha256"]
+    assert left(cache) == [RAW, f"{RAW}.sha256", *made] and len(server.asked) == 1
     same(load("zeisel"), cells)
     same(ad.read_h5ad(cache / "zeisel.h5ad"), cells)
     assert len(server.asked) == 1  # the second came from the cache
@@ -632,6 +639,45 @@ def test_a_server_that_tells_no_length(server, cells):
     same(load("zeisel", progress=False), cells)
 
 
+def test_a_text_cut_by_a_server_that_tells_no_length_is_not_taken(server, cache):
+    whole = server.files["expression_mRNA_17-Aug-2014.txt"]
+    server.mode, server.etag = "no length, cut", None
+    for server.cut in (len(whole) - 9, whole.index(b"\n", len(whole) // 2) + 1):
+        text = failure(ConnectionError)
+        assert "bytes came" in text and not (cache / RAW).exists()
+        assert not list(cache.glob("*.h5ad"))
+
+
+def test_a_part_from_another_place_is_not_joined(server, cache, cells):
+    server.mode = "breaking"
+    failure(ConnectionError)
+    server.mode = "another place"
+    same(load("zeisel", progress=False), cells)
+    assert (cache / RAW).read_bytes() == server.files["expression_mRNA_17-Aug-2014.txt"]
+    assert server.asked[-1] == ("expression_mRNA_17-Aug-2014.txt", None)
+
+
+@pytest.mark.parametrize("to, well", [("http://h/b", 0), ("ftp://h/b", 0), ("//h/b", 1), ("/b", 1)])
+def test_nobody_is_sent_from_https_to_http(to, well):
+    answer = SimpleNamespace(url="https://h/a", is_redirect=True, headers={"Location": to})
+    with contextlib.nullcontext() if well else pytest.raises(ValueError, match="sends on to"):
+        guards._safe_redirect(answer)
+    answer.is_redirect = False
+    guards._safe_redirect(answer)
+
+
+def test_what_was_made_of_the_files_is_checked(server, cache, cells):
+    load("zeisel", progress=False)
+    other = cells[:, ::-1].copy()
+    other.write_h5ad(cache / "zeisel.h5ad")  # sound, but another
+    assert "was altered" in failure(OSError)
+    (cache / "zeisel.h5ad").unlink()
+    same(load("zeisel", progress=False), cells)
+    (cache / "zeisel.h5ad.sha256").unlink()  # a cache of an older version
+    same(load("zeisel", progress=False), cells)
+    assert (cache / "zeisel.h5ad.sha256").exists()
+
+
 def test_a_truncated_file_of_the_right_announced_length(server, cache):
     "Cut off at the publisher: the transfer is whole, the content is not."
     whole = server.files["pbmc4k_filtered_gene_bc_matrices.tar.gz"]
@@ -655,7 +701,7 @@ def test_altered_on_disk_is_mended_and_altered_at_the_server_is_refused(server, 
     server.files["expression_mRNA_17-Aug-2014.txt"] += b"New\t1" + b"\t7" * 60 + b"\n"
     text = failure(OSError)
     assert "not the file that was first seen here" in text and f"{RAW}.sha256" in text
-    assert left(cache) == [f"{RAW}.sha256"]
+    assert left(cache) == [f"{RAW}.sha256", "zeisel.h5ad.sha256"]
     (cache / f"{RAW}.sha256").unlink()  # what the message advises
     assert load("zeisel", progress=False).n_vars == 51
 

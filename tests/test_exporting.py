@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 import scsmd_nb as smd
 
-PAGE = Path(__file__).parent.parent / "nbs/api/io/12_exporting.ipynb"
+PAGE = Path(__file__).parent.parent / "nbs/api/io/10_exporting.ipynb"
 R_PACKAGES = "q(status = !all(c('Seurat', 'hdf5r', 'Matrix') %in% rownames(installed.packages())))"
 
 

@@ -1366,7 +1366,7 @@ def test_layouts_that_are_refused_by_name(pbmc, tmp_path, build, part):
 
 
 def test_the_page_lists_these_layouts():
-    page = json.loads((Path(__file__).parent.parent / "nbs/api/io/03_reading.ipynb").read_text())
+    page = json.loads((Path(__file__).parent.parent / "nbs/api/io/08_reading.ipynb").read_text())
     table = next(s for c in page["cells"] if "| written by |" in (s := "".join(c["source"])))
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
     assert rows == [*LAYOUTS, *REFUSED]
