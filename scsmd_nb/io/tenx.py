@@ -280,7 +280,7 @@ def _read_triple(
     _check_unique(barcodes, "barcode", files["barcodes"], "One line per cell is expected.")
     _check_unique(var["gene_ids"], "gene identifier", files["genes"], mend)
     for values in (X, *layers.values()):
-        _check_values(values, files["barcodes"].parent, barcodes, list(var["gene_ids"]))
+        _check_values(values, _matrix_of(files), barcodes, list(var["gene_ids"]))
     layers = {k: sp.csr_matrix(v, dtype=np.float32) for k, v in layers.items()}
     obs = pd.DataFrame(index=pd.Index(barcodes, dtype=str))
     out = ad.AnnData(sp.csr_matrix(X, dtype=np.float32), obs=obs, var=var, layers=layers)
