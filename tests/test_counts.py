@@ -4,6 +4,7 @@ import warnings
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
@@ -124,6 +125,41 @@ def test_backed_files(tmp_path):
         b = ad.read_h5ad(tmp_path / f"{name}.h5ad", backed="r")
         assert (smd.counts.get_counts(b) != a.X).nnz == 0
         b.file.close()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_two_entries_for_one_place_are_summed_without_overflow(dtype):
+    entries = (np.array([100, 100, 100], dtype), ([0, 0, 0], [1, 1, 1]))
+    out = smd.counts.as_counts(sp.coo_matrix(entries, shape=(2, 2)))
+    assert out.toarray().tolist() == [[0, 300], [0, 0]]
+
+
+@pytest.mark.parametrize("X", [np.array([[1e30, 1]]), np.array([[2**64 - 1, 1]], np.uint64)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_counts_that_no_cell_has(X, whole):
+    for fmt in (np.asarray, sp.csr_matrix):
+        with pytest.raises(ValueError, match="more than float32"):
+            smd.counts.as_counts(fmt(X), whole=whole)
+
+
+def test_indices_outside_of_the_matrix_are_refused():
+    a = smd.io.simulate(20, 10, 2)
+    a.X.indices[3] = 2**30
+    with pytest.raises(ValueError, match="damaged"):
+        smd.counts.get_counts(a)
+
+
+def test_cells_cut_to_the_genes_of_a_model_get_their_library_back():
+    a = smd.io.simulate(200, 100, 3, n_markers=10, random_state=0)
+    library = np.asarray(a.X.sum(1)).ravel()
+    shares = np.asarray((a.X.multiply(1 / library[:, None])).mean(0)).ravel()
+    shares, genes = dict(zip(a.var_names, shares)), a.var_names[30:].to_numpy()
+    with pytest.warns(UserWarning, match="librar"):
+        _, found = smd.counts.align(a[:, genes].copy(), genes, pd.Series(shares))
+    part = np.asarray(a[:, genes].X.sum(1)).ravel()
+    assert abs(np.median(found / library) - 1) < 0.05 < 1 - np.median(part / library)
+    _, whole = smd.counts.align(a, genes, pd.Series(shares))
+    assert (whole == library).all()
 
 
 @pytest.mark.parametrize("axis", ["obs", "var"])

@@ -164,6 +164,7 @@ class Rule:
 
     def _number(self, value):
         "The number as one of Python's own, or None if it is not allowed."
+        value = float(value) if isinstance(value, np.floating) else value
         number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not number or isinstance(value, np.complexfloating) or not abs(value) < 1e300:
             return None
