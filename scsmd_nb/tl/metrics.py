@@ -187,8 +187,9 @@ def stability(
     labelings,  # two or more labelings of the same n cells, each [n]
 ) -> float:  # 1: all runs agree; near 0: they have nothing in common
     "Mean ARI over all pairs of labelings."
+    if hasattr(labelings, "__iter__") and not isinstance(labelings, str):
+        labelings = list(labelings)
     check_given(labelings=labelings)
-    labelings = list(labelings)
     if len(labelings) < 2:
         raise ValueError(
             f"stability compares runs with each other and got {len(labelings)}: "
