@@ -82,7 +82,7 @@ _SAID = (  # in Python, in the command
     (r"pass layer='([^']+)'", r"add --layer \1"),
     (r"start from adata\.raw\.to_adata\(\)", "add --layer raw"),
     (r"With layer=None the counts", "Without --layer the counts"),
-    (r"adata\.(raw|layers|obs|var|X)\b", r"\1"),
+    (r"adata\.(raw(?! does)|layers|obs|var|X)\b", r"\1"),
     (r"pass them as mito=\[\.\.\.\]", "add -o \"mito=['NAME', 'NAME']\""),
     (r"(Set|set) thresholds that fit it, or None", r"\1 thresholds that fit it (-o NAME=NUMBER), or none"),
     (r"\b(max_mito|max_genes)=None", r"-o \1=none"),
