@@ -24,7 +24,7 @@ _NOT_COUNTS = {
 }
 
 # %% ../../nbs/api/io/05_mtx.ipynb #75231fda
-def _mtx_head(
+def _head_as_real(
     f,  # MatrixMarket file, open for reading bytes; read up to its sizes
     path: Path,  # for the messages
 ) -> tuple[bytes, list[str]]:
@@ -54,7 +54,7 @@ class _Entries:
         path: Path,  # for the messages
     ):
         self.f, self.path, self.tail, self.fault = f, path, b"", None
-        self.head, words = _mtx_head(f, path)
+        self.head, words = _head_as_real(f, path)
         self.number = self.head.count(b"\n")  # lines that have passed
         whole, self.gaps = "integer" in words, 0 if "array" in words else 2
         number = rb"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
