@@ -56,7 +56,7 @@ def site(tmp_path) -> Path:
         tmp_path / "nbs" / "index.ipynb",
         md("# Start\n\n> What it is for."),
         md(
-            "Read [the data page](api/00_data.ipynb), or [above](#start), or [far](https://example.org/x#y).\n\n"
+            "Read [the data page](api/00_data.ipynb), or [above](#Start), or [far](https://example.org/x#y).\n\n"
             "```\n[not](a-link.md)\n# not a title\n```\n\nNor is `[this](one.md)`."
         ),
         code("print(1)", STDOUT),
@@ -173,17 +173,33 @@ def test_dead_anchor(site, link):
 
 
 @pytest.mark.parametrize(
-    "heading, anchor",
+    "heading, lab, anchor",
     [
-        ("## The *MDAG* gate, (11)-(13)", "the-mdag-gate-11-13"),
-        ("## `nb_loss` and 2 more", "nb_loss-and-2-more"),
-        ("## 3. Third step", "third-step"),
-        ("## Named {#own-id}", "own-id"),
-        ("## Why? [Because](index.ipynb)", "why-because"),
+        ("## The *MDAG* gate: why", "The-MDAG-gate:-why", "the-mdag-gate-why"),
+        ("## `nb_loss` and 2 more", "nb_loss-and-2-more", "nb_loss-and-2-more"),
+        ("## 3. Third step", "3.-Third-step", "third-step"),
+        ("## Why? [Because](index.ipynb)", "Why?-Because", "why-because"),
     ],
 )
-def test_anchors_of_github_and_quarto(site, heading, anchor):
-    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(heading), md(f"[x](#{anchor})"))
+def test_sections_in_lab_and_on_the_web(site, heading, lab, anchor):
+    def linked(mark):
+        write(
+            site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(heading), md(f"[x](#{mark})")
+        )
+
+    linked(lab)
+    assert docs_check.check(site) == []
+    assert docs_check.for_the_web(f"[x](#{lab})") == f"[x](#{anchor})"
+    assert anchor in docs_check.anchor(heading.strip("# "))
+    if anchor != lab:
+        linked(anchor)
+        only(site, "index.ipynb cell 2", f"write #{lab}")
+
+
+def test_anchor_of_a_page_of_text(site):
+    (site / "README.md").write_text(
+        "# R\n\n## Named {#own-id}\n\n## Or so\n\n[x](#own-id) [y](#or-so)"
+    )
     assert docs_check.check(site) == []
 
 

@@ -142,6 +142,21 @@ def anchor(title: str) -> set[str]:
     return {github, pandoc, re.sub(r"^[^a-z]+", "", pandoc)}
 
 
+def lab_anchor(title: str) -> str:
+    "The anchor that JupyterLab gives a heading: its words, capitals and all, with hyphens between."
+    plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", title)
+    return re.sub(r"[`*]", "", plain).strip().replace(" ", "-")
+
+
+def for_the_web(text: str) -> str:
+    "Markdown of a notebook, whose links to sections are JupyterLab's, with those of the site and of GitHub."
+
+    def lower(m):
+        return m[1] + re.sub(r"^[^a-z]+", "", re.sub(r"[^\w.-]", "", unquote(m[2]).lower())) + ")"
+
+    return re.sub(r"(\]\((?:[^()\s#:]*\.ipynb)?#)([^()\s]+)\)", lower, text)
+
+
 def load(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -157,24 +172,27 @@ def markdown_parts(path: Path) -> list[tuple[str, str]]:
     return [("", path.read_text(encoding="utf-8"))]
 
 
-def anchors_of(path: Path) -> set[str]:
-    "Every anchor of a page: headings, explicit ids, and for exported code the names nbdev documents."
-    found = set()
+def anchors_of(path: Path) -> dict[str, str]:
+    """Every anchor of a page: headings, explicit ids, and for exported code the names nbdev documents.
+
+    In small letters, each with what a link from a notebook must say.
+    """
+    found = {}
     for _, text in markdown_parts(path):
         text_without_code = "\n".join(
             l for l, s in zip(text.split("\n"), strip_code(text).split("\n")) if s or not l
         )
         for title in re.findall(r"^#{1,6}\s+(.*)$", text_without_code, re.M):
-            found |= anchor(title)
+            lab = lab_anchor(title)
+            found |= {a.lower(): lab for a in (*anchor(title), lab)}
         explicit = re.findall(r"(?:\bid|\bname)=[\"']([^\"']+)[\"']|\{#([\w.:-]+)", text)
-        found |= {one or other for one, other in explicit}
+        found |= {(one or other).lower(): one or other for one, other in explicit}
     if path.suffix == ".ipynb":
         for cell in load(path)["cells"]:
             source = text_of(cell["source"])
             if cell["cell_type"] == "code" and re.search(r"^\s*#\s*\|\s*exports?\b", source, re.M):
-                found |= {
-                    name.lower() for name in re.findall(r"^(?:class|def)\s+(\w+)", source, re.M)
-                }
+                names = re.findall(r"^(?:class|def)\s+(\w+)", source, re.M)
+                found |= {name.lower(): name.lower() for name in names}
     return found
 
 
@@ -231,8 +249,13 @@ def check_links(root: Path) -> list[str]:
                 elif mark and goal.suffix in PAGES:
                     if goal not in anchors:
                         anchors[goal] = anchors_of(goal)
-                    if mark.lower() not in {a.lower() for a in anchors[goal]}:
+                    right = anchors[goal].get(mark.lower())
+                    if right is None:
                         found.append(f"{place}: no heading #{mark} in {goal.name}")
+                    elif right != mark and path.suffix == ".ipynb" == Path(file or path).suffix:
+                        found.append(
+                            f"{place}: JupyterLab does not find #{mark} in {goal.name}; write #{right}"
+                        )
     return found
 
 

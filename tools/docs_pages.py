@@ -3,6 +3,7 @@
 1. Exported code stays on the page (a student reads it), with nbdev's table of parameters after it.
 2. nbdev executes the cells that hold an import, to be able to draw those tables. Here only the import lines of such a
    cell are executed, and the exported cells; so no page runs an experiment again, and a cell may mix imports and code.
+3. Links to a section are written as JupyterLab wants them (#Two-commands); the site's are in small letters.
 
 usage: docs_pages.py          writes _proc/
        docs_pages.py --check  writes to a temporary folder, to see that every page can be processed; needs no Quarto
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import nbdev.processors as processors
 import nbdev.serve as serve
+from docs_check import for_the_web
 from nbdev.config import get_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,12 +56,18 @@ def rm_hidden(cell):
         del cell["source"]
 
 
+def small_anchors(cell):
+    "Links to sections as the site names them."
+    if cell.cell_type == "markdown":
+        cell.source = for_the_web(cell.source)
+
+
 class Pages(processors.FilterDefaults):
     "nbdev's processors with `exec_show_docs` and `rm_export` replaced."
 
     def base_procs(self):
         ours = {"exec_show_docs": exec_for_tables, "rm_export": rm_hidden}
-        return [ours.get(proc.__name__, proc) for proc in super().base_procs()]
+        return [small_anchors, *(ours.get(proc.__name__, proc) for proc in super().base_procs())]
 
 
 def process(into: Path) -> None:

@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+from docs_check import for_the_web
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Made from nbs/index.ipynb by `make readme`. Edit the notebook, not this file. -->"
 DIRECTIVE = re.compile(r"^#\s*\|\s*([\w-]+)\s*:?\s*(.*)$")
@@ -108,7 +110,7 @@ def convert(nb: dict) -> tuple[str, dict[str, bytes]]:
             directives, body = {}, source
             if re.match(r"\s*(#\s*\||<!--\s*hide)", source):
                 directives, body = split_directives(source)
-            if "hide" not in directives and (body := prose(body)):
+            if "hide" not in directives and (body := prose(for_the_web(body))):
                 parts.append(body)
         elif cell["cell_type"] == "code":
             directives, body = split_directives(source)

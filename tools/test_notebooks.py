@@ -17,15 +17,17 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKERS = min(2, os.cpu_count() or 1)
 LIMIT_S = 600
 FORKS = multiprocessing.get_context("forkserver")
-LOADED = ["nbdev.test", "scanpy", "scsmd_nb.tl.model", "seaborn", "skimage.filters", "umap"]
+LOADED = ["nbdev.test", "scanpy", "scsmd_nb.tl.model", "seaborn", "skimage.filters", "warm"]
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
+    "NUMBA_THREADING_LAYER": "workqueue",  # the one that bears a fork
     "MPLBACKEND": "agg",
     "TQDM_DISABLE": "1",
     "PYTHONWARNINGS": "ignore",
+    "SCSMD_FAST": "1",  # a page that takes long asks for it
 }
 
 
@@ -67,7 +69,7 @@ def main(names: list[str]) -> int:
     if missing := [str(path) for path in paths if not path.exists()]:
         print(f"  no such notebook: {', '.join(missing)}")
         return 1
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | {"PYTHONPATH": str(ROOT / "tools")})  # for the module warm
     FORKS.set_forkserver_preload(LOADED)
     before = set((ROOT / "nbs").rglob("*"))
     failed = []

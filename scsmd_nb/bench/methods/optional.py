@@ -52,7 +52,7 @@ def missing(
             return f"{name} needs the package scvi-tools: pip install scvi-tools"
         return ""
     try:
-        there = run_r(["-e", 'cat(requireNamespace("Seurat", quietly = TRUE))'])
+        there = run_r(["-e", 'cat(nzchar(system.file(package = "Seurat")))'])
     except (ImportError, RuntimeError) as e:
         return str(e)
     if there.strip().endswith("TRUE"):
