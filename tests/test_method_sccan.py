@@ -27,7 +27,14 @@ def blobs():
     return [centres[of] + rng.normal(size=(180, 3)) for _ in range(3)], of
 
 
-def test_contract(cells):
+@pytest.fixture
+def quick(monkeypatch):
+    "Few epochs; what all of them lead to is tested on real cells."
+    for name in ("FILTER_EPOCHS", "WARM_UP", "MAIN"):
+        monkeypatch.setattr(sccan, name, 3)
+
+
+def test_contract(cells, quick):
     before, rng = cells.X.copy(), torch.random.get_rng_state()
     labels, embedding = get("sccan")(cells, n_clusters=3, random_state=1)
     again, _ = get("sccan")(cells, n_clusters=3, random_state=1)
@@ -101,7 +108,7 @@ def test_two_gaps():
     assert sccan.two_gaps(np.linspace(0, 1, 40)) <= 15
 
 
-def test_vote_and_own_k(cells):
+def test_vote_and_own_k(cells, quick):
     labels, _ = get("sccan", n_fused=120)(cells, n_clusters=None, random_state=0)
     assert 2 <= labels.max() + 1 <= 15 and ari(cells.obs["cell_type"], labels) > 0.5
     z = np.array([[0.0], [0.1], [0.2], [9], [9.1], [9.2]])

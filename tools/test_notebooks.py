@@ -1,42 +1,26 @@
 """Run each notebook with nbdev's test in a process of its own; nbdev_test shares its workers and never stops one.
 
-Every process is a fork of one that has torch and scanpy loaded, which takes seconds, and there are a hundred notebooks.
-
-usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named, but for those that tutorials.py runs)
+usage: test_notebooks.py [NOTEBOOK ...]   (all of nbs/ if none is named; lessons with their solutions, see tutorials.py)
 """
 
-import multiprocessing
 import os
 import sys
-import tempfile
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-WORKERS = min(2, os.cpu_count() or 1)
-LIMIT_S = 600
-FORKS = multiprocessing.get_context("forkserver")
-LOADED = ["nbdev.test", "scanpy", "scsmd_nb.tl.model", "seaborn", "skimage.filters", "warm"]
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "NUMBA_THREADING_LAYER": "workqueue",  # the one that bears a fork
-    "MPLBACKEND": "agg",
-    "TQDM_DISABLE": "1",
-    "PYTHONWARNINGS": "ignore",
-    "SCSMD_FAST": "1",  # a page that takes long asks for it
-}
+import forks
+import tutorials
+from check_clean import notebooks
+
+ROOT = forks.ROOT
 
 
-def child(path: Path, log: str) -> None:
-    "Run one notebook with nbdev's test, what it prints into `log`; the exit status says how it went."
-    with open(log, "w") as out:
-        os.dup2(out.fileno(), 1)
-        os.dup2(out.fileno(), 2)
+def test(path: Path) -> None:
+    "Run one notebook with nbdev's test; the exit status says how it went."
     os.chdir(ROOT)
+    warnings.simplefilter("ignore")
     from nbdev.config import get_config
     from nbdev.test import test_nb
 
@@ -47,35 +31,23 @@ def child(path: Path, log: str) -> None:
 def run(path: Path) -> tuple[Path, bool, float, str]:
     "Run one notebook: its path, success, seconds, and what it printed if it failed."
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        job = FORKS.Process(target=child, args=(path, str(log)))
-        job.start()
-        job.join(LIMIT_S)
-        if job.is_alive():
-            job.kill()
-            job.join()
-            return path, False, time.perf_counter() - started, f"stopped after {LIMIT_S} s"
-        text = log.read_text(errors="replace") if log.exists() else f"ended with {job.exitcode}"
-    ok = job.exitcode == 0
+    if path in tutorials.tutorials():
+        _, text, *_ = tutorials.run((path, path.parent.name == "course"))
+        ok = not text
+    else:
+        ok, text = forks.run(test, path)
     return path, ok, time.perf_counter() - started, "" if ok else text[-6000:]
 
 
 def main(names: list[str]) -> int:
-    from check_clean import notebooks  # not above: each fork reads the head of this file again
-    from tutorials import tutorials
-
-    paths = [Path(name).resolve() for name in names] or sorted(set(notebooks()) - set(tutorials()))
+    paths = [Path(name).resolve() for name in names] or notebooks()
     if missing := [str(path) for path in paths if not path.exists()]:
         print(f"  no such notebook: {', '.join(missing)}")
         return 1
-    os.environ.update(ENVIRONMENT | {"PYTHONPATH": str(ROOT / "tools")})  # for the module warm
-    FORKS.set_forkserver_preload(LOADED)
-    before = set((ROOT / "nbs").rglob("*"))
-    failed = []
-    with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = [pool.submit(run, path) for path in sorted(paths, key=lambda p: -p.stat().st_size)]
-        for job in as_completed(jobs):
+    before, failed = set((ROOT / "nbs").rglob("*")), []
+    longest = sorted(paths, key=lambda p: (p not in tutorials.tutorials(), -p.stat().st_size))
+    with tutorials.no_network(len(paths)), ThreadPoolExecutor(forks.WORKERS) as pool:
+        for job in as_completed([pool.submit(run, path) for path in longest]):
             path, ok, seconds, text = job.result()
             name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
             print(f"  {'ok    ' if ok else 'FAILED'} {seconds:6.1f} s  {name}", flush=True)

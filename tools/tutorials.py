@@ -2,12 +2,13 @@
 
 usage: tutorials.py [NOTEBOOK ...]  the fast setting (SCSMD_FAST=1), two at a time, on copies, without a network;
                                     each lesson twice: as it stands, and with its solutions, which must all be right
-       tutorials.py --solved        the same, lessons with their solutions only (what `make test` does, for time)
+       tutorials.py --solved        the same, lessons with their solutions only
        tutorials.py --full          every notebook of the site with its full setting, two at a time and one thread each,
                                     outputs stored in place; FORCE=1 runs those too that have not changed
 Both end with a list of what ran on what data.
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -17,14 +18,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import forks
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
-from run_notebooks import ROOT
 from run_notebooks import main as run_notebooks
 
-LIMIT_S = 600
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ROOT = forks.ROOT
 EXERCISE = re.compile(r"^# exercise (\d\.\d+)\s*$", re.M)
 NO_NETWORK = """
 import socket
@@ -80,21 +78,21 @@ def data_of(nb) -> list[str]:
     return list(dict.fromkeys(re.findall(r"^Data: (.*)$", printed(nb), re.M)))
 
 
-def execute(nb, folder: Path) -> str:
-    "Run a notebook in memory; what went wrong, or nothing."
+def execute(source: str, run: str, folder: Path) -> None:
+    "Run a notebook as IPython would, in the folder, and write it with its outputs; the error on standard error."
+    from execnb.nbio import read_nb, write_nb
+    from execnb.shell import CaptureShell
+
+    sys.path.insert(0, str(ROOT))
+    os.chdir(folder)
+    shell = CaptureShell(folder, mpl_format="png")
+    nb = read_nb(source)
     for cell in nb.cells:
         if cell.cell_type == "code":
-            cell.outputs = []
-    try:
-        NotebookClient(
-            nb,
-            timeout=LIMIT_S,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(folder)}},
-        ).execute()
-    except (CellExecutionError, CellTimeoutError) as error:
-        return str(error)[-3000:]
-    return ""
+            shell.cell(cell)
+            if shell.exc:
+                sys.exit(shell.prettytb(fname=folder))
+    write_nb(nb, run)
 
 
 def run(job: tuple[Path, bool]) -> tuple[str, str, float, list[str]]:
@@ -108,8 +106,13 @@ def run(job: tuple[Path, bool]) -> tuple[str, str, float, list[str]]:
         nb, numbers = solved(path) if filled else (nbformat.read(path, as_version=4), [])
     except (OSError, ValueError) as error:
         return name, str(error), 0.0, []
-    wrong = execute(nb, path.parent)
-    if not wrong:
+    with tempfile.TemporaryDirectory() as tmp:
+        before, after = f"{tmp}/before.ipynb", f"{tmp}/after.ipynb"
+        nbformat.write(nb, before)
+        ok, text = forks.run(execute, before, after, path.parent)
+        wrong = "" if ok else text[-3000:]
+        nb = nbformat.read(after, as_version=4) if ok else nb
+    if ok:
         text = printed(nb)
         not_right = [n for n in numbers if not re.search(rf"^✓ {re.escape(n)} ", text, re.M)]
         if not_right:
@@ -134,6 +137,15 @@ def report(done: list[tuple[str, str, float, list[str]]], started: float) -> int
     return bool(failed)
 
 
+@contextlib.contextmanager
+def no_network(jobs: int):
+    "Forks that cannot reach the network."
+    with tempfile.TemporaryDirectory() as guard:
+        (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
+        forks.start(jobs, PYTHONPATH=guard)
+        yield
+
+
 def fast(paths: list[Path], only_solved: bool) -> int:
     "Run with the fast setting, two at a time, nothing stored."
     started, done, lesson = time.perf_counter(), [], (True,) if only_solved else (False, True)
@@ -142,15 +154,7 @@ def fast(paths: list[Path], only_solved: bool) -> int:
         for path in paths
         for filled in (lesson if path.parent.name == "course" else (False,))
     ]
-    with (
-        tempfile.TemporaryDirectory() as guard,
-        ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool,
-    ):
-        (Path(guard) / "sitecustomize.py").write_text(NO_NETWORK)
-        os.environ.update(dict.fromkeys((*THREADS, "SCSMD_FAST", "TQDM_DISABLE"), "1"))
-        os.environ["PYTHONPATH"] = os.pathsep.join(
-            [guard, *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
+    with no_network(len(jobs)), ThreadPoolExecutor(forks.WORKERS) as pool:
         for name, wrong, seconds, data in pool.map(run, jobs):
             print(
                 f"  {'FAILED' if wrong else 'ok    '} {seconds:6.1f} s  {name}"
@@ -170,9 +174,9 @@ def full() -> int:
     paths = sorted(
         set(notebooks()) - set(last), key=lambda path: (path.parent.name != "tutorials", path)
     )  # the longest first
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update(dict.fromkeys(forks.THREADS, "1"))
     failed = run_notebooks([str(p) for p in paths], jobs=min(2, os.cpu_count() or 1))
-    for name in THREADS:
+    for name in forks.THREADS:
         del os.environ[name]
     failed |= run_notebooks(
         [str(p) for p in last]

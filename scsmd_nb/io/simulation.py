@@ -60,6 +60,25 @@ def _draw_counts(
         blocks.append(sp.csr_matrix(rng.poisson(rng.gamma(phi, mu / phi)).astype(np.float32)))
     return sp.vstack(blocks, format="csr")
 
+# %% ../../nbs/api/io/16_simulation.ipynb #4e9889e2
+def _is_real(
+    value,  # as the caller gave it
+) -> bool:
+    "A real number? True and False are none, though Python counts them as 1 and 0."
+    kinds = (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+# %% ../../nbs/api/io/16_simulation.ipynb #2d921fae
+def _check_sizes(
+    s: dict,  # settings of `simulate` by name
+) -> None:
+    "Nothing if cells, genes and clusters are whole numbers of a size that fits into memory."
+    for name in ("n_cells", "n_genes", "n_clusters"):
+        if not _is_real(v := s[name]) or v < 1 or v % 1:
+            raise ValueError(f"{name}={v!r} must be a whole number of at least 1.")
+    if s["n_cells"] * s["n_genes"] > 10**11:
+        raise ValueError(f"n_cells={s['n_cells']} and n_genes={s['n_genes']} are too many.")
+
 # %% ../../nbs/api/io/16_simulation.ipynb #46c2a374
 def _filled(
     asked: dict,  # settings of `simulate` by name
@@ -70,35 +89,34 @@ def _filled(
         n_markers = min(50, int(asked["n_genes"]) // (2 * max(k, 1)))
     if proportions is None:
         proportions = np.ones(max(k, 0))
-    return asked | {"n_markers": n_markers, "proportions": np.asarray(proportions, float)}
+    try:
+        shares = np.asarray(proportions, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"proportions={proportions!r} must hold {k} positive numbers.") from None
+    return asked | {"n_markers": n_markers, "proportions": shares}
 
 # %% ../../nbs/api/io/16_simulation.ipynb #7f744931
 def _check_simulation(
     s: dict,  # settings of `simulate` by name
 ) -> None:
     "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
-    for name in ("n_cells", "n_genes", "n_clusters"):
-        if not isinstance(v := s[name], (int, float, np.number)) or v < 1 or v % 1:
-            raise ValueError(f"{name}={v!r} must be a whole number of at least 1.")
-    if s["n_cells"] * s["n_genes"] > 10**11:
-        raise ValueError(f"n_cells={s['n_cells']} and n_genes={s['n_genes']} are too many.")
     n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
     if k > n:
         raise ValueError(
             f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells."
         )
-    if m < 0 or m * k > t:
+    if not _is_real(m) or m < 0 or m % 1 or m * k > t:
         raise ValueError(
-            f"n_markers={m} for each of {k} clusters does not fit in n_genes={t}. "
-            f"Ask for between 0 and {t // k} markers."
+            f"n_markers={m!r} for each of {k} clusters does not fit in n_genes={t}. "
+            f"Ask for a whole number between 0 and {t // k}."
         )
     for name in ("fold_change", "library_size", "dispersion"):
-        if not (isinstance(v := s[name], (int, float, np.number)) and 0 < v < np.inf):
+        if not (_is_real(v := s[name]) and 0 < v < np.inf):
             raise ValueError(f"{name}={v!r} must be positive and finite.")
     for name in ("library_sd", "dispersion_sd"):
-        if not (isinstance(v := s[name], (int, float, np.number)) and 0 <= v < np.inf):
+        if not (_is_real(v := s[name]) and 0 <= v < np.inf):
             raise ValueError(f"{name}={v!r} must be 0 or more, and finite.")
-    p = np.asarray(s["proportions"], float)
+    p = s["proportions"]
     if p.shape != (k,) or not (p > 0).all() or not np.isfinite(p).all():
         raise ValueError(
             f"proportions={p.tolist()} must hold {k} positive numbers, one for each cluster."
@@ -119,8 +137,10 @@ def simulate(
     random_state: int = 0,  # seed
 ) -> ad.AnnData:
     "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm['profile'] [genes, K]."
-    settings = _filled(dict(locals()))
+    settings = dict(locals())
     check_given(random_state=random_state)
+    _check_sizes(settings)
+    settings = _filled(settings)
     _check_simulation(settings)
     n_markers, shares = settings["n_markers"], settings["proportions"]
     rng = np.random.default_rng(random_state)

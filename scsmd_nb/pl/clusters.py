@@ -216,6 +216,10 @@ def umap(
     check_given(
         adata=adata, store=store, n_neighbors=n_neighbors, ncols=ncols, random_state=random_state
     )
+    if not isinstance(color, (str, list, tuple)):
+        raise ValueError(
+            f"color={color!r} must be a name, or a list of names: columns of obs, or genes."
+        )
     colors = [color] if isinstance(color, str) else list(color)
     titles = _titles(colors, title)
     values = [_values(adata, c).rename(c) for c in colors]
@@ -330,7 +334,7 @@ def _verdict(
     return words
 
 # %% ../../nbs/api/pl/00_clusters.ipynb #0aa655e7
-_PHASES = {"pretrain": "pretraining", "soft": "soft clustering", "cellnet": "CellNet"}
+_PHASES = {"pretrain": "pretraining", "soft": "soft\nclustering", "cellnet": "CellNet"}
 
 # %% ../../nbs/api/pl/00_clusters.ipynb #245c253b
 def _mark_phases(

@@ -27,6 +27,11 @@ def umap_layout(
     import scanpy as sc
     from tqdm.auto import tqdm
 
+    scores = np.asarray(scores)
+    if scores.ndim != 2 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
+        raise ValueError(
+            f"expected finite numbers, [cells, n_comps], but got {scores.dtype} of shape {scores.shape}."
+        )
     n = len(scores)
     if n < 4:
         raise ValueError(f"a map of {n} cells makes no sense: UMAP needs at least 4.")

@@ -129,6 +129,12 @@ def ambient(
 ) -> dict:
     "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
     check_given(adata=adata, random_state=random_state)
+    if (
+        isinstance(n_clusters, bool)
+        or not isinstance(n_clusters, (int, np.integer))
+        or n_clusters < 1
+    ):
+        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number of at least 1.")
     return _ambient_of(
         get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state
     )

@@ -20,10 +20,45 @@ from sklearn.metrics import adjusted_rand_score
 from tqdm.auto import tqdm
 
 from .._words import did_you_mean
-from ..counts import get_counts
+from ..counts import check_given, get_counts
 from ..nn.partition import kmeans, neighbor_graph
 from ..pp.genes import log_normalize, select_genes
 from .params import is_whole
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #c0cae39c
+def _numbers(
+    value,  # as the caller gave it
+    name: str,  # of the argument, for the message
+    square: bool = False,  # as many columns as rows?
+) -> np.ndarray:  # [n, d]
+    "The value as a finite matrix, or a ValueError that names it."
+    try:
+        out = value.toarray() if sp.issparse(value) else np.asarray(value)
+        sound = out.ndim == 2 and out.size and out.dtype.kind in "biuf" and np.isfinite(out).all()
+    except (TypeError, ValueError):  # rows of different lengths
+        sound = False
+    if not sound or square and out.shape[0] != out.shape[1]:
+        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
+        raise ValueError(
+            f"{name} must be a matrix {'[n, n]' if square else '[n, d]'} of finite numbers; "
+            f"got {type(value).__name__}{shape}."
+        )
+    return out if out.dtype.kind == "f" else out.astype(float)
+
+# %% ../../nbs/api/tl/05_choose_k.ipynb #184fc099
+def _labels(
+    labels,  # as the caller gave them
+    n: int,  # cells
+) -> np.ndarray:  # [n] int
+    "The labels as whole numbers from 0 without gaps, or a ValueError that says what is wrong."
+    out = np.asarray(labels)
+    whole = out.shape == (n,) and out.dtype.kind in "iu" and n > 0
+    if not (whole and len(np.unique(out)) == out.max() + 1 >= 2 and out.min() == 0):
+        raise ValueError(
+            f"labels must be {n:,} whole numbers from 0 without gaps, at least two clusters; "
+            f"got {type(labels).__name__} of shape {np.shape(out)}."
+        )
+    return out
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #c9613748
 def spectrum(
@@ -31,6 +66,10 @@ def spectrum(
     m: int,  # how many eigenvalues
 ) -> np.ndarray:
     "The m smallest eigenvalues of the normalised Laplacian, [m] rising from 0; all n if there are fewer."
+    if not is_whole(m, 1):
+        raise ValueError(f"m={m!r} must be a whole number of at least 1.")
+    if not sp.issparse(graph):
+        graph = sp.csr_matrix(_numbers(graph, "graph", square=True))
     degree = np.asarray(graph.sum(1)).ravel()
     scale = sp.diags(1 / np.sqrt(np.maximum(degree, 1e-12)))
     walk = sp.csr_matrix(scale @ graph @ scale, dtype=float)
@@ -51,7 +90,10 @@ def eigengaps(
     steps: int = STEPS,  # t
 ) -> pd.Series:  # indexed by K = 2 .. m - 1
     "The gap after each K in the spectrum of a random walk of t steps."
-    kept = np.maximum(1 - np.asarray(eigenvalues), 0) ** steps
+    if not is_whole(steps, 1):
+        raise ValueError(f"steps={steps!r} must be a whole number of at least 1.")
+    (values,) = _numbers([eigenvalues], "eigenvalues")
+    kept = np.maximum(1 - values, 0) ** steps
     return pd.Series(kept[1:-1] - kept[2:], index=np.arange(2, len(kept)), dtype=float)
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #dedd2355
@@ -60,6 +102,8 @@ def silhouette(
     labels: np.ndarray,  # [n] int from 0, no gaps, at least two clusters
 ) -> float:
     "Mean silhouette, -1 to 1; a cell alone in its cluster counts 0."
+    distances = _numbers(distances, "distances", square=True)
+    labels = _labels(labels, len(distances))
     rows, member = np.arange(len(labels)), np.eye(labels.max() + 1, dtype=distances.dtype)[labels]
     size, sums = member.sum(0), distances @ member
     a = sums[rows, labels] / np.maximum(size[labels] - 1, 1)
@@ -86,7 +130,8 @@ def calinski_harabasz(
     labels: np.ndarray,  # [n] int from 0, no gaps, at least two clusters
 ) -> float:
     "Variance between clusters over variance within, larger is better; infinite if there is none within."
-    z = np.asarray(z, dtype=np.float64)
+    z = np.asarray(_numbers(z, "z"), dtype=np.float64)
+    labels = _labels(labels, len(z))
     member = np.eye(labels.max() + 1)[labels]
     n, size = len(z), member.sum(0)
     means = (member.T @ z) / size[:, None]
@@ -116,6 +161,10 @@ def kmeans_scores(
     step=lambda: None,  # called after each K, for a progress bar
 ) -> pd.DataFrame:  # columns silhouette, calinski_harabasz; indexed by K = 2 .. k_max
     "Silhouette (on at most 2,000 cells) and Calinski-Harabasz index of k-means at each K; NaN if K cannot be had."
+    z = _numbers(z, "z")
+    if not is_whole(k_max, 2):
+        raise ValueError(f"k_max={k_max!r} must be a whole number of at least 2.")
+    check_given(random_state=random_state)
     at = np.random.default_rng(random_state).permutation(len(z))[:2000]
     D, rows = _distances(z[at]), {}
     for k in range(2, k_max + 1):
@@ -429,6 +478,7 @@ def suggest_k(
     progress: bool = True,  # show a progress bar
 ) -> Choice:
     "A recommended number of clusters with reasons, range and curves. `data` stays as it is."
+    check_given(random_state=random_state, max_cells=max_cells, progress=progress)
     if not isinstance(data, ad.AnnData):
         if sp.issparse(data) or np.ndim(data) != 2:
             raise ValueError(

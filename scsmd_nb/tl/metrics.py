@@ -205,6 +205,8 @@ def cluster_sizes(
 ) -> pd.Series:  # number of cells, index: cluster, largest first
     "Cells in each cluster, by falling size."
     codes, names = _codes(labels, "labels")
+    if (codes < 0).all():
+        raise ValueError(f"labels: none of the {len(codes)} cells has a label.")
     if (codes < 0).any():
         warnings.warn(
             f"{(codes < 0).sum()} of {len(codes)} cells have no label and are left out.",
