@@ -1,6 +1,7 @@
 """Everything `make test` does, each step with its seconds; make would stop at the first that fails.
 
-Steps of one process run two at a time. pytest comes last, so that its closing line is the last one.
+Steps of one process run beside the notebooks, which leave a core idle at first. pytest comes last, so that its closing
+line is the last one.
 """
 
 import os
@@ -13,13 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PY = sys.executable
 STEPS = [
-    ("pages can be processed for the site", [PY, "tools/docs_pages.py", "--check"]),
     ("environment", [PY, "-m", "pip", "check", "--disable-pip-version-check"]),
     ("lint", [PY, "-m", "ruff", "check", "."]),
     ("layout", [PY, "-m", "ruff", "format", "--check", "--quiet", "."]),
     ("modules and README in step with the notebooks", [PY, "tools/check_sync.py"]),
     ("notebooks clean", [PY, "tools/check_clean.py"]),
     ("pages, links and outputs", [PY, "tools/docs_check.py"]),
+    ("pages can be processed for the site", [PY, "tools/docs_pages.py", "--check"]),
 ]
 NOTEBOOKS = ("notebooks, tutorials and solved lessons run", [PY, "tools/test_notebooks.py"])
 PYTEST = [PY, "-m", "pytest", "tests", "-n", "2", "-q", "-rs", "--durations=5"]
@@ -42,9 +43,10 @@ def main() -> int:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     if data := env.get("SCSMD_DATA_DIR"):
         env["SCSMD_DATA_DIR"] = str(Path(data).resolve())
-    with ThreadPoolExecutor(2) as pool:
-        fine = list(pool.map(lambda one: step(*one, env), STEPS))
-    fine.append(step(*NOTEBOOKS, env, live=True))
+    with ThreadPoolExecutor(1) as pool:
+        jobs = [pool.submit(step, *one, env) for one in STEPS]
+        run = step(*NOTEBOOKS, env, live=True)
+        fine = [*(job.result() for job in jobs), run]
     failed = [name for (name, _), ok in zip([*STEPS, NOTEBOOKS], fine) if not ok]
     if failed:
         print(f"failed before the tests: {'; '.join(failed)}", flush=True)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv from requirements.lock; what pip cannot do: begin with PyTorch's CPU build, show progress, do nothing if all is there.
+# Modules are compiled when they are first imported (--no-compile): few of the thousands ever are.
 # Environment: PYTHON (interpreter), TORCH=cpu (PyTorch's CPU build), PIP_ARGS (more for pip install), FORCE_SETUP=1 (install again).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,11 +60,11 @@ started=$SECONDS
 trap 'kill "${job:-}" 2>/dev/null; echo; echo "setup: interrupted; run it again to go on" >&2; exit 130' INT TERM
 if [ "${TORCH:-}" = cpu ]; then  # first and alone: only this package is asked for at PyTorch's own index, which may be far or closed
   echo "setup: the CPU build of PyTorch first"
-  "${pip[@]}" install --progress-bar off --no-deps --extra-index-url https://download.pytorch.org/whl/cpu ${args[@]+"${args[@]}"} \
+  "${pip[@]}" install --no-compile --progress-bar off --no-deps --extra-index-url https://download.pytorch.org/whl/cpu ${args[@]+"${args[@]}"} \
     "$(grep '^torch==' requirements.lock)" >>"$log" 2>&1 || true
   "${pip[@]}" list 2>/dev/null | grep -q '^torch .*+cpu' || echo "setup: it could not be had; going on with the usual build"
 fi
-"${pip[@]}" install --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >>"$log" 2>&1 &
+"${pip[@]}" install --no-compile --progress-bar off ${args[@]+"${args[@]}"} -r requirements.lock >>"$log" 2>&1 &
 job=$!
 tick=0
 while kill -0 "$job" 2>/dev/null; do
