@@ -124,8 +124,22 @@ _GIVEN |= dict.fromkeys(("copy", "progress", "store", "per_sample"), _FLAG)
 _GIVEN["annotate"] = "True, False or None"
 _GIVEN |= dict.fromkeys(("share", "expected_rate", "size", "target_sum"), "a positive number")
 _GIVEN |= dict(mito="names or True and False", labelings="a list", var_names="a list of names")
+_GIVEN["genes"] = _GIVEN["var_names"]
 _GIVEN |= dict.fromkeys(
-    ("n_neighbors", "n_labels", "ncols", "max_cells", "n", "batch_size", "n_null", "n_comps"), _SIZE
+    (
+        "n_neighbors",
+        "n_labels",
+        "ncols",
+        "max_cells",
+        "n",
+        "batch_size",
+        "n_null",
+        "n_comps",
+        "m",
+        "steps",
+        "k_max",
+    ),
+    _SIZE,
 )
 
 # %% ../nbs/api/00_counts.ipynb #45f0a43a

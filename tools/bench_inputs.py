@@ -132,6 +132,9 @@ FINE = {
     ("var_names", "unknown"),
     ("var_names", "numbers"),
     ("labelings", "2-D"),
+    ("key_added", "'no such'"),
+    ("title", "Thing()"),
+    ("n_top_genes", str(HUGE)),
     *(
         (f"{end}_{what}", v)
         for end in ("min", "max")

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._words import nearest
+from ..counts import check_given
 from .containers import _check_zarr
 from scsmd_nb.io.guards import (
     _MOST_THINGS,
@@ -393,6 +394,7 @@ def read(
     delimiter: str | None = None,  # text tables: the character between fields; None: detected
 ) -> ad.AnnData:
     "Cells x genes, counts in X as CSR float32, names unique, obs['sample'] if several samples."
+    check_given(path=path)
     path = Path(path).expanduser()
     if cells not in (None, "rows", "columns"):
         raise ValueError(f"cells={cells!r} must be 'rows', 'columns' or None (detected).")

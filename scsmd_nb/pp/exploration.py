@@ -27,7 +27,10 @@ def umap_layout(
     import scanpy as sc
     from tqdm.auto import tqdm
 
-    scores = np.asarray(scores)
+    try:
+        scores = np.asarray(scores)
+    except ValueError as e:  # rows of different lengths
+        raise ValueError(f"expected a matrix, [cells, n_comps]: {e}") from None
     if scores.ndim != 2 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
         raise ValueError(
             f"expected finite numbers, [cells, n_comps], but got {scores.dtype} of shape {scores.shape}."

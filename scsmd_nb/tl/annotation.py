@@ -23,6 +23,7 @@ def marker_scores(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> pd.DataFrame:
     "Score of each gene in each cell [cells, genes], in standard deviations over all cells; adata is only read."
+    check_given(adata=adata, genes=genes)
     import scanpy as sc
 
     logged = ad.AnnData(get_counts(adata, layer), obs=adata.obs[[]], var=adata.var[[]])
@@ -124,6 +125,10 @@ def annotate(
     if not isinstance(min_margin, (int, float, np.number)) or not 0 <= min_margin < np.inf:
         raise ValueError(f"min_margin={min_margin!r} must be a number of at least 0.")
     clusters = _check_clusters(adata, key)
+    if not isinstance(markers, (dict, str)):
+        raise ValueError(
+            f"markers must be a dictionary {{type: list of genes}} or the name of a data set, not {markers!r:.60}."
+        )
     left = _known_markers(markers, adata.var_names)
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)
     scores = pd.DataFrame({t: z[genes].mean(axis=1) for t, genes in left.items()})

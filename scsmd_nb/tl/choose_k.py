@@ -23,42 +23,7 @@ from .._words import did_you_mean
 from ..counts import check_given, get_counts
 from ..nn.partition import kmeans, neighbor_graph
 from ..pp.genes import log_normalize, select_genes
-from .params import is_whole
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #c0cae39c
-def _numbers(
-    value,  # as the caller gave it
-    name: str,  # of the argument, for the message
-    square: bool = False,  # as many columns as rows?
-) -> np.ndarray:  # [n, d]
-    "The value as a finite matrix, or a ValueError that names it."
-    try:
-        out = value.toarray() if sp.issparse(value) else np.asarray(value)
-        sound = out.ndim == 2 and out.size and out.dtype.kind in "biuf" and np.isfinite(out).all()
-    except (TypeError, ValueError):  # rows of different lengths
-        sound = False
-    if not sound or square and out.shape[0] != out.shape[1]:
-        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
-        raise ValueError(
-            f"{name} must be a matrix {'[n, n]' if square else '[n, d]'} of finite numbers; "
-            f"got {type(value).__name__}{shape}."
-        )
-    return out if out.dtype.kind == "f" else out.astype(float)
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #184fc099
-def _labels(
-    labels,  # as the caller gave them
-    n: int,  # cells
-) -> np.ndarray:  # [n] int
-    "The labels as whole numbers from 0 without gaps, or a ValueError that says what is wrong."
-    out = np.asarray(labels)
-    whole = out.shape == (n,) and out.dtype.kind in "iu" and n > 0
-    if not (whole and len(np.unique(out)) == out.max() + 1 >= 2 and out.min() == 0):
-        raise ValueError(
-            f"labels must be {n:,} whole numbers from 0 without gaps, at least two clusters; "
-            f"got {type(labels).__name__} of shape {np.shape(out)}."
-        )
-    return out
+from .params import _labels, _numbers, _usable, is_whole
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #c9613748
 def spectrum(
@@ -66,8 +31,7 @@ def spectrum(
     m: int,  # how many eigenvalues
 ) -> np.ndarray:
     "The m smallest eigenvalues of the normalised Laplacian, [m] rising from 0; all n if there are fewer."
-    if not is_whole(m, 1):
-        raise ValueError(f"m={m!r} must be a whole number of at least 1.")
+    check_given(m=m)
     if not sp.issparse(graph):
         graph = sp.csr_matrix(_numbers(graph, "graph", square=True))
     degree = np.asarray(graph.sum(1)).ravel()
@@ -90,8 +54,7 @@ def eigengaps(
     steps: int = STEPS,  # t
 ) -> pd.Series:  # indexed by K = 2 .. m - 1
     "The gap after each K in the spectrum of a random walk of t steps."
-    if not is_whole(steps, 1):
-        raise ValueError(f"steps={steps!r} must be a whole number of at least 1.")
+    check_given(steps=steps)
     (values,) = _numbers([eigenvalues], "eigenvalues")
     kept = np.maximum(1 - values, 0) ** steps
     return pd.Series(kept[1:-1] - kept[2:], index=np.arange(2, len(kept)), dtype=float)
@@ -162,9 +125,7 @@ def kmeans_scores(
 ) -> pd.DataFrame:  # columns silhouette, calinski_harabasz; indexed by K = 2 .. k_max
     "Silhouette (on at most 2,000 cells) and Calinski-Harabasz index of k-means at each K; NaN if K cannot be had."
     z = _numbers(z, "z")
-    if not is_whole(k_max, 2):
-        raise ValueError(f"k_max={k_max!r} must be a whole number of at least 2.")
-    check_given(random_state=random_state)
+    check_given(k_max=k_max, random_state=random_state)
     at = np.random.default_rng(random_state).permutation(len(z))[:2000]
     D, rows = _distances(z[at]), {}
     for k in range(2, k_max + 1):
@@ -420,28 +381,6 @@ def components(
         )
     sc.pp.pca(a, n_comps=d, random_state=random_state)
     return a.obsm["X_pca"]
-
-# %% ../../nbs/api/tl/05_choose_k.ipynb #6353e98b
-def _usable(
-    z,  # [n, d] matrix
-    name: str,  # what to call it in messages
-    at: np.ndarray,  # [n] numbers of the cells, for messages
-) -> np.ndarray:
-    "The matrix as float32, or an error that says why no clusters can be looked for in it."
-    try:
-        z = np.array(z, dtype=np.float32, order="C")
-    except (TypeError, ValueError) as e:
-        raise ValueError(f"{name} holds values that are not numbers: {e}") from e
-    bad = np.argwhere(~np.isfinite(z))
-    if len(bad):
-        i, j = bad[0]
-        raise ValueError(
-            f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: "
-            "remove those cells or columns first."
-        )
-    if (distinct := len(np.unique(z, axis=0))) < 3:
-        raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
-    return z
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #7206e6f2
 def suggest_from_counts(

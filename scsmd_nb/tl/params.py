@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
 from .._words import did_you_mean
 
@@ -210,7 +211,7 @@ RULES = dict(
     dispersion=Rule("word", words=("gene", "gene-cell")),
     reconstruction_weight=_FACTOR,
     beta=_FACTOR,
-    batch_size=Rule("whole", 2, unit="cells"),
+    batch_size=Rule("whole", 2, 10**9, unit="cells"),
     noise=Rule("number", 0, 1, below=True, unit="share of the genes"),
     pretrain_epochs=_EPOCHS,
     min_steps=Rule("whole", 0, 10**7, unit="steps"),
@@ -310,3 +311,60 @@ def check_n_clusters(
             f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters."
         )
     return int(n_clusters)
+
+# %% ../../nbs/api/tl/00_params.ipynb #c0cae39c
+def _numbers(
+    value,  # as the caller gave it
+    name: str,  # of the argument, for the message
+    square: bool = False,  # as many columns as rows?
+) -> np.ndarray:  # [n, d]
+    "The value as a finite matrix, or a ValueError that names it."
+    try:
+        out = value.toarray() if sp.issparse(value) else np.asarray(value)
+        sound = out.ndim == 2 and out.size and out.dtype.kind in "biuf" and np.isfinite(out).all()
+    except (TypeError, ValueError):  # rows of different lengths
+        sound = False
+    if not sound or square and out.shape[0] != out.shape[1]:
+        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
+        raise ValueError(
+            f"{name} must be a matrix {'[n, n]' if square else '[n, d]'} of finite numbers; "
+            f"got {type(value).__name__}{shape}."
+        )
+    return out if out.dtype.kind == "f" else out.astype(float)
+
+# %% ../../nbs/api/tl/00_params.ipynb #184fc099
+def _labels(
+    labels,  # as the caller gave them
+    n: int,  # cells
+) -> np.ndarray:  # [n] int
+    "The labels as whole numbers from 0 without gaps, or a ValueError that says what is wrong."
+    out = np.asarray(labels)
+    whole = out.shape == (n,) and out.dtype.kind in "iu" and n > 0
+    if not (whole and len(np.unique(out)) == out.max() + 1 >= 2 and out.min() == 0):
+        raise ValueError(
+            f"labels must be {n:,} whole numbers from 0 without gaps, at least two clusters; "
+            f"got {type(labels).__name__} of shape {np.shape(out)}."
+        )
+    return out
+
+# %% ../../nbs/api/tl/00_params.ipynb #6353e98b
+def _usable(
+    z,  # [n, d] matrix
+    name: str,  # what to call it in messages
+    at: np.ndarray,  # [n] numbers of the cells, for messages
+) -> np.ndarray:
+    "The matrix as float32, or an error that says why no clusters can be looked for in it."
+    try:
+        z = np.array(z, dtype=np.float32, order="C")
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{name} holds values that are not numbers: {e}") from e
+    bad = np.argwhere(~np.isfinite(z))
+    if len(bad):
+        i, j = bad[0]
+        raise ValueError(
+            f"{name}[{at[i]}, {j}] is {z[i, j]}, and {len(bad)} values in all are not finite: "
+            "remove those cells or columns first."
+        )
+    if (distinct := len(np.unique(z, axis=0))) < 3:
+        raise ValueError(f"{name} has {distinct} distinct rows: there is nothing to cluster.")
+    return z
