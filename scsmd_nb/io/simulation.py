@@ -78,6 +78,10 @@ def _check_sizes(
             raise ValueError(f"{name}={v!r} must be a whole number of at least 1.")
     if s["n_cells"] * s["n_genes"] > 10**11:
         raise ValueError(f"n_cells={s['n_cells']} and n_genes={s['n_genes']} are too many.")
+    if (k := s["n_clusters"]) > s["n_cells"]:
+        raise ValueError(
+            f"n_clusters={k} is more than n_cells={s['n_cells']}. Ask for fewer clusters or more cells."
+        )
 
 # %% ../../nbs/api/io/16_simulation.ipynb #46c2a374
 def _filled(
@@ -101,10 +105,6 @@ def _check_simulation(
 ) -> None:
     "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
     n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
-    if k > n:
-        raise ValueError(
-            f"n_clusters={k} is more than n_cells={n}. Ask for fewer clusters or more cells."
-        )
     if not _is_real(m) or m < 0 or m % 1 or m * k > t:
         raise ValueError(
             f"n_markers={m!r} for each of {k} clusters does not fit in n_genes={t}. "

@@ -196,8 +196,6 @@ def filter(
         "max_counts": max_counts,
         "max_mito": max_mito,
     }
-    if isinstance(min_cells, dict):
-        raise ValueError(f"min_cells={min_cells!r} must be one number for all cells, or None.")
     _check_thresholds(**thresholds, min_cells=min_cells)
     counts = get_counts(adata, layer)
     check_names(adata)

@@ -132,7 +132,7 @@ def ambient(
     if (
         isinstance(n_clusters, bool)
         or not isinstance(n_clusters, (int, np.integer))
-        or n_clusters < 1
+        or not 1 <= n_clusters <= 10**9
     ):
         raise ValueError(f"n_clusters={n_clusters!r} must be a whole number of at least 1.")
     return _ambient_of(

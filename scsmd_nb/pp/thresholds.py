@@ -57,6 +57,8 @@ def _check_thresholds(
     **thresholds,  # by name; numbers, None, or dictionaries {group: number or None}
 ) -> None:
     "Nothing if the thresholds make sense, else a ValueError naming the one that does not."
+    if isinstance(least := thresholds.get("min_cells"), dict):
+        raise ValueError(f"min_cells={least!r} must be one number for all cells, or None.")
     groups = sorted({g for v in thresholds.values() if isinstance(v, dict) for g in v}, key=str)
     for g in groups or [None]:
         at = {k: v.get(g) if isinstance(v, dict) else v for k, v in thresholds.items()}
