@@ -104,7 +104,7 @@ def _check_simulation(
     s: dict,  # settings of `simulate` by name
 ) -> None:
     "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
-    n, t, k, m = s["n_cells"], s["n_genes"], s["n_clusters"], s["n_markers"]
+    t, k, m = s["n_genes"], s["n_clusters"], s["n_markers"]
     if not _is_real(m) or m < 0 or m % 1 or m * k > t:
         raise ValueError(
             f"n_markers={m!r} for each of {k} clusters does not fit in n_genes={t}. "
