@@ -38,9 +38,9 @@ def test_real_sets_run_with_k_given(data_dir, name):
 
 def test_default_preset_on_five_cell_lines(data_dir):
     adata = smd.io.load("cellmix_5lines")[::4].copy()
-    labels = smd.SCSMD(5, accelerator="cpu").fit_predict(adata)
+    labels = smd.SCSMD(5, accelerator="cpu", max_epochs=15).fit_predict(adata)
     assert len(set(labels)) == 5
-    # make bench-core judges whole sets
+    # make bench-core judges whole sets and whole trainings
     assert smd.tl.ari(adata.obs["cell_type"].astype(str), labels) >= 0.9
 
 
