@@ -125,22 +125,8 @@ _GIVEN["annotate"] = "True, False or None"
 _GIVEN |= dict.fromkeys(("share", "expected_rate", "size", "target_sum"), "a positive number")
 _GIVEN |= dict(mito="names or True and False", labelings="a list", var_names="a list of names")
 _GIVEN["genes"] = _GIVEN["var_names"]
-_GIVEN |= dict.fromkeys(
-    (
-        "n_neighbors",
-        "n_labels",
-        "ncols",
-        "max_cells",
-        "n",
-        "batch_size",
-        "n_null",
-        "n_comps",
-        "m",
-        "steps",
-        "k_max",
-    ),
-    _SIZE,
-)
+_SIZES = "n n_clusters n_comps n_neighbors n_labels n_null m k_max max_cells batch_size steps ncols"
+_GIVEN |= dict.fromkeys(_SIZES.split(), _SIZE)
 
 # %% ../nbs/api/00_counts.ipynb #45f0a43a
 def check_given(

@@ -451,6 +451,7 @@ def work(todo: list, out: Path) -> None:
         raise RuntimeError(f"more than {SECONDS} s")
 
     signal.signal(signal.SIGALRM, late)
+    os.chdir(tempfile.mkdtemp(prefix="inputs_"))  # some inputs are good names of files
     calls, pool = good_calls(), pools()
     kind = {name: k for k, names in KINDS.items() for name in names.split()}
     for f, arg, wrong in todo:

@@ -31,6 +31,7 @@ def start(jobs: int, **environment: str) -> None:
 
 
 def _inside(function, args: tuple, log: str) -> None:
+    "What a fork does: all that is printed, by other programs too, goes into `log`."
     with open(log, "w") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)

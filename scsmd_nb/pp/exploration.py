@@ -30,10 +30,10 @@ def umap_layout(
     try:
         scores = np.asarray(scores)
     except ValueError as e:  # rows of different lengths
-        raise ValueError(f"expected a matrix, [cells, n_comps]: {e}") from None
+        raise ValueError(f"scores must be a matrix [cells, n_comps]: {e}") from None
     if scores.ndim != 2 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
         raise ValueError(
-            f"expected finite numbers, [cells, n_comps], but got {scores.dtype} of shape {scores.shape}."
+            f"scores must be finite numbers [cells, n_comps], not {scores.dtype} of shape {scores.shape}."
         )
     n = len(scores)
     if n < 4:

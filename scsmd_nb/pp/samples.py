@@ -128,13 +128,7 @@ def ambient(
     random_state: int = 0,  # seed
 ) -> dict:
     "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
-    check_given(adata=adata, random_state=random_state)
-    if (
-        isinstance(n_clusters, bool)
-        or not isinstance(n_clusters, (int, np.integer))
-        or not 1 <= n_clusters <= 10**9
-    ):
-        raise ValueError(f"n_clusters={n_clusters!r} must be a whole number of at least 1.")
+    check_given(adata=adata, n_clusters=n_clusters, random_state=random_state)
     return _ambient_of(
         get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state
     )

@@ -338,12 +338,15 @@ def _labels(
     n: int,  # cells
 ) -> np.ndarray:  # [n] int
     "The labels as whole numbers from 0 without gaps, or a ValueError that says what is wrong."
-    out = np.asarray(labels)
+    try:
+        out = np.asarray(labels)
+    except ValueError:  # rows of different lengths
+        out = np.empty(0)
     whole = out.shape == (n,) and out.dtype.kind in "iu" and n > 0
     if not (whole and len(np.unique(out)) == out.max() + 1 >= 2 and out.min() == 0):
         raise ValueError(
             f"labels must be {n:,} whole numbers from 0 without gaps, at least two clusters; "
-            f"got {type(labels).__name__} of shape {np.shape(out)}."
+            f"got {type(labels).__name__} of shape {out.shape}."
         )
     return out
 
