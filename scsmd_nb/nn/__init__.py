@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "Autoencoder", "Decoded", "TwoViews", "fit_linear", "AuthorsEncoder", "AuthorsDecoder", "build_autoencoder"),
         "soft_clustering": ("squared_distances", "memberships", "update_centroids", "cluster_loss", "joint_loss"),
         "partition": ("neighbor_graph", "over_cluster", "merge", "refine", "consensus", "start_partition"),
+        "in_parts": ("InParts",),
         "cellnet": ("CellNet", "pair_loss", "pair_loss_plain", "pair_counts", "harden", "dead_clusters",
         "clusters_in_use", "membership_loss", "usage_loss"),
 })

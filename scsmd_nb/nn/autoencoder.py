@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .in_parts import one_thread
 from .likelihood import NBHead
 from .mdag import MDAG, GatedBottleneck, SqueezeAttention, conv
 
@@ -89,10 +90,11 @@ def stages(
     image: bool,  # 2-D kernels instead of 1-D
     dilations: tuple | None,  # gate after each convolution; None: none (figure 1A)
     length: int,  # places of the sequence, or side of the image
+    n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
 ) -> nn.Sequential:
     "Strided convolution, batch norm, ReLU and attention gate, once for each entry of `channels`."
-    layers = []
-    for out in channels:
+    layers, first = [], 0 if n_gates is None else len(channels) - n_gates
+    for i, out in enumerate(channels):
         padding = max((kernel_size - stride + 1) // 2, math.ceil((kernel_size - length) / 2))
         layers += [
             conv(in_channels, out, kernel_size, stride=stride, padding=padding, image=image),
@@ -100,7 +102,7 @@ def stages(
             nn.ReLU(),
         ]
         length = (length + 2 * padding - kernel_size) // stride + 1
-        if dilations:
+        if dilations and i >= first:
             layers.append(MDAG(out, dilations, image=image))
         in_channels = out
     return nn.Sequential(*layers)
@@ -117,12 +119,13 @@ class Encoder(nn.Module):
         kernel_size: int = 8,  # width of each convolution, in places
         stride: int = 4,  # places the convolution moves on
         dilations: tuple | None = (4, 6, 8, 10),  # rates of the attention gates; None: no gates
+        n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
     ):
         super().__init__()
         self.layout = layout
         example = layout(torch.zeros(1, len(layout.order)))
         self.convolutions = stages(
-            1, channels, kernel_size, stride, layout.image, dilations, example.shape[-1]
+            1, channels, kernel_size, stride, layout.image, dilations, example.shape[-1], n_gates
         )
         with torch.no_grad():
             self.map_shape = self.convolutions.eval()(example).shape[1:]
@@ -166,6 +169,7 @@ class DeconvDecoder(nn.Module):
     def forward(
         self,
         u: torch.Tensor,  # [n, d] latent vectors
+        reconstruct: bool = True,  # no matter here: the reconstruction is what the heads read
     ) -> tuple[torch.Tensor, torch.Tensor]:
         "Hidden layer D [n, t] that the NB heads read, and reconstruction [n, t]; here they are the same."
         maps = self.deconvolutions(self.from_latent(u).view(-1, *self.map_shape))
@@ -190,10 +194,11 @@ class DenseDecoder(nn.Module):
     def forward(
         self,
         u: torch.Tensor,  # [n, d] latent vectors
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        reconstruct: bool = True,  # False: None in place of the reconstruction, a layer less to compute
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         "Hidden layer D [n, h] that the NB heads read, and reconstruction [n, t]."
         D = self.hidden(u)
-        return D, self.to_genes(D)
+        return D, self.to_genes(D) if reconstruct else None
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #f101b4f5
 class Decoded(NamedTuple):
@@ -222,10 +227,12 @@ class Autoencoder(nn.Module):
         self,
         x: torch.Tensor,  # [n, t] model input
         size_factor: torch.Tensor | None = None,  # [n] size factors; None: all 1
+        reconstruct: bool = True,  # False: x_hat is not needed, see DenseDecoder
     ) -> Decoded:
         "Latent vectors, reconstruction and NB parameters."
         u = self.encoder(x)
-        D, x_hat = self.decoder(u[:, : self.n_decoded])
+        z = u[:, : self.n_decoded]
+        D, x_hat = self.decoder(z, reconstruct)
         return Decoded(u, x_hat, *self.heads.log_params(D, size_factor))
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #2ddf7493
@@ -266,7 +273,8 @@ def fit_linear(
     if not np.ptp(x, axis=0).any():
         return views  # all cells equal: no axes
     m = min(views.axes.shape[1], *x.shape)
-    pca = PCA(m, random_state=random_state).fit(x)
+    with one_thread():  # sums split among threads are rounded in another order
+        pca = PCA(m, random_state=random_state).fit(x)
     scale = (variance / max(pca.explained_variance_.sum(), 1e-12)) ** 0.5
     views.axes[:, :m] = torch.from_numpy(pca.components_.T * scale)
     return views
@@ -330,6 +338,7 @@ class AuthorsDecoder(nn.Module):
     def forward(
         self,
         u: torch.Tensor,  # [n, d] latent vectors
+        reconstruct: bool = True,  # no matter here: the reconstruction is what the heads read
     ) -> tuple[torch.Tensor, torch.Tensor]:
         "Reconstruction [n, 784], twice: the NB heads read it too."
         x = self.deconvolutions(self.from_latent(u).view(-1, 128, 3, 3)).flatten(1)[:, self.place]
@@ -358,6 +367,7 @@ def build_autoencoder(
     init_mean=None,  # [t] gene means that the NB heads start from
     init_phi=1.0,  # [t] or scalar, dispersions that the NB heads start from
     n_linear: int = 0,  # principal components beside the latent numbers, see TwoViews
+    n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
 ) -> Autoencoder:
     "An untrained autoencoder; seed torch before calling."
     genes = GeneLayout(order, image=layout == "image")
@@ -374,7 +384,7 @@ def build_autoencoder(
         )
         heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
-        encoder = Encoder(genes, n_latent, dilations=dilations)
+        encoder = Encoder(genes, n_latent, dilations=dilations, n_gates=n_gates)
         dense = architecture == "dense"
         decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent)
         heads = NBHead(

@@ -7,17 +7,19 @@ __all__ = ['N_GROUPS', 'WARD', 'METHODS', 'neighbor_graph', 'over_cluster', 'kme
            'consensus', 'bisect_resolution', 'start_partition']
 
 # %% ../../nbs/api/nn/04_partition.ipynb #004fc5d5
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 from .._words import did_you_mean
+from .in_parts import in_threads, one_thread
 
 # %% ../../nbs/api/nn/04_partition.ipynb #74cc2d41
 def _strengths(
@@ -84,6 +86,17 @@ def _compact(
     "The same partition with labels 0 to m - 1, [n] int, in the order of the sorted labels."
     return np.unique(np.asarray(labels), return_inverse=True)[1].ravel()
 
+# %% ../../nbs/api/nn/04_partition.ipynb #078731be
+@contextmanager
+def _quiet():
+    "A block without scikit-learn's warnings that some rows are equal; entered once, around all threads."
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
 # %% ../../nbs/api/nn/04_partition.ipynb #39567d04
 def kmeans(
     z: np.ndarray,  # [n, d]
@@ -91,8 +104,7 @@ def kmeans(
     **kwargs,  # passed to scikit-learn's KMeans
 ) -> np.ndarray:
     "Labels by k-means on one thread, [n] int; fewer than K, without a warning, if z has fewer distinct rows."
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with _quiet(), one_thread():
         return _compact(KMeans(n_clusters, **kwargs).fit_predict(z))
 
 # %% ../../nbs/api/nn/04_partition.ipynb #619b794e
@@ -283,13 +295,18 @@ def _by_consensus(
     n = len(z)
     if n < 20 * n_clusters:
         return kmeans(z, n_clusters, n_init=10, random_state=random_state)
-    graph, partitions = neighbor_graph(z), []
+    graph = neighbor_graph(z)
     seeds = np.random.SeedSequence(random_state).generate_state(len(N_GROUPS))
-    for groups, seed in zip(N_GROUPS, seeds.tolist()):
+
+    def votes(job):
+        groups, seed = job
         groups = min(max(groups, 2 * n_clusters), n // 5)
         small = kmeans(z, groups, n_init=1, random_state=seed)
-        partitions += [refine(z, merge(graph, small, n_clusters, z=z, ward=ward)) for ward in WARD]
-    return consensus(partitions, n_clusters)
+        return [refine(z, merge(graph, small, n_clusters, z=z, ward=ward)) for ward in WARD]
+
+    with _quiet():
+        found = in_threads(votes, zip(N_GROUPS, seeds.tolist()))
+    return consensus([labels for pair in found for labels in pair], n_clusters)
 
 # %% ../../nbs/api/nn/04_partition.ipynb #e5acc549
 def bisect_resolution(

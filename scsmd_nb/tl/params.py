@@ -31,6 +31,7 @@ class Params:
     n_latent: int | None = 16  # length of the latent vector; None: the number of clusters
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
+    n_gates: int = 1  # gates after the last so many of the three convolutions
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"
@@ -42,6 +43,7 @@ class Params:
     pretrain_epochs: int = 12  # passes over the cells
     min_steps: int = 100  # small data sets are passed over more often, until so many steps are made
     max_epochs: int | None = None  # most epochs of any one phase, for quick trials; None: no limit
+    cells_a_phase: int = 240_000  # cells that a phase sees at most, all its passes together
     pretrain_lr: float = 3e-3  # highest learning rate (Adam)
     pretrain_beta: float = 1.0  # beta while pretraining
     schedule: str = "one_cycle"  # learning rate while pretraining: "one_cycle" or "constant"
@@ -74,6 +76,8 @@ _PAPER = Params(
     architecture="deconv",
     n_latent=None,
     n_linear=0,
+    n_gates=3,
+    cells_a_phase=10**12,
     nb_target="rounded",
     dispersion="gene-cell",
     reconstruction_weight=1.0,
@@ -207,6 +211,7 @@ RULES = dict(
     n_latent=Rule("whole", 1, 1024, none="the number of clusters", unit="numbers"),
     n_linear=Rule("whole", 0, 1024, unit="components"),
     dilations=Rule("rates", 1, 1024, none="no gates", unit="genes"),
+    n_gates=Rule("whole", 0, 3, unit="gates"),
     nb_target=Rule("word", words=("counts", "rounded")),
     dispersion=Rule("word", words=("gene", "gene-cell")),
     reconstruction_weight=_FACTOR,
@@ -216,6 +221,7 @@ RULES = dict(
     pretrain_epochs=_EPOCHS,
     min_steps=Rule("whole", 0, 10**7, unit="steps"),
     max_epochs=Rule("whole", 1, 10**6, none="no limit", unit="passes over the cells"),
+    cells_a_phase=Rule("whole", 1000, 10**12, unit="cells"),
     pretrain_lr=_RATE,
     pretrain_beta=_FACTOR,
     schedule=Rule("word", words=("one_cycle", "constant")),
