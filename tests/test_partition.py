@@ -143,15 +143,15 @@ def test_consensus_depends_less_on_the_seed_than_one_partition():
     z, types = blobs((300, 250, 80, 60, 40), distance=3.2, spread=1.0)
     graph = P.neighbor_graph(z)
     one = [
-        ari(P.merge(graph, P.kmeans(z, 50, n_init=1, random_state=s), 5), types) for s in range(8)
+        ari(P.merge(graph, P.kmeans(z, 50, n_init=1, random_state=s), 5), types) for s in range(5)
     ]
-    vote = [ari(P.start_partition(z, 5, random_state=s), types) for s in range(8)]
+    vote = [ari(P.start_partition(z, 5, random_state=s), types) for s in range(5)]
     assert np.std(vote) < np.std(one) + 0.01 and np.mean(vote) > np.mean(one) - 0.02
 
 
 def test_large():
     z = np.random.default_rng(0).normal(
-        size=(10_000, 32)
+        size=(4_000, 32)
     )  # no structure at all: the worst case for the vote
     assert len(set(P.start_partition(z, 8))) == 8
 

@@ -24,20 +24,7 @@ from scsmd_nb.io import opening, reading, tables, writing
 from scsmd_nb.io.reading import read
 from scsmd_nb.io.writing import write_csv
 
-REAL = (
-    "pbmc4k",
-    "zeisel",
-    "zeisel_balanced550",
-    "baron_human",
-    "baron_mouse1",
-    "mouse_bladder",
-    "worm_neuron",
-    "cbmc_cite",
-    "pbmc_facs",
-    "pancreas_endocrinogenesis",
-    "paul15",
-    "cellmix_5lines",
-)
+REAL = ("pbmc4k", "zeisel_balanced550", "worm_neuron", "paul15")
 
 
 @pytest.fixture(scope="module")
@@ -1724,9 +1711,9 @@ def test_direction_of_real_names(data_dir, name):
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_counts_in_every_layout(data_dir, tmp_path, name):
-    "The first 50 cells of each set, written in each public layout, read back equal."
+    "The first 20 cells of each set, written in each public layout, read back equal."
     whole = ad.read_h5ad(data_dir / f"{name}.h5ad")
-    a = ad.AnnData(whole.X[:50], obs=whole.obs.iloc[:50][["cell_type"]], var=whole.var.iloc[:, :0])
+    a = ad.AnnData(whole.X[:20], obs=whole.obs.iloc[:20][["cell_type"]], var=whole.var.iloc[:, :0])
     table = a.to_df().astype(int)
     table.to_csv(tmp_path / "rows.csv")
     table.T.to_csv(tmp_path / "columns.tsv.gz", sep="\t")

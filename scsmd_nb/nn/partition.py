@@ -57,6 +57,17 @@ def neighbor_graph(
     graph.eliminate_zeros()
     return graph
 
+# %% ../../nbs/api/nn/04_partition.ipynb #078731be
+@contextmanager
+def _quiet():
+    "A block without scikit-learn's warnings that some rows are equal; entered once, around all threads."
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
 # %% ../../nbs/api/nn/04_partition.ipynb #e2fb1b8f
 def over_cluster(
     graph: sp.csr_matrix,  # [n, n] weights
@@ -85,17 +96,6 @@ def _compact(
 ) -> np.ndarray:
     "The same partition with labels 0 to m - 1, [n] int, in the order of the sorted labels."
     return np.unique(np.asarray(labels), return_inverse=True)[1].ravel()
-
-# %% ../../nbs/api/nn/04_partition.ipynb #078731be
-@contextmanager
-def _quiet():
-    "A block without scikit-learn's warnings that some rows are equal; entered once, around all threads."
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 # %% ../../nbs/api/nn/04_partition.ipynb #39567d04
 def kmeans(
