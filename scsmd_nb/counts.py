@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MIN_OVERLAP', 'ENOUGH_LIBRARY', 'check_counts', 'check_given', 'sound', 'as_counts', 'get_counts', 'check_names',
-           'fingerprint', 'align']
+           'row_blocks', 'Fingerprint', 'fingerprint', 'align']
 
 # %% ../nbs/api/00_counts.ipynb #08e4642a
 import hashlib
@@ -287,22 +287,45 @@ def check_names(
                 f"Call adata.{axis}_names_make_unique() first."
             )
 
+# %% ../nbs/api/00_counts.ipynb #18520a28
+def row_blocks(
+    counts,  # [cells, genes] CSR, or anything whose rows are sliced alike
+    size: int = 8192,  # cells in a block
+):
+    "Pairs of a slice and the rows it stands for, one block of cells after the other."
+    for start in range(0, counts.shape[0], size):
+        rows = slice(start, min(start + size, counts.shape[0]))
+        yield rows, counts[rows]
+
+# %% ../nbs/api/00_counts.ipynb #d7fb042e
+class Fingerprint:
+    "A hash of counts that are seen block by block."
+
+    def __init__(self):
+        self.hash = hashlib.sha256()
+
+    def add(self, rows: sp.csr_matrix):
+        "The next block of cells, as row_blocks gives it."
+        for part, kind in ((np.diff(rows.indptr), "i8"), (rows.indices, "i8"), (rows.data, "f4")):
+            self.hash.update(np.ascontiguousarray(part, dtype=kind))
+
+    def hex(self, *more) -> str:
+        "16 hex digits for all that was added, and for anything that can be written as text."
+        out = self.hash.copy()
+        for thing in more:
+            out.update(repr(thing).encode())
+        return out.hexdigest()[:16]
+
 # %% ../nbs/api/00_counts.ipynb #e0cec47f
 def fingerprint(
-    counts: sp.csr_matrix,  # [n, genes]
+    counts,  # [n, genes] CSR, or what row_blocks takes
     *more,  # anything that can be written as text
 ) -> str:
     "A hash of the data and of what was asked for; the same input gives the same 16 hex digits."
-    h = hashlib.sha256()
-    for part in (
-        counts.indptr.astype(np.int64),
-        counts.indices.astype(np.int64),
-        counts.data.astype(np.float32),
-    ):
-        h.update(np.ascontiguousarray(part))
-    for thing in more:
-        h.update(repr(thing).encode())
-    return h.hexdigest()[:16]
+    out = Fingerprint()
+    for _, rows in row_blocks(counts):
+        out.add(rows)
+    return out.hex(*more)
 
 # %% ../nbs/api/00_counts.ipynb #d0854a88
 MIN_OVERLAP = 0.8  # smallest share of the model's genes that new cells must have

@@ -259,13 +259,13 @@ def stages(name, k, seed, preset, options, types):
     def score(stage, labels):
         out[stage] = smd.tl.scores(types, labels) | dict(seconds=time.perf_counter() - clock)
 
-    smd.tl.train_phase(run, data, progress=False)
+    smd.tl.train_phase(run, data)
     means = KMeans(k, n_init=10, random_state=seed)
     score("pretraining", means.fit_predict(smd.tl.latent(run, data)))
-    smd.tl.train_phase(run, data, progress=False)
+    smd.tl.train_phase(run, data)
     u = torch.from_numpy(smd.tl.latent(run, data))
     score("module one", memberships(u, run.centroids, params.fuzzifier).argmax(1).numpy())
-    smd.tl.train_phase(run, data, progress=False)
+    smd.tl.train_phase(run, data)
     score("module two", smd.tl.probabilities(run, smd.tl.latent(run, data)).argmax(1))
     return out
 

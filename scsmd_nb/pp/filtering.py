@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_given, check_names, get_counts
-from .qc_metrics import _blocks
+from ..counts import check_given, check_names, get_counts, row_blocks
 from .species import check_species
 from .thresholds import Screen, _check_thresholds, _screen
 
@@ -78,12 +77,12 @@ def _genes_kept(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
     "Genes that pass [genes] bool, cells each is detected in [genes], cells left with nothing [cells] bool, table rows."
     n_cells = np.zeros(counts.shape[1], dtype=int)
-    for rows, block in _blocks(counts):
+    for rows, block in row_blocks(counts):
         n_cells += block[cells[rows]].getnnz(axis=0)
     tests = [] if min_cells is None else [("min_cells", min_cells, n_cells, n_cells >= min_cells)]
     genes, table_rows = _walk(tests, counts.shape[1], "genes")
     bare = np.zeros(len(cells), dtype=bool)
-    for rows, block in _blocks(counts):
+    for rows, block in row_blocks(counts):
         bare[rows] = block[:, genes].getnnz(axis=1) == 0
     return genes, n_cells, cells & bare, table_rows
 

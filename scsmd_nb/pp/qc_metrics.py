@@ -56,13 +56,3 @@ def _sample_groups(
             f"(cell {str(adata.obs_names[missing][0])!r}). Fill it, or remove these cells first."
         )
     return adata.obs[by].astype(str).to_numpy()
-
-# %% ../../nbs/api/pp/01_qc_metrics.ipynb #b02f78eb
-def _blocks(
-    counts: sp.csr_matrix,  # [cells, genes]
-    size: int = 8192,  # cells in a block
-):
-    "Pairs of a slice and the rows it stands for, one block of cells after the other."
-    for start in range(0, counts.shape[0], size):
-        rows = slice(start, min(start + size, counts.shape[0]))
-        yield rows, counts[rows]

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_given, get_counts
+from ..counts import check_given, get_counts, row_blocks
 from .genes import log_normalize, select_genes
-from .qc_metrics import _blocks, _count_metrics, _sample_groups
+from .qc_metrics import _count_metrics, _sample_groups
 from .species import mito_mask
 
 # %% ../../nbs/api/pp/07_samples.ipynb #498b6778
@@ -29,7 +29,7 @@ def sample_table(
     out = m.groupby(groups)[["total_counts", "n_genes", "mito_share"]].median()
     out.insert(0, "cells", pd.Series(groups).value_counts())
     detected = {g: np.zeros(adata.n_vars, dtype=bool) for g in out.index}
-    for rows, block in _blocks(counts):
+    for rows, block in row_blocks(counts):
         for g in set(groups[rows]):
             detected[g] |= block[groups[rows] == g].getnnz(axis=0) > 0
     out["genes_detected"] = [int(detected[g].sum()) for g in out.index]

@@ -8,10 +8,12 @@ from .._faces import hand_on
 __getattr__, __dir__, __all__ = hand_on(__name__, {
     "params": ("Params", "PRESETS", "get_params"),
     "run": ("CellData", "cell_data", "batches", "Run", "new_run", "make_fabric", "latent", "LatentData",
-            "probabilities"),
+            "probabilities", "watched"),
     "training": ("add_linear_view", "place_centroids", "begin", "train_epoch", "train_phase", "train",
                  "TrainingDiverged", "TrainingInterrupted"),
     "saved": ("Checkpoint",),
+    "on_disk": ("DiskCounts", "RowFile", "prepare"),
+    "progress": ("Progress",),
     "model": ("SCSMD", "cluster"),
     "choose_k": ("suggest_k", "Choice", "spectrum", "eigengaps", "silhouette", "calinski_harabasz",
                  "kmeans_scores", "leiden_scan", "subsample_stability"),

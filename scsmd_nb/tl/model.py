@@ -25,18 +25,21 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._words import did_you_mean
-from ..counts import align, as_counts, check_names, fingerprint, get_counts
-from ..pp.genes import gene_mask, marked_genes, select_genes, size_factors
+from ..counts import align, as_counts, check_names, get_counts
+from ..io.backed import open_backed
+from ..pp.genes import gene_mask, marked_genes, size_factors
 from .choose_k import Choice, suggest_from_counts
+from .on_disk import DiskCounts, on_disk, prepare, read_in_blocks, some_cells
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
+from .progress import Progress
 from scsmd_nb.tl.run import (
     CellData,
     Run,
-    cell_data,
     latent,
     make_fabric,
     new_run,
     probabilities,
+    watched,
 )
 from scsmd_nb.tl.saved import (
     Checkpoint,
@@ -144,7 +147,11 @@ class _Reader(_Choices):
                 )
             return self._numbers(X, reset)
         check_names(X)
-        counts = get_counts(X, check_value("layer", layer, ARGUMENTS), self.check_counts)
+        layer = check_value("layer", layer, ARGUMENTS)
+        if reset and on_disk(X) and layer is None and "counts" not in X.layers:
+            counts = DiskCounts(X, self.check_counts)
+        else:
+            counts = get_counts(X, layer, self.check_counts)
         if not reset:
             return self._numbers(counts, reset)
         self.n_features_in_ = X.n_vars
@@ -194,7 +201,6 @@ def recommended(
     counts: sp.csr_matrix,  # [n, genes]
     genes: np.ndarray | None,  # [genes] bool, genes that the caller has marked; None: none
     random_state: int,  # seed
-    progress: bool = False,  # show a progress bar
 ) -> Choice:
     "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
     if (n := counts.shape[0]) < 10:
@@ -202,8 +208,10 @@ def recommended(
             f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
             "Give n_clusters as a number, or bring more cells."
         )
+    if isinstance(counts, DiskCounts):
+        counts = some_cells(counts, watched(n, random_state))
     k_max = min(30, n - 2)
-    choice = suggest_from_counts(counts, genes, k_max, random_state, progress=progress)
+    choice = suggest_from_counts(counts, genes, k_max, random_state, progress=False)
     if choice.k < 2:
         raise ValueError(
             "n_clusters='auto' found no groups that come back when some cells are left out: "
@@ -238,27 +246,31 @@ class _Learner(_Results):
     def _learn(self, counts, genes):
         "Train, and set everything that ends in an underscore."
         chosen, params, seed = self._checked(), self._chosen_params(), self._seed()
-        size_factors(counts)  # refuses empty cells
+        if not isinstance(counts, DiskCounts):
+            size_factors(counts)  # refuses empty cells
         names = getattr(self, "feature_names_in_", None)
         mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
         auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
-        self.k_choice_ = recommended(counts, mask, seed, self.progress) if auto else None
+        line = Progress(chosen["progress"])
+        if auto:
+            line.says("recommending K")
+        self.k_choice_ = recommended(counts, mask, seed) if auto else None
         K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
-        if mask is None:
-            mask = select_genes(counts, params.n_top_genes, params.gene_selection)
-        cells = cell_data(counts, mask, params)
+        line.says("choosing genes")
+        ready = prepare(counts, mask, params)
+        cells, mask = ready.cells, ready.mask
         fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
         run = new_run(cells, params, K, seed, fabric)
         if self.checkpoint:
-            mark = fingerprint(counts, asdict(params), K, seed, mask.tobytes())
+            mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes())
             run.checkpoint = Checkpoint(self.checkpoint, mark)
             if Path(self.checkpoint).exists():
                 run.checkpoint.load(run)
-        train(run, cells, self.progress)
+        train(run, cells, line)
         run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
-        self.mask_, self.data_hash_ = mask, fingerprint(counts)
-        self._shares = counts.T @ (1 / cells.library) / len(cells)  # of a cell's library, mean
+        self.mask_, self.data_hash_ = mask, ready.fingerprint.hex()
+        self._shares = ready.shares
         self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
         return self._set_results(run, cells)
 
@@ -302,7 +314,9 @@ class _Answerer(_Learner):
     ) -> np.ndarray:
         "Latent vectors [n, d] float32."
         check_is_fitted(self)
-        return latent(self._run, self._new_cells(X, layer))
+        if not (isinstance(X, ad.AnnData) and on_disk(X)):
+            return latent(self._run, self._new_cells(X, layer))
+        return read_in_blocks(X, lambda block: latent(self._run, self._new_cells(block, layer)))
 
     def predict_proba(
         self,
@@ -399,7 +413,9 @@ def _estimator(
 
 # %% ../../nbs/api/tl/04_model.ipynb #391b97e0
 def cluster(
-    adata: ad.AnnData,  # cells x genes with raw counts
+    adata: ad.AnnData
+    | str
+    | Path,  # cells x genes with raw counts; or an .h5ad or .zarr, left on disk
     n_clusters: int | str = 8,  # K, at least 2; "auto": see suggest_k
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     key_added: str = "scsmd",  # name of the slots that are filled
@@ -410,7 +426,9 @@ def cluster(
     return_model: bool = False,  # also return the fitted estimator, for `save` and `predict`
     **options,  # any argument of SCSMD or parameter of a preset
 ):
-    "None, with adata's slots filled; the filled copy if copy=True; (either, fitted SCSMD) if return_model=True."
+    "None, with adata's slots filled; the filled copy if copy=True or a path; (either, SCSMD) if return_model=True."
+    if path := isinstance(adata, (str, Path)):
+        adata = open_backed(adata)
     if not isinstance(adata, ad.AnnData):
         raise TypeError(
             f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X)."
@@ -426,5 +444,5 @@ def cluster(
         raise type(e)(str(e)) from None
     out = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
     _fill(out, model, key_added)
-    result = out if copy else None
+    result = out if copy or path else None
     return (result, model) if return_model else result

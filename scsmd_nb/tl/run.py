@@ -15,11 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from ..counts import check_given
+from ..counts import check_given, row_blocks
 from ..nn.autoencoder import Autoencoder, build_autoencoder, gene_order
 from ..nn.cellnet import CellNet
 from ..nn.in_parts import in_threads
-from ..nn.likelihood import nb_moments
 from .params import ARGUMENTS, Params, check_value
 
 # %% ../../nbs/api/tl/01_run.ipynb #ee8e93c5
@@ -34,7 +33,7 @@ class Scaling:
 
 # %% ../../nbs/api/tl/01_run.ipynb #77c2322a
 def learn_scaling(
-    counts: sp.csr_matrix,  # [n, t] counts of the chosen genes
+    counts,  # [n, t] counts of the chosen genes: CSR, or rows on disk
     library: np.ndarray,  # [n] counts of each cell over all genes
     params: Params,  # target_sum and gene_scaling are read
 ) -> Scaling:
@@ -43,11 +42,14 @@ def learn_scaling(
     target_sum = median if params.target_sum is None else float(params.target_sum)
     if not params.gene_scaling:
         return Scaling(target_sum, median, np.float32(0), np.float32(1))
-    logs = sp.diags_array(target_sum / library) @ counts
-    logs = sp.csr_matrix(logs, dtype=np.float32)
-    np.log1p(logs.data, out=logs.data)
-    mean = np.asarray(logs.mean(0)).ravel()
-    sd = np.sqrt(np.maximum(np.asarray(logs.multiply(logs).mean(0)).ravel() - mean**2, 0))
+    sums, squares = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
+    for at, rows in row_blocks(counts):
+        scale = np.repeat(target_sum / library[at], np.diff(rows.indptr))
+        logs = np.log1p(rows.data * scale)
+        sums += np.bincount(rows.indices, logs, len(sums))
+        squares += np.bincount(rows.indices, logs * logs, len(sums))
+    mean = sums / counts.shape[0]
+    sd = np.sqrt(np.maximum(squares / counts.shape[0] - mean**2, 0))
     return Scaling(
         target_sum,
         median,
@@ -69,7 +71,7 @@ class Batch(NamedTuple):
 class CellData:
     "Sparse counts of the chosen genes, read batch by batch."
 
-    counts: sp.csr_matrix  # [n, t] counts of the chosen genes
+    counts: sp.csr_matrix  # [n, t] counts of the chosen genes, or a RowFile of them
     library: np.ndarray  # [n] counts of each cell over all genes
     scaling: Scaling  # what makes network input of counts
     nb_target: str = "counts"  # see Params
@@ -177,16 +179,16 @@ def build_networks(
 def _gene_means(
     data: CellData,  # the cells
 ) -> np.ndarray:
-    "Means [t] that the NB heads start from."
-    if data.nb_target == "counts":
-        return nb_moments(
-            data.counts, (data.library / data.scaling.median_library).astype(np.float32)
-        )[0]
-    logs = sp.csr_matrix(
-        data.counts.multiply((data.scaling.target_sum / data.library)[:, None]), dtype=np.float32
-    )
-    logs.data = np.round(np.log1p(logs.data))
-    return nb_moments(logs)[0]
+    "Means [t] that the NB heads start from: of counts at size factor 1, or of rounded logs."
+    s, sums = data.scaling, np.zeros(data.counts.shape[1])
+    for at, rows in row_blocks(data.counts):
+        values = rows.data
+        if data.nb_target == "rounded":
+            scale = np.repeat(s.target_sum / data.library[at], np.diff(rows.indptr))
+            values = np.round(np.log1p(values * scale))
+        sums += np.bincount(rows.indices, values, len(sums))
+    counted = data.nb_target == "counts"
+    return sums / (data.library.sum() / s.median_library if counted else len(data))
 
 # %% ../../nbs/api/tl/01_run.ipynb #9a33a5eb
 PHASES = ("pretrain", "soft", "cellnet")
@@ -206,9 +208,7 @@ class Run:
     phase: str = "pretrain"  # one of PHASES, or "done"
     epoch: int = 0  # next epoch of this phase
     centroids: torch.Tensor | None = None  # [K, d]
-    labels: np.ndarray | None = (
-        None  # clusters of the watched cells after the last epoch, see watched
-    )
+    labels: np.ndarray | None = None  # [m] clusters of the watched cells, at rest
     history: list = field(default_factory=list)  # one dict an epoch
     optimizer: object = None  # of this phase
     wrapped: object = None  # the networks as Fabric prepared them

@@ -1,0 +1,149 @@
+"""Cells that stay on disk: the clusters of a fit in memory, and clear words where something is wrong."""
+
+import os
+import warnings
+from collections import namedtuple
+
+import anndata as ad
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import scsmd_nb as smd
+from scsmd_nb.tl import on_disk as module
+
+QUICK = dict(n_top_genes=80, max_epochs=2, progress=False)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return smd.io.simulate(n_cells=257, n_genes=120, n_clusters=3, random_state=0)
+
+
+def left(cells, tmp_path, kind="h5ad"):
+    path = tmp_path / f"cells.{kind}"
+    (cells.write_h5ad if kind == "h5ad" else cells.write_zarr)(path)
+    return smd.io.open_backed(path)
+
+
+def fitted(adata, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return smd.cluster(adata, 3, return_model=True, **QUICK | options)[1]
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("options", [{}, {"batch_size": 16}, {"n_clusters": "auto"}], ids=str)
+def test_disk_is_memory(cells, tmp_path, kind, options):
+    K = options.pop("n_clusters", 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        disk, memory = (
+            smd.cluster(a, K, return_model=True, **QUICK | options)[1]
+            for a in (left(cells, tmp_path, kind), cells.copy())
+        )
+    np.testing.assert_array_equal(disk.labels_, memory.labels_)
+    np.testing.assert_array_equal(disk.embedding_, memory.embedding_)
+    np.testing.assert_array_equal(disk.mask_, memory.mask_)
+    assert disk.data_hash_ == memory.data_hash_
+    np.testing.assert_allclose(disk._shares, memory._shares)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_cells_sorted_by_type_are_drawn_from_everywhere(cells, tmp_path, dense):
+    "A batch has the types of the whole file, not those of a neighbourhood."
+    order = np.argsort(cells.obs["cell_type"].to_numpy(), kind="stable")
+    ordered = cells[order].copy()
+    if dense:
+        ordered.X = ordered.X.toarray()
+    disk, memory = fitted(left(ordered, tmp_path)), fitted(ordered.copy())
+    np.testing.assert_array_equal(disk.labels_, memory.labels_)
+
+
+def test_new_cells_are_read_in_blocks(cells, tmp_path, monkeypatch):
+    model, backed = fitted(cells.copy()), left(cells, tmp_path)
+    monkeypatch.setattr(module.memory_blocks, "__defaults__", (50,))
+    np.testing.assert_array_equal(model.predict(backed), model.predict(cells))
+    np.testing.assert_allclose(model.transform(backed), model.transform(cells), atol=1e-5)
+    fewer = left(cells[:, 15:].copy(), tmp_path)
+    with pytest.warns(UserWarning) as said:
+        model.predict(fewer)
+    assert len({str(w.message) for w in said}) == len(said)
+
+
+def test_large_counts_decimals_and_marked_genes(cells, tmp_path):
+    a = cells.copy()
+    a.X = a.X * 3000.5
+    a.var["highly_variable"] = np.arange(120) < 60
+    disk, memory = (fitted(x, check_counts=False) for x in (left(a, tmp_path), a.copy()))
+    np.testing.assert_array_equal(disk.labels_, memory.labels_)
+    assert disk.params_.n_top_genes == 80 or disk.mask_.sum() == 60
+
+
+def test_what_is_wrong_is_said_and_where(cells, tmp_path):
+    a = cells.copy()
+    a.X[200, 5] = 0.5
+    with pytest.raises(ValueError, match=str(a.obs_names[200])):
+        fitted(left(a, tmp_path))
+    a = cells.copy()
+    a.X = sp.csr_matrix(a.X.multiply((np.arange(257) != 7)[:, None]))
+    with pytest.raises(ValueError, match=str(a.obs_names[7])):
+        fitted(left(a, tmp_path))
+    a.X = sp.csc_matrix(cells.X)
+    with pytest.raises(ValueError, match="gene by gene"):
+        fitted(left(a, tmp_path))
+    with pytest.raises(ValueError, match="in memory"):
+        fitted(left(cells, tmp_path), gene_selection="pearson_residuals")
+
+
+def test_a_file_that_changes_and_a_full_disk(cells, tmp_path, monkeypatch):
+    backed = left(cells, tmp_path)
+    counts = module.DiskCounts(backed)
+    os.utime(tmp_path / "cells.h5ad", ns=(1, 1))
+    with pytest.raises(ValueError, match="written to while it was read"):
+        module.copy_rows(counts, module.survey(counts), np.arange(120) < 50)
+    none = namedtuple("usage", "free")(10)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: none)
+    with pytest.raises(OSError, match="TMPDIR"):
+        fitted(backed)
+
+
+def test_a_stopped_fit_goes_on_from_disk(cells, tmp_path, monkeypatch):
+    whole = fitted(left(cells, tmp_path))
+    at, real = tmp_path / "run.safetensors", smd.tl.Checkpoint.save
+
+    def stop(self, run):
+        real(self, run)
+        if run.phase == "soft":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(smd.tl.Checkpoint, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(left(cells, tmp_path), checkpoint=at)
+    monkeypatch.setattr(smd.tl.Checkpoint, "save", real)
+    for a in (left(cells, tmp_path), cells.copy()):  # from disk or from memory: the same run
+        again = fitted(a, checkpoint=at)
+        np.testing.assert_array_equal(again.labels_, whole.labels_)
+
+
+def test_rows_of_any_kind_come_back(tmp_path):
+    rng = np.random.default_rng(0)
+    for columns, most in ((50, 9), (50, 70_000), (70_000, 9)):
+        X = sp.random(40, columns, 0.02, "csr", np.float32, rng)
+        X.data = rng.integers(1, most + 1, X.nnz).astype(np.float32)
+        rows = module.RowFile(columns, small=most < 2**16)
+        rows.append(X[:25])
+        rows.append(X[25:])
+        rows.finish()
+        for index in (slice(3, 9), np.array([39, 0, 0, 7]), np.arange(0)):
+            assert abs(rows[index] - X[index]).nnz == 0
+
+
+def test_the_callers_file_is_left_as_it_was(cells, tmp_path):
+    backed = left(cells, tmp_path)
+    before = (tmp_path / "cells.h5ad").read_bytes()
+    fitted(backed)
+    assert backed.obs["scsmd"].notna().all() and backed.obsm["X_scsmd"].shape == (257, 32)
+    backed.file.close()
+    assert (tmp_path / "cells.h5ad").read_bytes() == before
+    assert "scsmd" not in ad.read_h5ad(tmp_path / "cells.h5ad").obs
