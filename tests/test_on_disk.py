@@ -65,7 +65,8 @@ def test_new_cells_are_read_in_blocks(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(module.memory_blocks, "__defaults__", (50,))
     np.testing.assert_array_equal(model.predict(backed), model.predict(cells))
     np.testing.assert_allclose(model.transform(backed), model.transform(cells), atol=1e-5)
-    fewer = left(cells[:, 15:].copy(), tmp_path)
+    (tmp_path / "fewer").mkdir()
+    fewer = left(cells[:, 15:].copy(), tmp_path / "fewer")
     with pytest.warns(UserWarning) as said:
         model.predict(fewer)
     assert len({str(w.message) for w in said}) == len(said)
