@@ -83,6 +83,8 @@ def test_half_precision_reaches_every_part(cells, monkeypatch):
 def test_large_data_are_looked_at_in_part(cells, monkeypatch):
     "The watched cells and the cells of a phase are a sample, and every cell gets its cluster."
     monkeypatch.setattr(runs, "WATCHED", 100)
-    _, model = smd.cluster(cells, 3, copy=True, return_model=True, cells_a_phase=9000, **QUICK | {"max_epochs": 40})
+    _, model = smd.cluster(
+        cells, 3, copy=True, return_model=True, cells_a_phase=9000, **QUICK | {"max_epochs": 40}
+    )
     assert len(model._run.labels) == 100 and len(model.labels_) == 330
     assert smd.tl.ari(cells.obs["cell_type"], model.labels_) > 0.5

@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "tenx": (),
     "samples": (),
     "reading": ("read",),
-    "backed": ("open_backed",),
+    "backed": ("open_backed", "copy_cells"),
     "parsing": ("File", "Dataset"),
     "paper_sets": (),
     "other_sets": (),

@@ -31,7 +31,7 @@ class Params:
     n_latent: int | None = 16  # length of the latent vector; None: the number of clusters
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
-    n_gates: int = 1  # gates after the last so many of the three convolutions
+    n_gates: int = 2  # gates after the last so many of the three convolutions
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"

@@ -14,14 +14,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from scsmd_nb.tl.schedule import (
-    COST,
-    cells_an_epoch,
-    enough_epochs,
-    n_epochs,
-    one_cycle,
-    work,
-)
 from torch import nn
 
 from ..nn.autoencoder import fit_linear
@@ -42,6 +34,14 @@ from scsmd_nb.tl.run import (
     probabilities,
     subset,
     watched,
+)
+from scsmd_nb.tl.schedule import (
+    COST,
+    cells_an_epoch,
+    enough_epochs,
+    n_epochs,
+    one_cycle,
+    work,
 )
 
 # %% ../../nbs/api/tl/02_training.ipynb #fa9549eb
