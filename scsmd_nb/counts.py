@@ -27,10 +27,13 @@ def _first_bad(
     if sp.issparse(X):
         if X.format not in ("csr", "csc", "coo"):
             X = X.tocsr()
-        hits = np.flatnonzero(bad(X.data))
-        if not len(hits):
+        for start in range(0, len(X.data), 2**22):  # so that little memory is needed
+            hits = np.flatnonzero(bad(X.data[start : start + 2**22]))
+            if len(hits):
+                break
+        else:
             return None
-        at = hits[0]
+        at = start + hits[0]
         if X.format == "coo":
             return X.data[at], int(X.row[at]), int(X.col[at])
         major, minor = int(np.searchsorted(X.indptr, at, side="right")) - 1, int(X.indices[at])
@@ -185,8 +188,9 @@ def as_counts(
     obs_names=None,  # [cells] names, for the message
     var_names=None,  # [genes] names, for the message
     whole: bool = True,  # False: decimals are allowed, for corrected counts
+    copy: bool = True,  # False: X itself if it is such a matrix already
 ) -> sp.csr_matrix:
-    "Checked counts as a fresh CSR float32 matrix without stored zeros; X is only read."
+    "Checked counts as a CSR float32 matrix without stored zeros, a fresh one; X is only read."
     X = sound(X, where) if sp.issparse(X) else X
     check_counts(X, where, obs_names, var_names, whole)
     if sp.issparse(X) and X.data.max(initial=0) <= 2**24 and not X.has_canonical_format:
@@ -197,6 +201,9 @@ def as_counts(
             f"{where} holds {float(most):.0f}, more than float32 can count exactly ({2**24}). "
             "No cell has so many molecules of one gene: check that rows are cells and values are counts."
         )
+    plain = sp.issparse(X) and X.format == "csr" and X.dtype == np.float32
+    if plain and not copy and X.has_canonical_format and np.all(X.data):
+        return X
     out = sp.csr_matrix(X, dtype=np.float32, copy=True)
     out.sum_duplicates()
     out.eliminate_zeros()
@@ -247,8 +254,9 @@ def get_counts(
     adata: ad.AnnData,  # cells x genes
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     whole: bool = True,  # False: decimals are allowed, for corrected counts
+    copy: bool = True,  # False: the matrix of adata itself if that will do, only to be read
 ) -> sp.csr_matrix:
-    "Raw counts [cells, genes] as a fresh CSR float32 matrix; adata is only read."
+    "Raw counts [cells, genes] as a CSR float32 matrix, a fresh one; adata is only read."
     if not isinstance(adata, ad.AnnData):
         raise TypeError(
             f"expected an AnnData object (cells x genes), got {type(adata).__name__}. "
@@ -266,7 +274,7 @@ def get_counts(
     where = "X" if layer is None else f"layers[{layer!r}]"
     X = _in_memory(adata.X if layer is None else adata.layers[layer])
     try:
-        return as_counts(X, where, adata.obs_names, adata.var_names, whole)
+        return as_counts(X, where, adata.obs_names, adata.var_names, whole, copy)
     except ValueError as e:
         raise ValueError(f"{e}{_elsewhere(adata, layer)}") from None
 

@@ -151,7 +151,7 @@ class _Reader(_Choices):
         if reset and on_disk(X) and layer is None and "counts" not in X.layers:
             counts = DiskCounts(X, self.check_counts)
         else:
-            counts = get_counts(X, layer, self.check_counts)
+            counts = get_counts(X, layer, self.check_counts, copy=False)
         if not reset:
             return self._numbers(counts, reset)
         self.n_features_in_ = X.n_vars

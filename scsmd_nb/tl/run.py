@@ -103,7 +103,7 @@ def cell_data(
     params: Params,  # target_sum, gene_scaling and nb_target are read
 ) -> CellData:
     "The cells as a fit reads them, with libraries over all genes and the scaling learned from these cells."
-    chosen = counts[:, np.flatnonzero(genes)]
+    chosen = counts if genes.all() else counts[:, np.flatnonzero(genes)]
     library = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     return CellData(chosen, library, learn_scaling(chosen, library, params), params.nb_target)
 
