@@ -190,7 +190,7 @@ def bench_disk(out, args):
         path = f"{folder}/cells.h5ad"
         clock = time.perf_counter()
         np.save(path + ".npy", write(path, args.large, 20_000))
-        out["file_gb"] = os.path.getsize(path) / 1e9
+        out["cells"], out["file_gb"] = args.large, os.path.getsize(path) / 1e9
         print(
             f"written in {time.perf_counter() - clock:.0f} s: {out['file_gb']:.1f} GB", flush=True
         )

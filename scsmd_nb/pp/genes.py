@@ -212,8 +212,7 @@ class GeneSums:
             return varies
         score = np.nan_to_num(self.scores() if scores is None else scores, nan=-np.inf)
         mask = np.zeros(len(varies), bool)
-        order = np.argsort(-np.where(varies, score, -np.inf), kind="stable")
-        mask[order[:n_top_genes]] = True
+        mask[np.lexsort((-score, ~varies))[:n_top_genes]] = True
         return mask
 
 # %% ../../nbs/api/pp/05_genes.ipynb #7d9d3cfb

@@ -96,7 +96,7 @@ def check_room(
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #0f9dae58
 def on_disk(
-    adata: ad.AnnData,
+    adata: ad.AnnData,  # only looked at
 ) -> bool:
     "True if X is read from disk when it is asked for."
     return adata.isbacked or not (
