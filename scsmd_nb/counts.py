@@ -309,8 +309,13 @@ def row_blocks(
 class Fingerprint:
     "A hash of counts that are seen block by block."
 
-    def __init__(self):
+    def __init__(
+        self,
+        counts=None,  # [n, genes] to begin with, see row_blocks; None: nothing yet
+    ):
         self.hash = hashlib.sha256()
+        for _, rows in row_blocks(counts) if counts is not None else ():
+            self.add(rows)
 
     def add(self, rows: sp.csr_matrix):
         "The next block of cells, as row_blocks gives it."
@@ -330,10 +335,7 @@ def fingerprint(
     *more,  # anything that can be written as text
 ) -> str:
     "A hash of the data and of what was asked for; the same input gives the same 16 hex digits."
-    out = Fingerprint()
-    for _, rows in row_blocks(counts):
-        out.add(rows)
-    return out.hex(*more)
+    return Fingerprint(counts).hex(*more)
 
 # %% ../nbs/api/00_counts.ipynb #d0854a88
 MIN_OVERLAP = 0.8  # smallest share of the model's genes that new cells must have

@@ -73,6 +73,26 @@ def test_an_error_in_one_part_is_the_error_of_all(monkeypatch):
     assert in_parts._Block.depth == 0 and in_parts._Block.pool is None
 
 
+def test_an_error_waits_for_nobody(monkeypatch):
+    "Other parts may be at work in a block of their own when one fails; no lock is held then."
+    monkeypatch.setattr(in_parts, "CORES", 2)
+    go = threading.Event()
+
+    def job(n):
+        if n == 0:
+            raise KeyboardInterrupt
+        go.wait(10)
+        with in_parts.one_thread():
+            return n
+
+    before = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        in_parts.in_threads(job, [0, 1])
+    go.set()
+    assert in_parts.in_threads(abs, [-1, -2]) == [1, 2]
+    assert in_parts._Block.depth == 0 and torch.get_num_threads() == before
+
+
 def test_half_precision_reaches_every_part(cells, monkeypatch):
     monkeypatch.setattr(in_parts, "CORES", 2)
     labels, latent = fitted(cells, precision="bf16-mixed")

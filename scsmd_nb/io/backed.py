@@ -23,7 +23,7 @@ from .reading import _check_there
 def open_backed(
     path: str | Path,  # an .h5ad file or a .zarr folder
 ) -> ad.AnnData:
-    "Cells x genes with the tables in memory and X on disk, only to be read."
+    "Cells x genes with X on disk, only to be read, and all else in memory."
     check_given(path=path)
     path = Path(path).expanduser()
     with _explain(path):
@@ -40,11 +40,10 @@ def open_backed(
         import zarr
 
         group = zarr.open_group(path, mode="r")
-        tables = {name: ad.io.read_elem(group[name]) for name in ("obs", "var")}
-        sparse = (
-            "encoding-type" in group["X"].attrs and "matrix" in group["X"].attrs["encoding-type"]
-        )
-        return ad.AnnData(ad.io.sparse_dataset(group["X"]) if sparse else group["X"], **tables)
+        slots = {"obs", "var", "obsm", "varm", "obsp", "varp", "uns", "layers"} & set(group)
+        X = group.get("X")  # an array, or the three arrays of a sparse matrix
+        X = ad.io.sparse_dataset(X) if isinstance(X, zarr.Group) else X
+        return ad.AnnData(X, **{name: ad.io.read_elem(group[name]) for name in slots})
 
 # %% ../../nbs/api/io/18_backed.ipynb #4b6f3bb7
 def copy_cells(
@@ -52,13 +51,16 @@ def copy_cells(
     path: str | Path,  # .h5ad to write, whole or not at all
     keep=None,  # [cells] bool: these cells only; None: all
 ) -> Path:
-    "Cells, tables and what is in obsm and uns in a new file, X block by block."
+    "The cells in a new file, X block by block; raw, obsp and varp, which are of all cells, are left out."
     keep = np.ones(adata.n_obs, bool) if keep is None else np.asarray(keep)
     if keep.dtype != bool or keep.shape != (adata.n_obs,) or not keep.any():
         raise ValueError(
             f"keep must be True or False for each of the {adata.n_obs:,} cells, and True for some of them."
         )
-    slots = {"obsm": {k: v[keep] for k, v in adata.obsm.items()}, "uns": dict(adata.uns)}
+    slots = {
+        slot: {k: v[keep] for k, v in getattr(adata, slot).items()} for slot in ("obsm", "layers")
+    }
+    slots |= {"varm": dict(adata.varm), "uns": dict(adata.uns)}
     empty = sp.csr_matrix((int(keep.sum()), adata.n_vars), dtype=np.float32)
     tables = ad.AnnData(empty, obs=adata.obs[keep].copy(), var=adata.var.copy(), **slots)
     with atomic(path) as part, h5py.File(part, "w") as f:
@@ -66,6 +68,7 @@ def copy_cells(
         del f["X"]
         for rows, block in row_blocks(adata.X):
             block = sp.csr_matrix(block)[keep[rows]]
+            block.indptr = block.indptr.astype(np.int64)  # more entries than int32 can count
             if "X" in f:
                 ad.io.sparse_dataset(f["X"]).append(block)
             else:

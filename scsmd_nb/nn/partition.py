@@ -7,7 +7,6 @@ __all__ = ['N_GROUPS', 'WARD', 'METHODS', 'neighbor_graph', 'over_cluster', 'kme
            'consensus', 'bisect_resolution', 'start_partition']
 
 # %% ../../nbs/api/nn/04_partition.ipynb #004fc5d5
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 from .._words import did_you_mean
-from .in_parts import in_threads, one_thread
+from .in_parts import in_threads, in_worker, one_thread
 
 # %% ../../nbs/api/nn/04_partition.ipynb #74cc2d41
 def _strengths(
@@ -61,7 +60,7 @@ def neighbor_graph(
 @contextmanager
 def _quiet():
     "A block without scikit-learn's warnings that some rows are equal; entered once, around all threads."
-    if threading.current_thread() is not threading.main_thread():
+    if in_worker():
         yield
         return
     with warnings.catch_warnings():

@@ -251,26 +251,25 @@ class _Learner(_Results):
         names = getattr(self, "feature_names_in_", None)
         mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
         auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
-        line = Progress(chosen["progress"])
-        if auto:
-            line.says("recommending K")
-        self.k_choice_ = recommended(counts, mask, seed) if auto else None
-        K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
-        line.says("choosing genes")
-        ready = prepare(counts, mask, params)
-        cells, mask = ready.cells, ready.mask
-        fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
-        run = new_run(cells, params, K, seed, fabric)
-        if self.checkpoint:
-            mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes())
-            run.checkpoint = Checkpoint(self.checkpoint, mark)
-            if Path(self.checkpoint).exists():
-                run.checkpoint.load(run)
-        train(run, cells, line)
+        with Progress(chosen["progress"]) as line:
+            if auto:
+                line.says("recommending K")
+            self.k_choice_ = recommended(counts, mask, seed) if auto else None
+            K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
+            line.says("choosing genes")
+            ready = prepare(counts, mask, params)
+            cells, mask = ready.cells, ready.mask
+            fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
+            run = new_run(cells, params, K, seed, fabric)
+            if self.checkpoint:
+                mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes())
+                run.checkpoint = Checkpoint(self.checkpoint, mark)
+                if Path(self.checkpoint).exists():
+                    run.checkpoint.load(run)
+            train(run, cells, line)
         run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
-        self.mask_, self.data_hash_ = mask, ready.fingerprint.hex()
-        self._shares = ready.shares
+        self.mask_, self._shares, self.data_hash_ = mask, ready.shares, ready.fingerprint.hex()
         self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
         return self._set_results(run, cells)
 

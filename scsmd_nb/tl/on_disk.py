@@ -112,9 +112,17 @@ class DiskCounts:
         adata: ad.AnnData,  # backed, or with X on disk
         whole: bool = True,  # False: decimals are allowed, for corrected counts
     ):
-        self.X, self.whole, self.shape = adata.X, whole, adata.shape
+        try:
+            self.X = adata.X
+        except KeyError:  # an .h5ad without one
+            self.X = None
+        self.whole, self.shape = whole, adata.shape
         self.names = adata.obs_names, adata.var_names
         self.path = Path(adata.filename) if adata.filename else None  # None: a zarr, many files
+        if self.X is None:
+            raise ValueError(
+                "there is no X on disk. Put the counts in X, or give the layer that holds them."
+            )
         if getattr(self.X, "format", "csr") != "csr":
             raise ValueError(
                 "X lies on disk gene by gene (CSC), so cells cannot be read from it. Read it into memory "
@@ -169,7 +177,7 @@ class Survey:
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #2b282fb1
 def survey(
-    counts,  # DiskCounts, or counts [n, genes] CSR
+    counts: DiskCounts,  # all cells and genes
 ) -> Survey:
     "Read all cells once, block by block; a cell without counts is an error."
     n, t = counts.shape
@@ -177,7 +185,7 @@ def survey(
     for at, rows in row_blocks(counts):
         total = s.library[at] = np.asarray(rows.sum(1, dtype=np.float64)).ravel()
         if (total <= 0).any():
-            size_factors(rows, getattr(counts, "names", (None,))[0][at])  # says which cells
+            size_factors(rows, counts.names[0][at])  # says which cells
         s.genes.add(rows, total)
         s.entries += np.bincount(rows.indices, minlength=t)
         weights = rows.data / np.repeat(total, np.diff(rows.indptr))
@@ -213,20 +221,18 @@ def copy_rows(
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #26a0bf6c
 def prepare(
-    counts,  # [n, genes] CSR in memory, or DiskCounts
+    counts,  # [n, genes] CSR in memory, every cell with counts; or DiskCounts
     mask: np.ndarray
     | None,  # [genes] bool, genes that the caller chose; None: those that vary most
     params: Params,  # n_top_genes, gene_selection and what learn_scaling reads
 ) -> Prepared:
     "Choose genes, and take from the cells what a fit reads."
     if not isinstance(counts, DiskCounts):
-        size_factors(counts)  # refuses empty cells
         if mask is None:
             mask = select_genes(counts, params.n_top_genes, params.gene_selection)
-        cells, mark = cell_data(counts, mask, params), Fingerprint()
-        for _, rows in row_blocks(counts):
-            mark.add(rows)
-        return Prepared(cells, mask, counts.T @ (1 / cells.library) / len(cells), mark)
+        cells = cell_data(counts, mask, params)
+        shares = counts.T @ (1 / cells.library) / len(cells)
+        return Prepared(cells, mask, shares, Fingerprint(counts))
     if mask is None and params.gene_selection != "seurat":
         raise ValueError(
             f"gene_selection={params.gene_selection!r} needs all counts in memory. Use 'seurat' for cells "

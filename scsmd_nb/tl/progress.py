@@ -22,12 +22,14 @@ class Progress:
         self,
         show: bool = True,  # False: silent
         every: float = 30.0,  # seconds from one line to the next in a log file
+        drawn: bool | None = None,  # a bar (True) or lines (False); None: by where it is written
     ):
         self.total, self.done, self.every = 1.0, 0.0, every
         self.start, self.said = time.monotonic(), -1e9
-        drawn = sys.stderr.isatty() or "ipykernel" in sys.modules
+        if drawn is None:
+            drawn = sys.stderr.isatty() or "ipykernel" in sys.modules
         self.bar = tqdm(total=1.0, bar_format=BAR, leave=False) if show and drawn else None
-        self.lines, self.text = show and not drawn, ""
+        self.lines, self.text, self.numbers = show and not drawn, "", ""
 
     def expect(self, work: float):
         "So much work there is in all, in any unit."

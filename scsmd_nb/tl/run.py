@@ -286,7 +286,9 @@ def subset(
     data: CellData,  # the cells
     index: np.ndarray,  # [m] which of them
 ) -> CellData:
-    "Some of the cells, in memory."
+    "Some of the cells, in memory; the data as they are if that is all of them."
+    if np.array_equal(index, np.arange(len(data))):
+        return data
     return CellData(data.counts[index], data.library[index], data.scaling, data.nb_target)
 
 # %% ../../nbs/api/tl/01_run.ipynb #a6dcc5d9
