@@ -91,6 +91,7 @@ def stages(
     dilations: tuple | None,  # gate after each convolution; None: none (figure 1A)
     length: int,  # places of the sequence, or side of the image
     n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
+    gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
 ) -> nn.Sequential:
     "Strided convolution, batch norm, ReLU and attention gate, once for each entry of `channels`."
     layers, first = [], 0 if n_gates is None else len(channels) - n_gates
@@ -103,7 +104,7 @@ def stages(
         ]
         length = (length + 2 * padding - kernel_size) // stride + 1
         if dilations and i >= first:
-            layers.append(MDAG(out, dilations, image=image))
+            layers.append(MDAG(out, dilations, gate_width, image=image))
         in_channels = out
     return nn.Sequential(*layers)
 
@@ -120,13 +121,13 @@ class Encoder(nn.Module):
         stride: int = 4,  # places the convolution moves on
         dilations: tuple | None = (4, 6, 8, 10),  # rates of the attention gates; None: no gates
         n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
+        gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
     ):
         super().__init__()
         self.layout = layout
         example = layout(torch.zeros(1, len(layout.order)))
-        self.convolutions = stages(
-            1, channels, kernel_size, stride, layout.image, dilations, example.shape[-1], n_gates
-        )
+        shape = (kernel_size, stride, layout.image, dilations, example.shape[-1])
+        self.convolutions = stages(1, channels, *shape, n_gates, gate_width)
         with torch.no_grad():
             self.map_shape = self.convolutions.eval()(example).shape[1:]
         self.convolutions.train()
@@ -368,6 +369,8 @@ def build_autoencoder(
     init_phi=1.0,  # [t] or scalar, dispersions that the NB heads start from
     n_linear: int = 0,  # principal components beside the latent numbers, see TwoViews
     n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
+    channels: tuple = (16, 32, 64),  # channels after each convolution
+    gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
 ) -> Autoencoder:
     "An untrained autoencoder; seed torch before calling."
     genes = GeneLayout(order, image=layout == "image")
@@ -384,9 +387,9 @@ def build_autoencoder(
         )
         heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
-        encoder = Encoder(genes, n_latent, dilations=dilations, n_gates=n_gates)
-        dense = architecture == "dense"
-        decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent)
+        gates = dict(dilations=dilations, n_gates=n_gates, gate_width=gate_width)
+        encoder, dense = Encoder(genes, n_latent, channels, **gates), architecture == "dense"
+        decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent, channels)
         heads = NBHead(
             128 if dense else t, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi
         )

@@ -27,11 +27,15 @@ class Params:
     gene_order: str = "hvg"  # "hvg", "random" or "correlation"
     layout: str = "sequence"  # "sequence" (1-D) or "image" (2-D)
     # the network
+    channels: tuple = (8, 16, 32)  # after each of the three convolutions
     architecture: str = "dense"  # decoder: "dense", "deconv"; "authors": the public code's network
     n_latent: int | None = 16  # length of the latent vector; None: the number of clusters
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
-    n_gates: int = 2  # gates after the last so many of the three convolutions
+    n_gates: int = 1  # gates after the last so many of the three convolutions
+    gate_width: int | None = (
+        8  # channels of each dilated convolution in a gate; None: half the map's
+    )
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"
@@ -40,7 +44,7 @@ class Params:
     # pretraining
     batch_size: int = 256  # cells
     noise: float = 0.2  # share of the genes hidden from the encoder
-    pretrain_epochs: int = 12  # passes over the cells
+    pretrain_epochs: int = 8  # passes over the cells
     min_steps: int = 100  # small data sets are passed over more often, until so many steps are made
     max_epochs: int | None = None  # most epochs of any one phase, for quick trials; None: no limit
     cells_a_phase: int = 240_000  # cells that a phase sees at most, all its passes together
@@ -49,7 +53,7 @@ class Params:
     schedule: str = "one_cycle"  # learning rate while pretraining: "one_cycle" or "constant"
     # soft clustering
     start: str = "consensus"  # where centroids start: "consensus", "leiden" or "kmeans"
-    soft_epochs: int = 5  # passes over the cells
+    soft_epochs: int = 2  # passes over the cells
     optimizer: str = "adam"  # "adam" or "sgd" (momentum 0.9)
     soft_lr: float = 3e-4  # learning rate
     alpha: float = 1.0  # factor of L_c in formula (7)
@@ -77,6 +81,8 @@ _PAPER = Params(
     n_latent=None,
     n_linear=0,
     n_gates=3,
+    gate_width=None,
+    channels=(16, 32, 64),
     cells_a_phase=10**12,
     nb_target="rounded",
     dispersion="gene-cell",
@@ -207,11 +213,13 @@ RULES = dict(
     gene_scaling=Rule("number", 0, 2, unit="exponent of the sd"),
     gene_order=Rule("word", words=("hvg", "random", "correlation")),
     layout=Rule("word", words=("sequence", "image")),
+    channels=Rule("rates", 1, 1024, unit="channels"),
     architecture=Rule("word", words=("dense", "deconv", "authors")),
     n_latent=Rule("whole", 1, 1024, none="the number of clusters", unit="numbers"),
     n_linear=Rule("whole", 0, 1024, unit="components"),
     dilations=Rule("rates", 1, 1024, none="no gates", unit="genes"),
     n_gates=Rule("whole", 0, 3, unit="gates"),
+    gate_width=Rule("whole", 1, 1024, none="half the channels of its map", unit="channels"),
     nb_target=Rule("word", words=("counts", "rounded")),
     dispersion=Rule("word", words=("gene", "gene-cell")),
     reconstruction_weight=_FACTOR,

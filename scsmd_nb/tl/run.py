@@ -175,6 +175,8 @@ def build_networks(
             init_mean,
             n_linear=params.n_linear,
             n_gates=params.n_gates,
+            channels=params.channels,
+            gate_width=params.gate_width,
         )
         cellnet = CellNet(n_latent + params.n_linear, n_clusters)
     return net, cellnet

@@ -47,7 +47,8 @@ def _pca(
         sc.pp.highly_variable_genes(bare, n_top_genes=2000)
         bare = bare[:, bare.var["highly_variable"]].copy()
     bare.X = bare.X.toarray() if hasattr(bare.X, "toarray") else bare.X
-    sc.pp.scale(bare, max_value=10)
+    sc.pp.scale(bare)
+    np.clip(bare.X, -10, 10, out=bare.X)  # scanpy's own clip is compiled anew in each process
     sc.pp.pca(bare, n_comps=min(30, min(bare.shape) - 1), random_state=random_state)
     return bare.obsm["X_pca"]
 

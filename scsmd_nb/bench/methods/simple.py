@@ -33,7 +33,8 @@ def components(
     many = counts.shape[1] > 2500
     mask = select_genes(counts, n_top_genes) if many else not_constant(counts)
     logs = ad.AnnData(log_normalize(counts, target_sum=None)[:, np.flatnonzero(mask)].toarray())
-    sc.pp.scale(logs, max_value=10)
+    sc.pp.scale(logs)
+    np.clip(logs.X, -10, 10, out=logs.X)  # scanpy's own clip is compiled anew in each process
     sc.pp.pca(
         logs, n_comps=max(1, min(n_pcs, logs.n_obs - 1, logs.n_vars - 1)), random_state=random_state
     )
