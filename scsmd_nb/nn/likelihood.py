@@ -102,12 +102,46 @@ def nb_loss(
 # %% ../../nbs/api/nn/00_likelihood.ipynb #8a02650d
 def _gamma_terms(
     x: torch.Tensor,  # [m] counts
-    log_phi: torch.Tensor,  # [m] log dispersions
-) -> torch.Tensor:  # [m] float64
-    "lgamma(x + phi) - lgamma(phi) - x log(phi) - lgamma(x + 1), in float64."
+    log_phi: torch.Tensor,  # [m] log dispersions, or [t]
+    gene: torch.Tensor | None = None,  # [m] the gene of each count, where log_phi has one a gene
+) -> tuple[torch.Tensor, torch.Tensor]:  # [m] each, float64
+    "lgamma(x + phi) - lgamma(phi) - x log(phi) - lgamma(x + 1), and its slope by log(phi)."
     x, log_phi = _wide(x), _wide(log_phi)
     phi = log_phi.exp()
-    return torch.lgamma(x + phi) - torch.lgamma(phi) - x * log_phi - torch.lgamma(x + 1)
+    known = log_phi, phi, torch.lgamma(phi), torch.digamma(phi)
+    log_phi, phi, gamma, slope = known if gene is None else (value[gene] for value in known)
+    terms = torch.lgamma(x + phi) - gamma - x * log_phi - torch.lgamma(x + 1)
+    return terms, phi * (torch.digamma(x + phi) - slope) - x
+
+# %% ../../nbs/api/nn/00_likelihood.ipynb #1a99b1fc
+class _NBLogs(torch.autograd.Function):
+    "Log probabilities [n, t] and their slopes, written out."
+
+    @staticmethod
+    def forward(ctx, x, log_mu, log_phi):
+        phi, d = log_phi.exp(), log_mu - log_phi
+        soft, both = F.softplus(d), x + phi
+        out = torch.addcmul(x * log_mu, both, soft, value=-1)
+        counts = x.reshape(-1)
+        at = torch.nonzero((counts != 0) & (counts != 1)).squeeze(1)
+        if log_phi.ndim == 1:
+            terms, slope = _gamma_terms(counts[at], log_phi, at % len(log_phi))
+        else:
+            terms, slope = _gamma_terms(counts[at], log_phi.expand_as(out).reshape(-1)[at])
+        out.view(-1).index_add_(0, at, terms.to(out.dtype))
+        ctx.save_for_backward(x, d, soft, both, phi, at, slope.to(out.dtype))
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, d, soft, both, phi, at, slope = ctx.saved_tensors
+        pull = both * torch.sigmoid(d)
+        by_mu = grad * (x - pull)
+        if not ctx.needs_input_grad[2]:
+            return None, by_mu, None
+        by_phi = pull.addcmul_(phi.expand_as(pull), soft, value=-1).view(-1)
+        by_phi = by_phi.index_add_(0, at, slope).view_as(pull) * grad
+        return None, by_mu, by_phi.sum_to_size(phi.shape)
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #049c8a30
 def nb_log_prob_from_logs(
@@ -117,12 +151,8 @@ def nb_log_prob_from_logs(
 ) -> torch.Tensor:  # [n, t], the dtype of log_mu (half precision: float32)
     "`nb_log_prob(x, exp(log_mu), exp(log_phi))`, fast where most counts are 0 or 1."
     log_mu, log_phi = _at_least_float32(log_mu), _at_least_float32(log_phi)
-    x, log_mu = torch.broadcast_tensors(x.to(log_mu.dtype), log_mu)
-    out = x * log_mu - (x + log_phi.exp()) * F.softplus(log_mu - log_phi)
-    x = x.expand_as(out).reshape(-1)
-    where = torch.nonzero((x != 0) & (x != 1)).squeeze(1)
-    terms = _gamma_terms(x[where], log_phi.expand_as(out).reshape(-1)[where])
-    return out.reshape(-1).index_add(0, where, terms.to(out.dtype)).view_as(out)
+    x, log_mu, _ = torch.broadcast_tensors(x.to(log_mu.dtype), log_mu, log_phi)
+    return _NBLogs.apply(x, log_mu, log_phi)
 
 # %% ../../nbs/api/nn/00_likelihood.ipynb #90f92fbd
 def nb_loss_from_logs(
