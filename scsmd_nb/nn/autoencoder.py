@@ -90,10 +90,12 @@ def stages(
     image: bool,  # 2-D kernels instead of 1-D
     dilations: tuple | None,  # gate after each convolution; None: none (figure 1A)
     length: int,  # places of the sequence, or side of the image
+    n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
+    gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
 ) -> nn.Sequential:
     "Strided convolution, batch norm, ReLU and attention gate, once for each entry of `channels`."
-    layers = []
-    for out in channels:
+    layers, first = [], 0 if n_gates is None else len(channels) - n_gates
+    for i, out in enumerate(channels):
         padding = max((kernel_size - stride + 1) // 2, math.ceil((kernel_size - length) / 2))
         layers += [
             conv(in_channels, out, kernel_size, stride=stride, padding=padding, image=image),
@@ -101,8 +103,8 @@ def stages(
             nn.ReLU(),
         ]
         length = (length + 2 * padding - kernel_size) // stride + 1
-        if dilations:
-            layers.append(MDAG(out, dilations, image=image))
+        if dilations and i >= first:
+            layers.append(MDAG(out, dilations, gate_width, image=image))
         in_channels = out
     return nn.Sequential(*layers)
 
@@ -118,12 +120,14 @@ class Encoder(nn.Module):
         kernel_size: int = 8,  # width of each convolution, in places
         stride: int = 4,  # places the convolution moves on
         dilations: tuple | None = (4, 6, 8, 10),  # rates of the attention gates; None: no gates
+        n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
+        gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
     ):
         super().__init__()
         self.layout = layout
         example = layout(torch.zeros(1, len(layout.order)))
         shape = (kernel_size, stride, layout.image, dilations, example.shape[-1])
-        self.convolutions = stages(1, channels, *shape)
+        self.convolutions = stages(1, channels, *shape, n_gates, gate_width)
         with torch.no_grad():
             self.map_shape = self.convolutions.eval()(example).shape[1:]
         self.convolutions.train()
@@ -364,7 +368,9 @@ def build_autoencoder(
     init_mean=None,  # [t] gene means that the NB heads start from
     init_phi=1.0,  # [t] or scalar, dispersions that the NB heads start from
     n_linear: int = 0,  # principal components beside the latent numbers, see TwoViews
+    n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
     channels: tuple = (16, 32, 64),  # channels after each convolution
+    gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
 ) -> Autoencoder:
     "An untrained autoencoder; seed torch before calling."
     genes = GeneLayout(order, image=layout == "image")
@@ -381,8 +387,8 @@ def build_autoencoder(
         )
         heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
-        encoder = Encoder(genes, n_latent, channels, dilations=dilations)
-        dense = architecture == "dense"
+        gates = dict(dilations=dilations, n_gates=n_gates, gate_width=gate_width)
+        encoder, dense = Encoder(genes, n_latent, channels, **gates), architecture == "dense"
         decoder = DenseDecoder(n_latent, t) if dense else DeconvDecoder(encoder, n_latent, channels)
         heads = NBHead(
             128 if dense else t, t, dispersion=dispersion, init_mean=init_mean, init_phi=init_phi

@@ -31,7 +31,11 @@ class Params:
     architecture: str = "dense"  # decoder: "dense", "deconv"; "authors": the public code's network
     n_latent: int | None = 16  # length of the latent vector; None: the number of clusters
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
-    dilations: tuple | None = None  # rates of the attention gates; None: no gates
+    dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
+    n_gates: int = 1  # gates after the last so many of the three convolutions
+    gate_width: int | None = (
+        8  # channels of each dilated convolution in a gate; None: half the map's
+    )
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"
@@ -76,8 +80,9 @@ _PAPER = Params(
     architecture="deconv",
     n_latent=None,
     n_linear=0,
+    n_gates=3,
+    gate_width=None,
     channels=(16, 32, 64),
-    dilations=(4, 6, 8, 10),
     cells_a_phase=10**12,
     nb_target="rounded",
     dispersion="gene-cell",
@@ -213,6 +218,8 @@ RULES = dict(
     n_latent=Rule("whole", 1, 1024, none="the number of clusters", unit="numbers"),
     n_linear=Rule("whole", 0, 1024, unit="components"),
     dilations=Rule("rates", 1, 1024, none="no gates", unit="genes"),
+    n_gates=Rule("whole", 0, 3, unit="gates"),
+    gate_width=Rule("whole", 1, 1024, none="half the channels of its map", unit="channels"),
     nb_target=Rule("word", words=("counts", "rounded")),
     dispersion=Rule("word", words=("gene", "gene-cell")),
     reconstruction_weight=_FACTOR,

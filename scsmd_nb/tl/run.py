@@ -174,7 +174,9 @@ def build_networks(
             params.dispersion,
             init_mean,
             n_linear=params.n_linear,
+            n_gates=params.n_gates,
             channels=params.channels,
+            gate_width=params.gate_width,
         )
         cellnet = CellNet(n_latent + params.n_linear, n_clusters)
     return net, cellnet
