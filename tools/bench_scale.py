@@ -26,11 +26,11 @@ def head(text):
 
 
 def profiles(n_genes, rng):
-    "What each type expresses: shares of the genes [types, genes]; 60 genes of its own are four times as strong."
+    "What each type expresses: shares of the genes [types, genes]; a twentieth of them are ten times as strong."
     base = rng.lognormal(0, 1.5, n_genes)
     out = np.tile(base, (len(SHARES), 1))
     for row in out:
-        row[rng.choice(n_genes, 60, replace=False)] *= 4
+        row[rng.choice(n_genes, n_genes // 20, replace=False)] *= 10
     return out / out.sum(1, keepdims=True)
 
 
