@@ -44,7 +44,7 @@ class Params:
     # pretraining
     batch_size: int = 256  # cells
     noise: float = 0.2  # share of the genes hidden from the encoder
-    pretrain_epochs: int = 8  # passes over the cells
+    pretrain_epochs: int = 12  # passes over the cells
     min_steps: int = 100  # small data sets are passed over more often, until so many steps are made
     max_epochs: int | None = None  # most epochs of any one phase, for quick trials; None: no limit
     cells_a_phase: int = 240_000  # cells that a phase sees at most, all its passes together
