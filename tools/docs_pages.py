@@ -1,9 +1,10 @@
 """Process the notebooks into pages for Quarto: nbdev_docs would hide exported code, run cells again, and need Quarto.
 
-1. Exported code stays on the page (a student reads it), with nbdev's table of parameters after it.
-2. nbdev executes the cells that hold an import, to be able to draw those tables. Here only the import lines of such a
-   cell are executed, and the exported cells; so no page runs an experiment again, and a cell may mix imports and code.
-3. Links to a section are written as JupyterLab wants them (#Two-commands); the site's are in small letters.
+1. Exported code stays on the page (a student reads it), with a table of parameters after it; private helpers are folded.
+2. The tables are read from the source (docs_tables.py), so no cell is run: nbdev would import torch to draw them.
+3. A name in backticks leads to its own page first, else only if one thing bears it.
+4. Links to a section are written as JupyterLab wants them (#Two-commands); the site's are in small letters.
+5. Long lines of outputs are folded between words, and tables get columns in proportion to what stands in them.
 
 usage: docs_pages.py          writes _proc/
        docs_pages.py --check  writes to a temporary folder, to see that every page can be processed; needs no Quarto
@@ -11,43 +12,72 @@ usage: docs_pages.py          writes _proc/
 
 import ast
 import os
+import re
 import shutil
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import nbdev.processors as processors
 import nbdev.serve as serve
-from docs_check import for_the_web
+from docs_check import (
+    COLUMNS,
+    GLOSSARY,
+    TABLE,
+    for_the_web,
+    is_words,
+    shown,
+    split_row,
+    term_anchor,
+    text_of,
+)
+from docs_tables import DEFINITION, Library
+from execnb.nbio import mk_cell
 from nbdev.config import get_config
 
 ROOT = Path(__file__).resolve().parent.parent
-EXPORTED = {"export", "exports", "exporti", "exec_doc"}
 HIDDEN = {"hide", "default_exp"}
+EXPORTED = {"export", "exports"}
+LEFT_OUT = {"add_show_docs", "clean_show_doc", "mv_exports", "add_fold"}
+LONG, SHORT = (
+    60,
+    16,
+)  # characters of a cell of a table that need a wide column, and that fit on one line
 
 
-class exec_for_tables(processors.exec_show_docs):
-    "Execute imports, exported cells and show_doc calls, and keep the output of show_doc calls."
+class documented(processors.Processor):
+    "A table of parameters after each exported function or class; private helpers folded."
 
-    def __call__(self, cell):
-        source = cell.source or ""
-        if (
-            cell.cell_type == "code"
-            and source
-            and not cell.directives_.keys() & EXPORTED
-            and not source.lstrip().startswith("show_doc")
-            and not processors._is_showdoc(cell)
-        ):
-            tree = cell.parsed_()
-            imports = [
-                node for node in tree or [] if isinstance(node, (ast.Import, ast.ImportFrom))
-            ]
-            if imports and self.nb.has_docs_ and hasattr(self, "k"):
-                self.k.run_cell("\n".join(map(ast.unparse, imports)))
-                if self.k.exc:
-                    raise RuntimeError(f"imports of a cell failed:\n{source}") from self.k.exc
-            return
-        super().__call__(cell)
+    library = None
+
+    def begin(self):
+        page = Path(self.nb.path_).resolve().relative_to(get_config().nbs_path.resolve()).as_posix()
+        texts = [c.source for c in self.nb.cells if c.cell_type == "markdown"]
+        taught = self.library.taught_in("\n".join(texts))
+        here = {e.name: e for e in self.library.entries if e.page == page}
+        for i in range(len(self.nb.cells) - 1, -1, -1):
+            cell = self.nb.cells[i]
+            if cell.cell_type == "markdown":
+                cell.source = self.library.linked(cell.source, page)
+                if page == GLOSSARY:
+                    cell.source = with_anchors(cell.source)
+            elif cell.directives_.keys() & EXPORTED and "hide" not in cell.directives_:
+                defined = [n for n in ast.parse(cell.source).body if isinstance(n, DEFINITION)]
+                public = [here[n.name] for n in defined if n.name in here]
+                for entry in reversed(public):
+                    text = self.library.documented(entry, taught)
+                    new = mk_cell(self.library.linked(text, page), "markdown")
+                    self.nb.cells.insert(i + 1, new)
+                if defined and not public:
+                    cell.source = folded(defined[0]) + cell.source
+
+
+def folded(node: ast.AST) -> str:
+    "The `#|` lines that fold a cell, with the helper's name and what it says of itself."
+    says = (ast.get_docstring(node) or "").split("\n")[0]
+    summary = f"{node.name}: {says}".replace("\\", "\\\\").replace('"', '\\"')
+    return f'#| code-fold: true\n#| code-summary: "{summary}"\n'
 
 
 def rm_hidden(cell):
@@ -62,18 +92,96 @@ def small_anchors(cell):
         cell.source = for_the_web(cell.source)
 
 
+def laid_out(cell):
+    "Tables in proportion, long lines of text outputs folded."
+    if cell.cell_type == "markdown":
+        cell.source = in_proportion(cell.source)
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        if "text" in output:
+            output["text"] = folded_lines(text_of(output["text"]))
+        for kind, change in (
+            ("text/plain", folded_lines),
+            ("text/markdown", in_proportion),
+            ("text/html", with_widths),
+        ):
+            if kind in data:
+                data[kind] = change(text_of(data[kind]))
+
+
+def folded_lines(text: str) -> str:
+    "Lines of words longer than a page is wide, folded and indented; those laid out in columns stay."
+    out = []
+    for line in text.split("\n"):
+        if len(line) <= COLUMNS or not is_words(line):
+            out.append(line)
+            continue
+        margin = re.match(r"\s*", line)[0]
+        out += textwrap.wrap(
+            line, COLUMNS, subsequent_indent=margin + "    ", break_on_hyphens=False,
+            break_long_words=True, drop_whitespace=True, replace_whitespace=False,
+        )  # fmt: skip
+    return "\n".join(out)
+
+
+def in_proportion(text: str) -> str:
+    "Markdown whose tables have dashes in proportion to what stands in their columns: pandoc's widths."
+    return TABLE.sub(lambda m: f"{m[1]}\n{dashes(m)}\n{m[3]}", text)
+
+
+def dashes(m: re.Match) -> str:
+    "The line of dashes of a table: a column is as wide as its longest word at least, and none is very wide."
+    rows = [split_row(row) for row in f"{m[1]}\n{m[3]}".strip().split("\n")]
+    marks = [mark.strip() for mark in m[2].strip().strip("|").split("|")]
+    widths = []
+    for j in range(len(marks)):
+        cells = [shown(row[j]) for row in rows if j < len(row)]
+        word = max((len(w) for cell in cells for w in cell.split()), default=0)
+        widths.append(max(word + 2, min(max(map(len, cells), default=0), LONG), 4))
+    lines = [
+        (":" if mark.startswith(":") else "") + "-" * width + (":" if mark.endswith(":") else "")
+        for mark, width in zip(marks, widths)
+    ]
+    return f"|{'|'.join(lines)}|"
+
+
+def with_widths(html: str) -> str:
+    "An HTML table whose cells say whether they need a wide column or must not be broken."
+
+    def sized(m):
+        n = len(re.sub(r"<[^>]*>|&#?\w+;", "", m[3]).strip())
+        kind = "cell-long" if n > LONG else "cell-short" if n <= SHORT else "cell-middle"
+        attributes = m[2].replace('class="', f'class="{kind} ', 1)
+        attributes = attributes if attributes != m[2] else f'{m[2]} class="{kind}"'
+        return f"<{m[1]}{attributes}>{m[3]}</{m[1]}>"
+
+    return re.sub(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</\1>", sized, html, flags=re.S)
+
+
+def with_anchors(text: str) -> str:
+    "The glossary, whose terms can be linked to: **Dead cluster.** is #dead-cluster."
+    return re.sub(
+        r"^(?=\*\*([^*,(]+?)[,(.][^*]*\*\*)",
+        lambda m: f"[]{{#{term_anchor(m[1])}}}",
+        text,
+        flags=re.M,
+    )
+
+
 class Pages(processors.FilterDefaults):
-    "nbdev's processors with `exec_show_docs` and `rm_export` replaced."
+    "nbdev's processors, with those replaced that run cells, hide code or guess links."
 
     def base_procs(self):
-        ours = {"exec_show_docs": exec_for_tables, "rm_export": rm_hidden}
-        return [small_anchors, *(ours.get(proc.__name__, proc) for proc in super().base_procs())]
+        ours = {"exec_show_docs": documented, "rm_export": rm_hidden, "add_links": laid_out}
+        theirs = [p for p in super().base_procs() if p.__name__ not in LEFT_OUT]
+        return [small_anchors, *(ours.get(proc.__name__, proc) for proc in theirs)]
 
 
 def process(into: Path) -> None:
     "Write the processed pages of this project, which is the working folder, to `into`/_proc."
     config = get_config()
     serve.FilterDefaults = Pages
+    documented.library = Library(ROOT)
     if into != ROOT:
         for name in ("settings.ini", "_quarto.yml"):
             shutil.copy(ROOT / name, into)
@@ -91,7 +199,6 @@ def process(into: Path) -> None:
 
 def main() -> int:
     os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
     if "--check" not in sys.argv[1:]:
         process(ROOT)
         return 0
