@@ -1,4 +1,4 @@
-"""Are scsmd_nb/, the page of all functions and README.md in step with the notebooks? nbdev_export overwrites; this exports aside and compares."""
+"""Are scsmd_nb/, the page of all functions and README.md in step with the notebooks? Exports aside and compares."""
 
 import difflib
 import os

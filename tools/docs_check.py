@@ -24,6 +24,7 @@ FENCE = re.compile(r"^\s*(```+|~~~+)")
 HEAVY_MB = 3  # a page with its outputs
 COLUMNS = 100  # characters of code that a line of a page holds in a window of 1280 px (nbs/styles/site.scss)
 GLOSSARY = "course/glossary.ipynb"  # its terms have anchors on the site
+TERM = re.compile(r"^(?=\*\*([^*,(]{2,}?)[,(.][^*]*\*\*)", re.M)
 TABLE = re.compile(
     r"^([^\n]*\|[^\n]*)\n(\|?[ \t]*:?-[\s:|-]*\|?)\n((?:[^\n]*\|[^\n]*(?:\n|$))+)", re.M
 )
@@ -122,7 +123,7 @@ def check_names(root: Path, website: dict, named: list[str]) -> list[str]:
             )
         numbered = re.match(r"(\D*)\d+:", name)
         kinds.setdefault(path.parent, {}).setdefault(numbered and numbered[1], []).append(page)
-    for folder, by in kinds.items():
+    for by in kinds.values():
         rest = [p for p in by.get(None, []) if re.match(r"\d\d_", Path(p).name)]
         if len(by) > 1 and rest:
             found += [
@@ -330,7 +331,7 @@ def anchors_of(path: Path) -> dict[str, str]:
             lab = lab_anchor(title)
             found |= {a.lower(): lab for a in (*anchor(title), lab)}
         if path.as_posix().endswith(GLOSSARY):
-            terms = re.findall(r"^\*\*([^*,(]+?)[,(.][^*]*\*\*", text, re.M)
+            terms = TERM.findall(text)
             found |= {term_anchor(term): term_anchor(term) for term in terms}
         explicit = re.findall(r"(?:\bid|\bname)=[\"']([^\"']+)[\"']|\{#([\w.:-]+)", text)
         found |= {(one or other).lower(): one or other for one, other in explicit}

@@ -1,6 +1,6 @@
 """Process the notebooks into pages for Quarto: nbdev_docs would hide exported code, run cells again, and need Quarto.
 
-1. Exported code stays on the page (a student reads it), with a table of parameters after it; private helpers are folded.
+1. Exported code stays on the page (a student reads it), a table of parameters after it; private helpers are folded.
 2. The tables are read from the source (docs_tables.py), so no cell is run: nbdev would import torch to draw them.
 3. A name in backticks leads to its own page first, else only if one thing bears it.
 4. Links to a section are written as JupyterLab wants them (#Two-commands); the site's are in small letters.
@@ -25,6 +25,7 @@ from docs_check import (
     COLUMNS,
     GLOSSARY,
     TABLE,
+    TERM,
     for_the_web,
     is_words,
     shown,
@@ -59,7 +60,7 @@ class documented(processors.Processor):
         for i in range(len(self.nb.cells) - 1, -1, -1):
             cell = self.nb.cells[i]
             if cell.cell_type == "markdown":
-                cell.source = self.library.linked(cell.source, page)
+                cell.source = self.library.linked(outward(cell.source, page, self.library), page)
                 if page == GLOSSARY:
                     cell.source = with_anchors(cell.source)
             elif cell.directives_.keys() & EXPORTED and "hide" not in cell.directives_:
@@ -71,6 +72,17 @@ class documented(processors.Processor):
                     self.nb.cells.insert(i + 1, new)
                 if defined and not public:
                     cell.source = folded(defined[0]) + cell.source
+
+
+def outward(text: str, page: str, library: Library) -> str:
+    "Markdown whose links to files outside nbs/, which the site has not, lead to the repository."
+
+    def moved(m):
+        path = os.path.normpath(os.path.join("nbs", os.path.dirname(page), m[2]))
+        out = not path.startswith(("nbs/", "..")) and (library.root / path).exists()
+        return f"{m[1]}{library.source}/{path}" if out else m[0]
+
+    return re.sub(r"(\]\()(\.\./[^)#\s]*)", moved, text)
 
 
 def folded(node: ast.AST) -> str:
@@ -102,7 +114,7 @@ def laid_out(cell):
             output["text"] = folded_lines(text_of(output["text"]))
         for kind, change in (
             ("text/plain", folded_lines),
-            ("text/markdown", in_proportion),
+            ("text/markdown", lambda text: in_proportion(for_the_web(text))),
             ("text/html", with_widths),
         ):
             if kind in data:
@@ -160,12 +172,7 @@ def with_widths(html: str) -> str:
 
 def with_anchors(text: str) -> str:
     "The glossary, whose terms can be linked to: **Dead cluster.** is #dead-cluster."
-    return re.sub(
-        r"^(?=\*\*([^*,(]+?)[,(.][^*]*\*\*)",
-        lambda m: f"[]{{#{term_anchor(m[1])}}}",
-        text,
-        flags=re.M,
-    )
+    return TERM.sub(lambda m: f"[]{{#{term_anchor(m[1])}}}", text)
 
 
 class Pages(processors.FilterDefaults):

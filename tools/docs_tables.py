@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TAUGHT = re.compile(r"\*\*Taught in\*\*((?:[^*\[]*\[[^\]]*\]\([^)]*\))+)")
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-OFF_THE_MAP = ("cli", "course")  # commands and checks of exercises: no text elsewhere means them
+OFF_THE_MAP = ("bench", "cli", "course")  # known by their bare names on their own pages only
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -221,26 +221,35 @@ class Library:
             return None
         elif own := [x for x in found if x[0].page == page]:
             found = [x for x in own if x[1] == name.lower()] or own
-        elif (name in self.parameter_names and name == words) or any(
-            e.module.split(".")[0] in OFF_THE_MAP or anchor != name.lower() for e, anchor in found
+        elif (name in self.parameter_names and name == words) or not all(
+            self._known(entry, page) and anchor == name.lower() for entry, anchor in found
         ):
             return None
         if len(found) != 1 or not found[0][0].page:
             return None
         (entry, anchor), here = found[0], os.path.dirname(page)
-        return (
-            f"#{anchor}"
-            if entry.page == page
-            else f"{os.path.relpath(entry.page, here or '.')}#{anchor}"
-        )
+        file = "" if entry.page == page else os.path.relpath(entry.page, here or ".")
+        return f"{file}#{anchor}"
+
+    def _known(self, entry: Entry, page: str) -> bool:
+        "Would a reader of this page know what the bare name means: one that a wing hands on, or of the same wing?"
+        wing = entry.module.split(".")[0]
+        if page.startswith(f"api/{wing}/"):
+            return True
+        ground = wing == entry.module and not wing.startswith("_")
+        return wing not in OFF_THE_MAP and (ground or entry.name in self.handed_on.get(wing, ()))
 
     def _in_wing(self, parts: list[str]) -> list[tuple[Entry, str]]:
-        "What smd.wing.name, or smd.Class.method, means."
+        "What smd.name, smd.wing.name or smd.wing.room.name means, or a method: smd.Class.method."
         for cut in range(len(parts) - 1, -1, -1):
             wing, name = ".".join(parts[:cut]), ".".join(parts[cut:])
-            if parts[cut] in self.handed_on.get(wing, ()) or not wing:
-                found = [x for x in self.by_name.get(name, []) if x[0].module.startswith(wing)]
-                return found if wing or parts[0] in self.handed_on.get("", ()) else []
+            named = self.by_name.get(name, [])
+            if parts[cut] in self.handed_on.get(wing, ()):
+                return [
+                    x for x in named if f"{x[0].module}.".startswith(f"{wing}." if wing else "")
+                ]
+            if room := [x for x in named if x[0].module == wing]:
+                return room
         return []
 
     def linked(self, text: str, page: str) -> str:
