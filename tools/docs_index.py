@@ -35,7 +35,7 @@ OPENING = (
 )
 
 
-def row(library: Library, entry: Entry, name: str) -> str:
+def row(entry: Entry, name: str) -> str:
     "The line of a function: its name, which is a link, and what it says of itself."
     goal = os.path.relpath(entry.page, os.path.dirname(PAGE))
     return row_of([f"[`{name}`]({goal}#{entry.name.lower()})", in_words(entry.says)])
@@ -58,19 +58,19 @@ def sections(library: Library) -> list[str]:
     known = [e for e in library.entries if e.page and not e.page.startswith("course/")]
     names = {id(e): called(library, e) for e in known}
     first = [e for name in FIRST for e in known if names[id(e)] == f"smd.{name}"]
-    parts = [HEAD, OPENING, table_of(library, "Begin here", first, names)]
+    parts = [HEAD, OPENING, table_of("Begin here", first, names)]
     for wing, purpose in WINGS.items():
         here = [e for e in known if (e.module.split(".")[0] if "." in e.module else "") == wing]
         here.sort(key=lambda e: (not names[id(e)].startswith("smd."), e.module, e.node.lineno))
         if here:
             title = f"smd.{wing}: {purpose}" if wing else purpose[0].upper() + purpose[1:]
-            parts.append(table_of(library, title, here, names))
+            parts.append(table_of(title, here, names))
     return parts
 
 
-def table_of(library: Library, title: str, entries: list[Entry], names: dict) -> str:
+def table_of(title: str, entries: list[Entry], names: dict) -> str:
     rows = [row_of(["name", "what it gives"]), "|---|---|"]
-    rows += [row(library, e, names[id(e)]) for e in entries]
+    rows += [row(e, names[id(e)]) for e in entries]
     return "\n".join([f"## {title}", "", *rows])
 
 
@@ -90,9 +90,9 @@ def notebook(library: Library) -> str:
     return json.dumps(book, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
 
-def differences(root: Path = ROOT) -> list[str]:
+def differences(root: Path = ROOT, library: Library | None = None) -> list[str]:
     "What is out of step, one line; empty if the page lists what the modules define."
-    path, fresh = root / "nbs" / PAGE, notebook(Library(root))
+    path, fresh = root / "nbs" / PAGE, notebook(library or Library(root))
     if path.exists() and path.read_text(encoding="utf-8") == fresh:
         return []
     return [f"nbs/{PAGE} does not list what the modules define"]

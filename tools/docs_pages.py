@@ -40,7 +40,14 @@ from nbdev.config import get_config
 ROOT = Path(__file__).resolve().parent.parent
 HIDDEN = {"hide", "default_exp"}
 EXPORTED = {"export", "exports"}
+OWN_WAY = {
+    "hide",
+    "echo:",
+    "code-fold:",
+}  # directives of cells that say themselves how they are shown
 LEFT_OUT = {"add_show_docs", "clean_show_doc", "mv_exports", "add_fold"}
+RESULTS = ("reproduced", "comparison", "results/", "explanations/")  # pages read for their tables
+FEW = 6  # lines of code that such a page shows unfolded
 LONG, SHORT = (
     60,
     16,
@@ -53,25 +60,34 @@ class documented(processors.Processor):
     library = None
 
     def begin(self):
-        page = Path(self.nb.path_).resolve().relative_to(get_config().nbs_path.resolve()).as_posix()
+        nbs = get_config().nbs_path.resolve()
+        self.page = Path(self.nb.path_).resolve().relative_to(nbs).as_posix()
         texts = [c.source for c in self.nb.cells if c.cell_type == "markdown"]
-        taught = self.library.taught_in("\n".join(texts))
-        here = {e.name: e for e in self.library.entries if e.page == page}
-        for i in range(len(self.nb.cells) - 1, -1, -1):
-            cell = self.nb.cells[i]
-            if cell.cell_type == "markdown":
-                cell.source = self.library.linked(outward(cell.source, page, self.library), page)
-                if page == GLOSSARY:
-                    cell.source = with_anchors(cell.source)
-            elif cell.directives_.keys() & EXPORTED and "hide" not in cell.directives_:
-                defined = [n for n in ast.parse(cell.source).body if isinstance(n, DEFINITION)]
-                public = [here[n.name] for n in defined if n.name in here]
-                for entry in reversed(public):
-                    text = self.library.documented(entry, taught)
-                    new = mk_cell(self.library.linked(text, page), "markdown")
-                    self.nb.cells.insert(i + 1, new)
-                if defined and not public:
-                    cell.source = folded(defined[0]) + cell.source
+        self.taught = self.library.taught_in("\n".join(texts))
+        self.here = {e.name: e for e in self.library.entries if e.page == self.page}
+        self.nb.cells = [new for cell in self.nb.cells for new in self.cells_of(cell)]
+
+    def cells_of(self, cell) -> list:
+        "A cell as the page shows it, and the tables that follow it."
+        if cell.cell_type == "markdown":
+            cell.source = self.linked(outward(cell.source, self.page, self.library))
+            if self.page == GLOSSARY:
+                cell.source = with_anchors(cell.source)
+        if cell.cell_type != "code" or cell.directives_.keys() & OWN_WAY:
+            return [cell]
+        if not cell.directives_.keys() & EXPORTED:
+            if self.page.startswith(RESULTS) and cell.source.count("\n") > FEW:
+                cell.source = "#| code-fold: true\n" + cell.source
+            return [cell]
+        defined = [n for n in ast.parse(cell.source).body if isinstance(n, DEFINITION)]
+        public = [self.here[n.name] for n in defined if n.name in self.here]
+        if defined and not public:
+            cell.source = folded(defined[0]) + cell.source
+        tables = [self.linked(self.library.documented(e, self.taught)) for e in public]
+        return [cell, *(mk_cell(text, "markdown") for text in tables)]
+
+    def linked(self, text: str) -> str:
+        return self.library.linked(text, self.page)
 
 
 def outward(text: str, page: str, library: Library) -> str:

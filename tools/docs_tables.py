@@ -179,11 +179,21 @@ class Library:
     def _section(self, entry: Entry, taught: str = "") -> str:
         place = f"{self.package}/{entry.module.replace('.', '/')}.py#L{entry.node.lineno}"
         links = f"[source]({self.source}/{place})" + (f", taught in {taught}" if taught else "")
-        returns = getattr(entry.node, "returns", None)
-        parts = [in_words(entry.says), table(self.parameters(entry))]
-        if returns is not None and ast.unparse(returns) != "None":
-            parts.append(f"Returns {in_code(ast.unparse(returns).strip(chr(39)))}.")
+        parts = [in_words(entry.says), table(self.parameters(entry)), self._returns(entry)]
         return "\n\n".join([*filter(None, parts), f"[{links}]{{.links}}"])
+
+    def _returns(self, entry: Entry) -> str:
+        "What comes back, with the comment behind it (one on a line of its own: the others are of parameters)."
+        returns = getattr(entry.node, "returns", None)
+        if returns is None or ast.unparse(returns) == "None":
+            return ""
+        last = max(
+            [x.end_lineno for x in ast.walk(entry.node.args) if hasattr(x, "end_lineno")] or [0]
+        )
+        said = entry.lines[returns.end_lineno - 1].rpartition("  # ")[1:]
+        words = in_words(said[1].strip()) if said[0] and returns.end_lineno > last else ""
+        kind = in_code(ast.unparse(returns).strip("'"))
+        return f"Returns {kind}: {words}." if words else f"Returns {kind}."
 
     # ------------------------------------------------------------ links
 
