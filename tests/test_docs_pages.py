@@ -1,5 +1,6 @@
 """The pages of the site: tables of parameters, links from names, folded code, widths. Nothing here runs a notebook."""
 
+import json
 import re
 from pathlib import Path
 
@@ -132,8 +133,9 @@ def test_files_that_the_site_has_not_are_shown_in_the_repository():
 
 def test_the_page_of_all_functions_lists_them_and_begins_with_two():
     text = "\n".join(docs_index.sections(LIBRARY))
-    first = re.findall(r"^\| \[`([\w.]+)`\]", text, re.M)
+    first = re.findall(r"^(?:\| )?\[`([\w.]+)`\]", text, re.M)
     assert first[:2] == ["smd.cluster", "smd.SCSMD"]
+    assert re.findall("^## (.*)", text, re.M)[:2] == ["cluster", "SCSMD"]
     checks = [e for e in LIBRARY.entries if e.page.startswith("course/")]
     assert len(first) == len(LIBRARY.entries) - len(checks) + 2  # the two stand in their wing too
     assert docs_index.differences(library=LIBRARY) == []
@@ -182,3 +184,34 @@ def test_cells_of_an_output_say_how_wide_they_are():
     html = f'<tr><th>0.5</th><td class="data">{"w " * 20}</td><td>{"w " * 50}</td></tr>'
     found = re.findall(r'class="([^"]+)"', docs_pages.with_widths(html))
     assert found == ["cell-short", "cell-middle data", "cell-long"]
+
+
+# ---------------------------------------------------------------- the check of processed pages
+
+
+def test_faults_of_processed_pages_are_found(tmp_path):
+    def page(name, *cells, head="---\ntitle: A\n---\n"):
+        raw = {"cell_type": "raw", "source": head}
+        (tmp_path / name).write_text(json.dumps({"cells": [raw, *cells]}))
+
+    def md(text):
+        return {"cell_type": "markdown", "source": text}
+
+    long = {"output_type": "stream", "name": "stdout", "text": "word " * 40}
+    library = Library(tmp_path)  # of nothing
+    page("a.ipynb", md("### fit\n\n[b](b.ipynb#two) [c](#fit) [d](https://a.org/x#y)"))
+    page("b.ipynb", md("## Two"), {"cell_type": "code", "source": "", "outputs": []})
+    assert docs_pages.faults(tmp_path, library) == []
+    page("a.ipynb", md("[b](b.ipynb#three) [c](c.ipynb)"))
+    page("b.ipynb", {"cell_type": "code", "source": "", "outputs": [long]}, head="#| code-fold")
+    library.entries.append(entry("cluster", "tl.model"))
+    found = docs_pages.faults(tmp_path, library)
+    for words in (
+        "b.ipynb: no head",
+        "b.ipynb cell 1: a line of words",
+        "cluster has no table of parameters",
+        "leads to #three, which b.ipynb has not",
+        "the site has no c.ipynb",
+    ):
+        assert sum(words in line for line in found) == 1, words
+    assert len(found) == 5

@@ -13,7 +13,10 @@ from docs_tables import Entry, Library, in_words, row_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "api/index.ipynb"
-FIRST = ("cluster", "SCSMD")
+FIRST = {  # each a section of its own: a search for the very title of a section finds it first
+    "cluster": "Clusters the cells of an AnnData or of a file in one call, and fills its slots.",
+    "SCSMD": "The same as an estimator of scikit-learn: fit, predict, transform, save, load.",
+}
 WINGS = {
     "io": "read, fetch, simulate",
     "pp": "prepare",
@@ -35,10 +38,10 @@ OPENING = (
 )
 
 
-def row(entry: Entry, name: str) -> str:
-    "The line of a function: its name, which is a link, and what it says of itself."
+def linked(entry: Entry, names: dict) -> str:
+    "Its name, which leads to the page where it is written."
     goal = os.path.relpath(entry.page, os.path.dirname(PAGE))
-    return row_of([f"[`{name}`]({goal}#{entry.name.lower()})", in_words(entry.says)])
+    return f"[`{names[id(entry)]}`]({goal}#{entry.name.lower()})"
 
 
 def called(library: Library, entry: Entry) -> str:
@@ -58,7 +61,11 @@ def sections(library: Library) -> list[str]:
     known = [e for e in library.entries if e.page and not e.page.startswith("course/")]
     names = {id(e): called(library, e) for e in known}
     first = [e for name in FIRST for e in known if names[id(e)] == f"smd.{name}"]
-    parts = [HEAD, OPENING, table_of("Begin here", first, names)]
+    parts = [
+        HEAD,
+        OPENING,
+        *(f"## {e.name}\n\n{linked(e, names)}: {FIRST[e.name]}" for e in first),
+    ]
     for wing, purpose in WINGS.items():
         here = [e for e in known if (e.module.split(".")[0] if "." in e.module else "") == wing]
         here.sort(key=lambda e: (not names[id(e)].startswith("smd."), e.module, e.node.lineno))
@@ -70,7 +77,7 @@ def sections(library: Library) -> list[str]:
 
 def table_of(title: str, entries: list[Entry], names: dict) -> str:
     rows = [row_of(["name", "what it gives"]), "|---|---|"]
-    rows += [row(e, names[id(e)]) for e in entries]
+    rows += [row_of([linked(e, names), in_words(e.says)]) for e in entries]
     return "\n".join([f"## {title}", "", *rows])
 
 

@@ -7,7 +7,7 @@
 5. Long lines of outputs are folded between words, and tables get columns in proportion to what stands in them.
 
 usage: docs_pages.py          writes _proc/
-       docs_pages.py --check  writes to a temporary folder, to see that every page can be processed; needs no Quarto
+       docs_pages.py --check  writes to a temporary folder and checks what is there; needs no Quarto
 """
 
 import ast
@@ -26,14 +26,18 @@ from docs_check import (
     GLOSSARY,
     TABLE,
     TERM,
+    anchors_of,
     for_the_web,
     is_words,
+    links_in,
+    load,
+    markdown_parts,
     shown,
     split_row,
     term_anchor,
     text_of,
 )
-from docs_tables import DEFINITION, Library
+from docs_tables import DEFINITION, Library, table
 from execnb.nbio import mk_cell
 from nbdev.config import get_config
 
@@ -220,6 +224,39 @@ def process(into: Path) -> None:
     serve.proc_nbs(config.nbs_path, n_workers=0, force=True)
 
 
+def faults(pages: Path, library: Library) -> list[str]:
+    "What is wrong with processed pages: heads, tables that lack, links that lead nowhere, lines too long."
+    texts, anchors, found = {}, {}, []
+    for path in sorted(pages.rglob("*.ipynb")):
+        name, cells = path.relative_to(pages).as_posix(), load(path)["cells"]
+        texts[name] = [text for _, text in markdown_parts(path)]
+        anchors[path.resolve()] = anchors_of(path).keys()
+        if cells[0]["cell_type"] != "raw" or not text_of(cells[0]["source"]).startswith("---\n"):
+            found.append(f"{name}: no head with its title")
+        found += [
+            f"{name} cell {i}: a line of words is longer than {COLUMNS} characters"
+            for i, cell in enumerate(cells)
+            for output in cell.get("outputs", [])
+            for line in text_of(output.get("text", "")).split("\n")
+            if len(line) > COLUMNS and is_words(line)
+        ]
+    for e in library.entries:
+        heads = (f"### {e.name}\n", table(library.parameters(e)).partition("\n")[0])
+        if not any(all(head in text for head in heads) for text in texts.get(e.page, ())):
+            found.append(f"{e.page or e.module}: {e.name} has no table of parameters")
+    for name, parts in texts.items():
+        for _, words, target in (link for text in parts for link in links_in(text)):
+            file, _, mark = target.partition("#")
+            goal = (pages / name).parent / file if file else pages / name
+            if re.match(r"[a-z][a-z0-9+.-]*:|//", target, re.I):
+                continue
+            if not goal.exists():
+                found.append(f"{name}: the site has no {target}")
+            elif mark and mark.lower() not in anchors.get(goal.resolve(), (mark.lower(),)):
+                found.append(f"{name}: `{words}` leads to #{mark}, which {goal.name} has not")
+    return found
+
+
 def main() -> int:
     os.chdir(ROOT)
     if "--check" not in sys.argv[1:]:
@@ -228,14 +265,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as tmp:
         try:
             process(Path(tmp))
-            pages = len(list((Path(tmp) / "_proc").rglob("*.ipynb")))
+            pages = Path(tmp) / "_proc"
+            found, number = faults(pages, documented.library), len(list(pages.rglob("*.ipynb")))
         except Exception as error:  # whatever a notebook may raise, said in one line with its cause
             print(f"  pages cannot be processed: {error}\n  because: {error.__cause__!r}")
             return 1
         finally:
             os.chdir(ROOT)
-    print(f"  {pages} pages processed")
-    return 0
+    for line in found:
+        print(f"  {line}")
+    print(f"  {number} pages processed, {len(found) or 'no'} faults")
+    return bool(found)
 
 
 if __name__ == "__main__":
