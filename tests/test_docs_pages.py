@@ -184,6 +184,8 @@ def test_cells_of_an_output_say_how_wide_they_are():
     html = f'<tr><th>0.5</th><td class="data">{"w " * 20}</td><td>{"w " * 50}</td></tr>'
     found = re.findall(r'class="([^"]+)"', docs_pages.with_widths(html))
     assert found == ["cell-short", "cell-middle data", "cell-long"]
+    wide = docs_pages.with_widths(f"<table><tr>{'<td>0.123456789</td>' * 12}</tr></table>")
+    assert wide.startswith('<table class="wide">')
 
 
 # ---------------------------------------------------------------- the check of processed pages

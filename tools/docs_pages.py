@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
+from itertools import zip_longest
 from pathlib import Path
 
 import nbdev.processors as processors
@@ -52,6 +53,7 @@ OWN_WAY = {
 LEFT_OUT = {"add_show_docs", "clean_show_doc", "mv_exports", "add_fold"}
 RESULTS = ("reproduced", "comparison", "results/", "explanations/")  # pages read for their tables
 FEW = 6  # lines of code that such a page shows unfolded
+CELL = re.compile(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</\1>", re.S)
 LONG, SHORT = (
     60,
     16,
@@ -178,16 +180,33 @@ def dashes(m: re.Match) -> str:
 
 
 def with_widths(html: str) -> str:
-    "An HTML table whose cells say whether they need a wide column or must not be broken."
+    "An HTML table whose cells say whether they need a wide column or must not be broken; small letters if it is wide."
+
+    def length(cell: str) -> int:
+        return len(re.sub(r"<[^>]*>|&#?\w+;", "", cell).strip())
 
     def sized(m):
-        n = len(re.sub(r"<[^>]*>|&#?\w+;", "", m[3]).strip())
+        n = length(m[3])
         kind = "cell-long" if n > LONG else "cell-short" if n <= SHORT else "cell-middle"
-        attributes = m[2].replace('class="', f'class="{kind} ', 1)
-        attributes = attributes if attributes != m[2] else f'{m[2]} class="{kind}"'
-        return f"<{m[1]}{attributes}>{m[3]}</{m[1]}>"
+        return f"<{m[1]}{with_class(m[2], kind)}>{m[3]}</{m[1]}>"
 
-    return re.sub(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</\1>", sized, html, flags=re.S)
+    rows = [[length(m[3]) for m in CELL.finditer(row)] for row in html.split("<tr")]
+    least = [  # characters of a column: 25em, 9em or the words as they are
+        max(42 if n > LONG else min(n, SHORT) for n in column)
+        for column in zip_longest(*rows, fillvalue=0)
+    ]
+    if sum(least) + 2 * len(least) > COLUMNS:
+        html = re.sub(
+            r"<table((?:\s[^>]*)?)>", lambda m: f"<table{with_class(m[1], 'wide')}>", html
+        )
+    return CELL.sub(sized, html)
+
+
+def with_class(attributes: str, name: str) -> str:
+    "The attributes of a tag with one class more."
+    if 'class="' in attributes:
+        return attributes.replace('class="', f'class="{name} ', 1)
+    return f'{attributes} class="{name}"'
 
 
 def with_anchors(text: str) -> str:
