@@ -176,7 +176,7 @@ def test_long_lines_of_words_are_folded_and_columns_stay():
 def test_dashes_are_in_proportion():
     text = "| a | what it is |\n|---|:---:|\n| `solutions` | " + "many words " * 20 + "|\n"
     first, second = docs_pages.in_proportion(text).split("\n")[1].strip("|").split("|")
-    assert len(first) == len("solutions") + 2 and second == ":" + "-" * docs_pages.LONG + ":"
+    assert len(first) == len("solutions") + 5 and second == ":" + "-" * (docs_pages.LONG + 5) + ":"
     assert docs_pages.in_proportion("no table, a | b\n") == "no table, a | b\n"
 
 

@@ -171,7 +171,8 @@ def dashes(m: re.Match) -> str:
     for j in range(len(marks)):
         cells = [shown(row[j]) for row in rows if j < len(row)]
         word = max((len(w) for cell in cells for w in cell.split()), default=0)
-        widths.append(max(word + 2, min(max(map(len, cells), default=0), LONG), 4))
+        longest = max(map(len, cells), default=0)
+        widths.append(max(word, min(longest, LONG)) + 5)  # the padding of cells and of code
     lines = [
         (":" if mark.startswith(":") else "") + "-" * width + (":" if mark.endswith(":") else "")
         for mark, width in zip(marks, widths)
