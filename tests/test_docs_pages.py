@@ -83,7 +83,7 @@ def test_what_a_table_would_take_for_something_else_is_escaped():
     row = text.split("\n")[-1]
     assert len(re.findall(r"(?<!\\)\|", row)) == 5
     assert "`**options`" in row and r"\[n\]" in row and "<code>c&#124;d</code>" in row
-    assert in_words("p < 0.05 and $x$") == r"p \< 0.05 and \$x\$"
+    assert in_words("p < 0.05 and '$x$'") == r"p \< 0.05 and \'\$x\$\'"
 
 
 # ---------------------------------------------------------------- links from names

@@ -56,6 +56,20 @@ def called(library: Library, entry: Entry) -> str:
     return f"{entry.module}.{entry.name}"
 
 
+def place(library: Library, entry: Entry, name: str) -> tuple:
+    "Where it stands in its section: what the face hands on in its order, then the rest by module."
+    wing, _, last = name.removeprefix("smd.").rpartition(".")
+    handed_on = library.handed_on.get(wing, []) if name.startswith("smd.") else []
+    order = handed_on.index(last) if last in handed_on else -1 if name.startswith("smd.") else 999
+    return (
+        not name.startswith("smd."),
+        wing if handed_on else "",
+        order,
+        entry.module,
+        entry.node.lineno,
+    )
+
+
 def sections(library: Library) -> list[str]:
     "The markdown of the page, cell by cell."
     known = [e for e in library.entries if e.page and not e.page.startswith("course/")]
@@ -68,7 +82,7 @@ def sections(library: Library) -> list[str]:
     ]
     for wing, purpose in WINGS.items():
         here = [e for e in known if (e.module.split(".")[0] if "." in e.module else "") == wing]
-        here.sort(key=lambda e: (not names[id(e)].startswith("smd."), e.module, e.node.lineno))
+        here.sort(key=lambda e: place(library, e, names[id(e)]))
         if here:
             title = f"smd.{wing}: {purpose}" if wing else purpose[0].upper() + purpose[1:]
             parts.append(table_of(title, here, names))

@@ -308,7 +308,7 @@ def in_words(text: str) -> str:
     parts = re.split(r"(`[^`]+`)", text)
     for i, part in enumerate(parts):
         parts[i] = (
-            in_code(part.strip("`")) if i % 2 else re.sub(r"([|*_<>\[\]$^~\\])", r"\\\1", part)
+            in_code(part.strip("`")) if i % 2 else re.sub(r"([|*_<>\[\]$^~\\'\"])", r"\\\1", part)
         )
     return "".join(parts)
 
