@@ -188,6 +188,15 @@ def test_cells_of_an_output_say_how_wide_they_are():
     assert wide.startswith('<table class="wide">')
 
 
+def test_many_long_cells_become_numbered_notes():
+    a, b = "other cells, other labels " * 4, "another entropy of NMI " * 4
+    rows = "".join(f"<tr><td>0.5</td><td>{text}</td></tr>" for text in (a, b, a, a, b, a, a))
+    html = docs_pages.with_widths(f"<table>{rows}</table>")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html)
+    assert cells[1::2] == [f"note {n}" for n in (1, 2, 1, 1, 2, 1, 1)]
+    assert html.endswith(f"</table>\n<ol><li>{a.strip()}</li><li>{b.strip()}</li></ol>")
+
+
 # ---------------------------------------------------------------- the check of processed pages
 
 

@@ -52,7 +52,7 @@ OWN_WAY = {
 }  # directives of cells that say themselves how they are shown
 LEFT_OUT = {"add_show_docs", "clean_show_doc", "mv_exports", "add_fold"}
 RESULTS = ("reproduced", "comparison", "results/", "explanations/")  # pages read for their tables
-FEW = 6  # lines of code that such a page shows unfolded
+FEW = 6  # lines of code that such a page shows unfolded; long cells that a table keeps
 CELL = re.compile(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</\1>", re.S)
 LONG, SHORT = (
     60,
@@ -180,11 +180,28 @@ def dashes(m: re.Match) -> str:
     return f"|{'|'.join(lines)}|"
 
 
+def length(cell: str) -> int:
+    "Characters that a reader sees of an HTML cell."
+    return len(re.sub(r"<[^>]*>|&#?\w+;", "", cell).strip())
+
+
+def with_notes(html: str) -> str:
+    "An HTML table with many long cells, which are numbered and stand below it: no row is many lines high."
+    notes = list(dict.fromkeys(m[3].strip() for m in CELL.finditer(html) if length(m[3]) > LONG))
+    if sum(length(m[3]) > LONG for m in CELL.finditer(html)) <= FEW or html.count("<table") != 1:
+        return html
+
+    def numbered(m):
+        text = m[3].strip()
+        return m[0].replace(m[3], f"note {notes.index(text) + 1}") if text in notes else m[0]
+
+    items = "".join(f"<li>{note}</li>" for note in notes)
+    return CELL.sub(numbered, html).replace("</table>", f"</table>\n<ol>{items}</ol>")
+
+
 def with_widths(html: str) -> str:
     "An HTML table whose cells say whether they need a wide column or must not be broken; small letters if it is wide."
-
-    def length(cell: str) -> int:
-        return len(re.sub(r"<[^>]*>|&#?\w+;", "", cell).strip())
+    html = with_notes(html)
 
     def sized(m):
         n = length(m[3])
