@@ -82,8 +82,8 @@ lab: setup ## open JupyterLab at the first page
 	@if [ "$$(id -u)" = 0 ]; then echo "make lab: you are root, which JupyterLab refuses unless told otherwise; telling it (--allow-root)."; fi
 	@cd nbs && ../$(BIN)/jupyter lab --config=../tools/jupyter_config.py $$([ "$$(id -u)" = 0 ] && echo --allow-root) index.ipynb
 
-export: setup ## write scsmd_nb/ from the notebooks
-	@$(BIN)/nbdev_export && echo "exported to scsmd_nb/"
+export: setup ## write scsmd_nb/ from the notebooks, and the page of all functions
+	@$(BIN)/nbdev_export && $(BIN)/python tools/docs_index.py && echo "exported to scsmd_nb/"
 
 readme: setup ## write README.md from nbs/index.ipynb
 	@$(BIN)/python tools/readme.py

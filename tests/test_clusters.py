@@ -133,7 +133,7 @@ def test_history_from_every_source(adata, tmp_path):
         fig = history(source)
         assert len(fig.axes) == 3
         assert fig.get_suptitle() == "In the last epoch 10.0% of the cells changed cluster"
-        assert [t.get_text() for t in fig.axes[0].texts] == ["pretraining", "soft\nclustering"]
+        assert [t.get_text() for t in fig.axes[0].texts] == ["pretraining", "soft clustering"]
 
 
 def test_history_tells_of_dead_clusters_and_takes_little():

@@ -349,9 +349,9 @@ def test_a_page_that_is_too_heavy(site):
 @pytest.mark.parametrize(
     "head, word",
     [
-        ("title: a: b", "does not parse"),
+        ("title: A: b", "does not parse"),
         ("subtitle: a", "no title"),
-        ("title: a\ntitle: b", "stands twice"),
+        ("title: A\ntitle: B", "stands twice"),
     ],
 )
 def test_the_head_of_a_quarto_page(site, head, word):
@@ -398,3 +398,109 @@ def test_a_tutorial_opens_and_closes_as_agreed(site):
     only(site, "01_a.ipynb", "lacks the link")
     write(tutorial, md("# A\n\n> For."), md(opening))
     only(site, "01_a.ipynb", "What to read next")
+
+
+# ---------------------------------------------------------------- how the site looks
+
+LOOK = """
+format:
+  html:
+    theme: {light: [cosmo, site.scss], dark: [darkly, site.scss]}
+    grid: {sidebar-width: 220px, body-width: 960px, margin-width: 180px, gutter-width: 1rem}
+    html-math-method: {method: katex, url: "https://cdn.example.org/katex@0.16.22/dist/"}
+"""
+
+
+@pytest.mark.parametrize(
+    "right, wrong, words",
+    [
+        ("", "", []),
+        ("site.scss]}", "gone.scss]}", ["nbs/gone.scss, which does not exist"]),
+        ("@0.16.22", "@latest", ["KaTeX has no fixed version"]),
+        ("{method: katex, url", "{method: katex, link", ["KaTeX has no fixed version"]),
+        ("220px", "320px", ["a line of code holds", "characters at 1280 px"]),
+    ],
+)
+def test_the_look_of_the_site(site, right, wrong, words):
+    (site / "nbs" / "site.scss").write_text("$code-px: 13px;\n")
+    (site / "_quarto.yml").write_text(CONFIG + LOOK.replace(right, wrong))
+    if words:
+        only(site, "_quarto.yml", *words)
+    else:
+        assert docs_check.check(site) == []
+
+
+def test_pictures_and_pages_named_in_the_head_of_the_site(site):
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("website:\n", "website:\n  favicon: images/gone.png\n")
+    )
+    only(site, "nbs/images/gone.png, which does not exist")
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("website:\n", "website:\n  navbar: {left: [{text: A, href: gone.ipynb}]}\n")
+    )
+    only(site, "navbar names nbs/gone.ipynb")
+
+
+def test_the_width_of_a_page_is_quartos():
+    "Measured in Chromium at 1280 px with Quarto's own widths: a column of 678 px."
+    code_px = 10  # 6 px a character, 8 px of padding
+    assert docs_check.characters({}, code_px, window=1280) == int((678 - 8) / 6)
+
+
+@pytest.mark.parametrize(
+    "title, words",
+    [("# choose_k", "choose_k"), ("# data", "`data`")],
+)
+def test_a_name_in_the_sidebar_that_is_no_words(site, title, words):
+    write(site / "nbs" / "api" / "00_data.ipynb", md(f"{title}\n\n> For."), md("## The counts"))
+    only(site, "nbs/api/00_data.ipynb", words, "a name is words")
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[{text: Counts, href: api/00_data.ipynb}]")
+    )
+    assert docs_check.check(site) == []
+
+
+def test_numbered_pages_are_named_alike(site):
+    write(site / "nbs" / "api" / "01_more.ipynb", md("# Lesson 2: more\n\n> For."))
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, api/01_more.ipynb]")
+    )
+    only(site, "nbs/api/00_data.ipynb", "not named as its neighbours")
+
+
+def test_a_page_that_sends_back_instead_of_on(site):
+    write(
+        site / "nbs" / "api" / "00_data.ipynb",
+        md("# Data\n\n> For."),
+        md("## The counts\n\nNext: [home](../index.ipynb) again."),
+    )
+    only(site, "nbs/api/00_data.ipynb", "the footer has before it")
+
+
+def test_numbers_of_files_that_the_site_does_not_show(site):
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md("As page 07 says."))
+    only(site, "index.ipynb cell 1", "page 07")
+
+
+def test_tables_and_outputs_wider_than_a_page(site):
+    words = " | ".join(["w" * 30] * 4)
+    text = f"| {words} |\n|---|---|---|---|\n| a | b | c | d |"
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(text))
+    only(site, "index.ipynb cell 1", "132 characters wide")
+    columns, sentence = STDOUT | {"text": "1.5  " * 30}, STDOUT | {"text": "a word " * 30}
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(x)", columns))
+    only(site, "index.ipynb cell 1", "150 characters wide")
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), code("print(x)", sentence))
+    assert docs_check.check(site) == []
+
+
+def test_terms_of_the_glossary_can_be_linked_to(site):
+    (site / "_quarto.yml").write_text(
+        CONFIG.replace("[api/00_data.ipynb]", "[api/00_data.ipynb, course/glossary.ipynb]")
+    )
+    glossary = site / "nbs" / "course" / "glossary.ipynb"
+    write(glossary, md("# Glossary\n\n> For."), md("**Dead cluster.** One without cells."))
+    link = "[x](course/glossary.ipynb#{})"
+    for term, faults in (("dead-cluster", 0), ("dead-cell", 1)):
+        write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), md(link.format(term)))
+        assert len(docs_check.check(site)) == faults

@@ -163,3 +163,18 @@ def test_saving_in_jupyterlab_leaves_a_notebook_as_it_is_in_git(tmp_path):
             cell["metadata"]["execution"] = {"iopub.status.idle": "2026-01-01T00:00:00Z"}
         manager.save(model, "page.ipynb")
         assert (tmp_path / "page.ipynb").read_text() == (root / page).read_text()
+
+
+def test_setup_leaves_an_environment_alone_that_a_link_leads_to(tmp_path):
+    root, other = tmp_path / "checkout", tmp_path / "other"
+    (root / "tools").mkdir(parents=True)
+    (other / "bin").mkdir(parents=True)
+    (other / "bin" / "kept").write_text("")
+    (root / ".venv").symlink_to(other)
+    for name in ("requirements.lock", "setup.py", "pyproject.toml", "settings.ini"):
+        (root / name).write_text("")
+    script = Path(check_clean.ROOT) / "tools" / "setup.sh"
+    (root / "tools" / "setup.sh").write_text(script.read_text())
+    done = subprocess.run(["bash", "tools/setup.sh"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 1 and f".venv is a link to {other}" in done.stderr
+    assert [p.name for p in other.rglob("*")] == ["bin", "kept"]

@@ -1,4 +1,4 @@
-"""Are scsmd_nb/ and README.md in step with the notebooks? nbdev_export overwrites; this exports aside and compares."""
+"""Are scsmd_nb/, the page of all functions and README.md in step with the notebooks? Exports aside and compares."""
 
 import difflib
 import os
@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import docs_index
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,7 +72,7 @@ def differences(root: Path = ROOT) -> list[str]:
 
 
 def main() -> int:
-    found = differences()
+    found = differences() or docs_index.differences()
     for line in found:
         print(f"  {line}")
     if found:

@@ -9,7 +9,7 @@ if ! command -v quarto >/dev/null 2>&1; then
   exit 1
 fi
 if [ -z "${FORCE:-}" ] && [ -f "$mark" ] &&
-  [ -z "$(find nbs _quarto.yml settings.ini scsmd_nb tools/docs_pages.py \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -type f \
+  [ -z "$(find nbs _quarto.yml settings.ini scsmd_nb tools/docs_*.py \( -name .ipynb_checkpoints -o -name __pycache__ \) -prune -o -type f \
     -newer "$mark" -print -quit)" ]; then
   echo "docs: _docs/ is up to date (build it again: make docs FORCE=1)"
   exit 0

@@ -22,13 +22,29 @@ HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
 HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
 HEAVY_MB = 3  # a page with its outputs
+COLUMNS = 100  # characters of code that a line of a page holds in a window of 1280 px (nbs/styles/site.scss)
+GLOSSARY = "course/glossary.ipynb"  # its terms have anchors on the site
+TERM = re.compile(r"^(?=\*\*([^*,(]{2,}?)[,(.][^*]*\*\*)", re.M)
+TABLE = re.compile(
+    r"^([^\n]*\|[^\n]*)\n(\|?[ \t]*:?-[\s:|-]*\|?)\n((?:[^\n]*\|[^\n]*(?:\n|$))+)", re.M
+)
 QUARTO_OPTION = re.compile(r"^\s*#\s*\|\s*[\w-]+\s*:")  # the other `#|` lines are nbdev's
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$", re.M)
+
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ODD_NAME = re.compile(r"[_`]|^[a-z](?!\w*[A-Z])")  # of words; commands are named as they are typed
+NUMBERED = re.compile(r"\b(?:page|notebook|tutorial|chapter) 0\d\b|\[0\d \w", re.I)
 
 
 def text_of(value) -> str:
     "The text of a notebook field, which is a string or a list of lines."
     return value if isinstance(value, str) else "".join(value)
+
+
+def is_words(line: str) -> bool:
+    "Is a line of an output words, which may be folded, and not laid out in columns?"
+    return len(re.findall(r"\S  +\S|[│┃]", line)) < 3
 
 
 def pages_of(root: Path) -> list[Path]:
@@ -74,6 +90,49 @@ def sidebar_pages(contents) -> list[str]:
     return [page for item in contents or [] for page in sidebar_pages(item)]
 
 
+def sidebar_names(contents) -> dict[str, str]:
+    "The names that a sidebar gives to pages, where it does not take their titles."
+    if isinstance(contents, dict):
+        own = {contents["href"]: contents["text"]} if {"href", "text"} <= contents.keys() else {}
+        return own | sidebar_names(contents.get("contents", []))
+    found = {}
+    for item in contents if isinstance(contents, list) else ():
+        found |= sidebar_names(item)
+    return found
+
+
+def title_of(path: Path) -> str:
+    "The title of a page: its first `# ...`, or what its head says."
+    lines = "\n".join(text for _, text in markdown_parts(path)).split("\n")
+    mark = "# " if path.suffix == ".ipynb" else "title:"
+    return next((l.removeprefix(mark).strip("\"' ") for l in lines if l.startswith(mark)), "")
+
+
+def check_names(root: Path, website: dict, named: list[str]) -> list[str]:
+    "One rule for the names in the sidebar: words with a capital, or a command as it is typed; numbered pages alike."
+    given, found, kinds = sidebar_names(website.get("sidebar")), [], {}
+    for page in named:
+        path = root / "nbs" / page
+        try:
+            name = given.get(page) or title_of(path)
+        except (OSError, ValueError, KeyError):
+            continue  # another check says so
+        if ODD_NAME.search(re.sub(r"^scsmd(_nb)? ?", "Scsmd", name)):
+            found.append(
+                f"nbs/{page}: the sidebar names it `{name}`; a name is words, the first with a capital"
+            )
+        numbered = re.match(r"(\D*)\d+:", name)
+        kinds.setdefault(path.parent, {}).setdefault(numbered and numbered[1], []).append(page)
+    for by in kinds.values():
+        rest = [p for p in by.get(None, []) if re.match(r"\d\d_", Path(p).name)]
+        if len(by) > 1 and rest:
+            found += [
+                f"nbs/{page}: not named as its neighbours are (`{next(filter(None, by))}1: ...`)"
+                for page in rest
+            ]
+    return found
+
+
 def check_config(root: Path) -> list[str]:
     "YAML that does not parse, sidebar entries without a page, pages without a sidebar entry."
     file = root / "_quarto.yml"
@@ -92,27 +151,108 @@ def check_config(root: Path) -> list[str]:
     if not link.exists() or link.resolve() != file.resolve():
         found.append("nbs/_quarto.yml: must be a link to ../_quarto.yml, nbdev reads it there")
     website = (config or {}).get("website") or {}
-    named = [
-        p
-        for p in sidebar_pages(website.get("sidebar"))
-        + sidebar_pages((website.get("navbar") or {}).get("left"))
-        if not re.match(r"[a-z]+:", p)
-    ]
+    navbar = website.get("navbar") or {}
+    named, above = (
+        [page for page in sidebar_pages(contents) if not re.match(r"[a-z]+:", page)]
+        for contents in (
+            website.get("sidebar"),
+            [*(navbar.get("left") or []), *(navbar.get("right") or [])],
+        )
+    )
     if not named:
         return found + ["_quarto.yml: website.sidebar names no page"]
+    found += check_style(root, config, website)
     there = {p.relative_to(root / "nbs").as_posix() for p in pages_of(root)}
     found += [
-        f"_quarto.yml: sidebar names nbs/{page}, which does not exist"
-        for page in named
+        f"_quarto.yml: {where} names nbs/{page}, which does not exist"
+        for where, pages in (("sidebar", named), ("navbar", above))
+        for page in pages
         if page not in there and not (root / "nbs" / page).exists()
     ]
     found += [
         f"nbs/{page}: not in the sidebar of _quarto.yml" for page in sorted(there - set(named))
     ]
-    return found + [
+    found += [
         f"_quarto.yml: sidebar names {page} twice"
         for page in sorted({p for p in named if named.count(p) > 1})
     ]
+    return found + check_order(root, named) + check_names(root, website, named)
+
+
+def check_order(root: Path, named: list[str]) -> list[str]:
+    "Pages that send on, with `Next: [...]`, to a page that stands before them in the sidebar."
+    found, place = [], {page: i for i, page in enumerate(named)}
+    for page in named:
+        path = root / "nbs" / page
+        if path.suffix != ".ipynb" or not path.exists():
+            continue
+        try:
+            text = "\n".join(text for _, text in markdown_parts(path))
+        except (ValueError, KeyError):
+            continue  # check_notebook says so
+        for target in re.findall(r"^(?:\*\*)?Next(?:\*\*)?:? \[[^\]]*\]\(([^)#]+)", text, re.M):
+            goal = (path.parent / target).resolve()
+            name = goal.relative_to((root / "nbs").resolve()).as_posix() if goal.exists() else ""
+            if place.get(name, len(named)) < place[page]:
+                found.append(f"nbs/{page}: sends on to {name}, which the footer has before it")
+    return found
+
+
+def check_style(root: Path, config: dict, website: dict) -> list[str]:
+    "Files of the themes and pictures that are not there, KaTeX of any version, columns too narrow for code."
+    html = config.get("format") or {}
+    html = (html.get("html") or {}) if isinstance(html, dict) else {}
+    themes = html.get("theme") or []
+    themes = [themes] if isinstance(themes, str) else themes
+    themes = list(themes.values()) if isinstance(themes, dict) else [themes]
+    names = [name for theme in themes for name in ([theme] if isinstance(theme, str) else theme)]
+    files = [name for name in names if "." in name]
+    files += [website[key] for key in ("favicon", "image") if key in website]
+    found = [
+        f"_quarto.yml: names nbs/{name}, which does not exist"
+        for name in dict.fromkeys(files)
+        if not (root / "nbs" / name).exists()
+    ]
+    maths = html.get("html-math-method")
+    if maths == "katex" or (
+        isinstance(maths, dict) and not re.search(r"@\d+\.\d+\.\d+/", str(maths.get("url")))
+    ):
+        found.append("_quarto.yml: KaTeX has no fixed version (html-math-method: {method, url})")
+    sizes = [
+        float(size)
+        for name in files
+        if name.endswith(".scss") and (root / "nbs" / name).exists()
+        for size in re.findall(r"\$code-px:\s*([\d.]+)px", (root / "nbs" / name).read_text())
+    ]
+    if "grid" in html and sizes and (held := characters(html["grid"], sizes[0])) < COLUMNS:
+        found.append(
+            f"_quarto.yml: a line of code holds {held} characters at 1280 px, not {COLUMNS}; "
+            "narrow the sidebar or the margin, or the code"
+        )
+    return found
+
+
+def characters(grid: dict, code_px: float, window: float = 1265) -> int:
+    """How many characters of code stand on a line of a page with a sidebar and a table of contents.
+
+    Quarto's grid: sidebar and margin in three parts each, the body between them; what is left over is dealt out evenly
+    until a part has its largest width. A window of 1280 px has 15 px of scroll bar.
+    """
+    px = {key: float(re.match(r"[\d.]+", str(value))[0]) for key, value in grid.items()}
+    gutter = 17 * px.get("gutter-width", 1.5)  # rem
+    parts = [
+        (low * width, high * width)
+        for width in (px.get("sidebar-width", 250), px.get("margin-width", 250))
+        for low, high in ((0.1, 0.2), (0.2, 0.6), (0.1, 0.2))
+    ]
+    parts.append((500, px.get("body-width", 800) - 2 * gutter))
+    widths, rest = [low for low, _ in parts], window - 4 * gutter - sum(low for low, _ in parts)
+    while rest > 0.1 and (growing := [i for i, (_, high) in enumerate(parts) if widths[i] < high]):
+        step = min(rest / len(growing), min(parts[i][1] - widths[i] for i in growing))
+        for i in growing:
+            widths[i] += step
+        rest -= step * len(growing)
+    return int((widths[-1] - 0.8 * code_px) / (0.6 * code_px))
 
 
 # ---------------------------------------------------------------- text, links and anchors
@@ -146,6 +286,11 @@ def lab_anchor(title: str) -> str:
     "The anchor that JupyterLab gives a heading: its words, capitals and all, with hyphens between."
     plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", title)
     return re.sub(r"[`*]", "", plain).strip().replace(" ", "-")
+
+
+def term_anchor(term: str) -> str:
+    "The anchor of a term of the glossary."
+    return re.sub(r"[^\w-]", "", term.strip().lower().replace(" ", "-"))
 
 
 def for_the_web(text: str) -> str:
@@ -185,6 +330,9 @@ def anchors_of(path: Path) -> dict[str, str]:
         for title in re.findall(r"^#{1,6}\s+(.*)$", text_without_code, re.M):
             lab = lab_anchor(title)
             found |= {a.lower(): lab for a in (*anchor(title), lab)}
+        if path.as_posix().endswith(GLOSSARY):
+            terms = TERM.findall(text)
+            found |= {term_anchor(term): term_anchor(term) for term in terms}
         explicit = re.findall(r"(?:\bid|\bname)=[\"']([^\"']+)[\"']|\{#([\w.:-]+)", text)
         found |= {(one or other).lower(): one or other for one, other in explicit}
     if path.suffix == ".ipynb":
@@ -211,6 +359,35 @@ def links_in(text: str) -> list[tuple[bool, str, str]]:
     return found
 
 
+def narrow_tables(text: str) -> list[str]:
+    "Tables of a markdown text that a page cannot hold, even with a line for each word."
+    found = []
+    for m in TABLE.finditer(text):
+        rows = [split_row(row) for row in f"{m[1]}\n{m[3]}".strip().split("\n")]
+        columns = [[shown(row[j]) for row in rows if j < len(row)] for j in range(len(rows[0]))]
+        least = sum(
+            max((len(w) for c in cells for w in re.split(r"[\s/]", c)), default=0)
+            for cells in columns
+        )
+        if least + 3 * len(columns) > COLUMNS:
+            found.append(
+                f"the table `{m[1][:40]}...` is {least + 3 * len(columns)} characters wide at least; "
+                "split it, or turn it round"
+            )
+    return found
+
+
+def split_row(row: str) -> list[str]:
+    "The cells of a row of a markdown table."
+    return re.split(r"(?<!\\)\|", row.strip().removeprefix("|").removesuffix("|"))
+
+
+def shown(cell: str) -> str:
+    "What a reader sees of a markdown cell: no targets of links, no marks, one sign for an entity."
+    cell = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", cell)
+    return re.sub(r"&#?\w+;", "x", re.sub(r"<[^>]*>|[`*\\]", "", cell)).strip()
+
+
 def check_links(root: Path) -> list[str]:
     "Dead relative links, dead anchors, pictures without alt text, in pages and in the top-level markdown files."
     found, anchors = [], {}
@@ -222,6 +399,9 @@ def check_links(root: Path) -> list[str]:
             found.append(f"{name}: cannot be read as a notebook ({error})")
             continue
         for where, text in parts:
+            for said in NUMBERED.findall(strip_code(text)) if path.suffix == ".ipynb" else ():
+                found.append(f"{name}{where}: speaks of `{said}`; the site shows no file numbers")
+            found += [f"{name}{where}: {fault}" for fault in narrow_tables(text)]
             for picture, words, target in links_in(text):
                 place = f"{name}{where}"
                 if picture and not words.strip():
@@ -373,6 +553,17 @@ def check_notebook(path: Path, name: str) -> list[str]:
     return found
 
 
+def widest(outputs: list[dict]) -> int:
+    "Characters of the longest line of text outputs that is laid out in columns; lines of words are folded."
+    texts = [text_of(o["text"]) for o in outputs if "text" in o]
+    for o in outputs:
+        data = o.get("data", {})
+        if data.keys() <= {"text/plain"}:
+            texts.append(text_of(data.get("text/plain", "")))
+    lines = [line.split("\r")[-1] for text in texts for line in ANSI.sub("", text).split("\n")]
+    return max((len(line) for line in lines if not is_words(line)), default=0)
+
+
 def check_outputs(path: Path, name: str) -> list[str]:
     "Pictures lost or without alt text, warnings that the text above does not speak of, too heavy a page."
     found, before = [], ""
@@ -401,6 +592,11 @@ def check_outputs(path: Path, name: str) -> list[str]:
         ):
             found.append(
                 f"{name} cell {i}: of a figure only its size in words was kept, not the picture"
+            )
+        if "hide" not in directives and (wide := widest(outputs)) > COLUMNS:
+            found.append(
+                f"{name} cell {i}: an output laid out in columns is {wide} characters wide, a page holds {COLUMNS}; "
+                "print fewer columns, or turn it round"
             )
         stderr = "".join(text_of(o.get("text", "")) for o in outputs if o.get("name") == "stderr")
         if (

@@ -19,6 +19,10 @@ if [ -z "${FORCE_SETUP:-}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want"
   exit 0
 fi
 
+# Nothing is installed into, nor cleared from, an environment that belongs to another checkout.
+[ ! -L .venv ] || fail ".venv is a link to $(readlink .venv), which is left as it is." \
+  "Remove the link (rm .venv) and run make again, or work in the checkout that it leads to."
+
 case "${TORCH:-}" in
   "" | cpu) ;;
   *) fail "TORCH=${TORCH} is not known; use TORCH=cpu, or leave it out for the build that PyPI has." ;;

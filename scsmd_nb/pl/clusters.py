@@ -334,7 +334,7 @@ def _verdict(
     return words
 
 # %% ../../nbs/api/pl/00_clusters.ipynb #0aa655e7
-_PHASES = {"pretrain": "pretraining", "soft": "soft\nclustering", "cellnet": "CellNet"}
+_PHASES = {"pretrain": "pretraining", "soft": "soft clustering", "cellnet": "CellNet"}
 
 # %% ../../nbs/api/pl/00_clusters.ipynb #245c253b
 def _mark_phases(
@@ -349,12 +349,12 @@ def _mark_phases(
         low, high = part["epoch"].iloc[0] - 0.5, part["epoch"].iloc[-1] + 0.5
         for ax in axes:
             ax.axvspan(low, high, color="#000000", alpha=0.06 if i % 2 == 0 else 0.0, lw=0)
-        name = _PHASES.get(part["phase"].iloc[0], part["phase"].iloc[0])
-        axes[0].text(
-            (low + high) / 2,
-            1.01,
-            name,
-            transform=axes[0].get_xaxis_transform(),
+        axes[0].annotate(
+            _PHASES.get(part["phase"].iloc[0], part["phase"].iloc[0]),
+            ((low + high) / 2, 1.01),
+            xycoords=axes[0].get_xaxis_transform(),
+            xytext=(0, 12 * (i % 2)),  # points: neighbours stand at two heights
+            textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize="small",
