@@ -271,8 +271,6 @@ def _hint_at_gradient(
     "A Hint if the guard is no finite number, has no gradient, or pushes nothing."
     import torch
 
-    from scsmd_nb.nn.cellnet import membership_loss
-
     g = torch.Generator().manual_seed(3)
     a = torch.randn(40, 8, generator=g).requires_grad_()
     p = (2 * torch.randn(40, 8, generator=g)).softmax(1)
