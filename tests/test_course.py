@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tutorials
+from course_answers import LESSONS as ANSWERS
 
 from scsmd_nb import course
 
@@ -101,3 +102,19 @@ def test_an_untouched_lesson_is_not_solved(tmp_path):
 def test_an_exercise_that_does_not_exist(number):
     with pytest.raises(ValueError, match="no exercise"):
         course.check(number, 1)
+
+
+@pytest.mark.parametrize("answers", ANSWERS, ids=lambda f: f.__name__)
+def test_answers_in_many_forms(answers):
+    "Right ones in odd forms are accepted, wrong ones get the hint that fits."
+    right, wrong = answers()
+    assert len(right) + len(wrong) >= 40
+    with np.errstate(all="ignore"):
+        said = [(number, course.verdict(number, answer), None) for number, answer in right]
+        said += [(number, course.verdict(number, answer), hint) for number, answer, hint in wrong]
+    faults = [
+        f"{number}: {found.text} (expected: {hint or 'right'})"
+        for number, found, hint in said
+        if bool(found) != (hint is None) or hint and not re.search(hint, found.text)
+    ]
+    assert not faults, "\n".join(faults)

@@ -28,7 +28,7 @@ def check_2_1(
     "Compare with the formula at x = 0."
     value, x = as_number(answer), blood_cells()[:, "NKG7"].X.toarray().ravel().astype(float)
     right, near = np.exp(-x.mean()), lambda other: abs(value - other) < 2e-3
-    if near(right) or value == round(right, 2):
+    if abs(value - right) < 1e-3 or value == round(right, 2):
         return
     hint_if(
         near((x == 0).mean()),
@@ -90,6 +90,10 @@ def _slips_of_formula_3(
         "Your phi is 1 / phi here. In formula (3) a small phi means a wide spread.",
     )
     hint_if(same(_formula_3(x, phi, mu)), "mu and phi have changed places.")
+    hint_if(
+        same(right + (phi - x) * np.log(mu / phi)),
+        "The two powers have changed places: which fraction is raised to phi, and which to x?",
+    )
     some, one_less = x > 0, right + gammaln(x + 1) - gammaln(np.maximum(x, 1))
     hint_if(
         np.allclose(value[some], one_less[some], atol=1e-6),

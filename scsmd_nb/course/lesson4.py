@@ -121,7 +121,7 @@ def check_one_by_one(
             isinstance(value, (bool, np.bool_)),
             "Return the weight itself, not whether there is one.",
         )
-        hint_if(np.ndim(value) > 0, "Return one number, the weight that is left.")
+        hint_if(np.size(value) != 1, "Return one number, the weight that is left.")
         hint_if(
             abs(as_number(value) - w[1, 1]) > 1e-6,
             "That is not the weight that stays on the map when all the others fall on padding.",
@@ -164,7 +164,7 @@ def _slips_of_error(
     gap: np.ndarray,  # [seeds] differences
 ) -> None:
     "A Hint if this is not the standard error of the mean of the differences."
-    n, near = len(gap), lambda other: abs(error - other) <= max(0.01 * abs(other), 5e-5)
+    n, near = len(gap), lambda other: abs(error - other) <= 0.01 * abs(other) + 1e-9
     right = gap.std(ddof=1) / np.sqrt(n)
     if near(right) or error == round(right, 3) != round(gap.std() / np.sqrt(n), 3):
         return

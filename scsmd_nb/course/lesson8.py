@@ -313,13 +313,13 @@ def report_parts(
     "What stands in each part: from the line that opens it to the next one, without its name."
     found, part = {}, None
     for line in text.splitlines():
-        bare = re.sub(r"^[\s#*_>\-\d.):]*", "", line)
+        said, bare = line, re.sub(r"^[\s#*_>\-\d.):]*", "", line)
         for name, pattern in PARTS.items():
-            if name not in found and (opens := re.match(pattern, bare, re.I)):
-                part, bare = name, bare[opens.end() :]
+            if name not in found and (opens := re.match(rf"(?:{pattern})\w*", bare, re.I)):
+                part, said = name, bare[opens.end() :]
                 break
         if part:
-            found[part] = found.get(part, "") + " " + bare
+            found[part] = found.get(part, "") + " " + said
     return {name: text.strip(" *#:.-_|") for name, text in found.items()}
 
 # %% ../../nbs/course/solutions/08_project.ipynb #89b7016b
