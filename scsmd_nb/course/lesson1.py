@@ -79,6 +79,9 @@ def check_1_1(
     )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
+_AXIS = "Which axis do you sum over?"
+
+
 @exercise(
     "1.2",
     "a function (X, mito) that returns the mitochondrial share of each cell, 0 for an empty cell",
@@ -93,8 +96,8 @@ def check_1_2(
     mito[rng.choice(12, 3, replace=False)] = True
     X[:, 0] += 1
     right = X[:, mito].sum(1) / X.sum(1)
-    call = lambda X: try_call(answer, X.copy(), mito.copy(), name="my_mito_share")
-    value = as_array(call(X), (30,), "Which axis do you sum over?")
+    call = lambda X: as_array(try_call(answer, X.copy(), mito, name="my_mito_share"), (30,), _AXIS)
+    value = call(X)
     hint_if(np.allclose(value, 100 * right), "That is percent. A share lies between 0 and 1.")
     hint_if(
         np.allclose(value, X[:, mito].sum(1)),
@@ -114,7 +117,7 @@ def check_1_2(
     )
     X[4] = 0
     with np.errstate(all="ignore"):
-        value = as_array(call(X), (30,), "Which axis do you sum over?")
+        value = call(X)
     hint_if(
         not np.isfinite(value[4]),
         "Right for ordinary cells. But a cell without counts gives 0 / 0: what does your function return there?",
@@ -250,9 +253,7 @@ def found_markers(
     "Mean share of the markers among the best-scored genes of two simulated samples: by the score, and by the variance."
     shares = []
     for X, marker in _two_samples():
-        value = as_array(
-            try_call(score, X.copy(), name="my_score"), (1000,), "Which axis do you sum over?"
-        )
+        value = as_array(try_call(score, X.copy(), name="my_score"), (1000,), _AXIS)
         hint_if(
             np.isnan(value).any(),
             "Some genes get NaN. A gene that no cell has: what is divided by what?",
