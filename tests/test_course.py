@@ -2,11 +2,13 @@
 
 import json
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tutorials
+from course_answers import LESSONS as ANSWERS
 
 from scsmd_nb import course
 
@@ -101,3 +103,76 @@ def test_an_untouched_lesson_is_not_solved(tmp_path):
 def test_an_exercise_that_does_not_exist(number):
     with pytest.raises(ValueError, match="no exercise"):
         course.check(number, 1)
+
+
+@pytest.mark.parametrize("answers", ANSWERS, ids=lambda f: f.__name__)
+def test_answers_in_many_forms(answers):
+    "Right ones in odd forms are accepted, wrong ones get the hint that fits."
+    right, wrong = answers()
+    assert len(right) + len(wrong) >= 40
+    with np.errstate(all="ignore"):
+        said = [(number, course.verdict(number, answer), None) for number, answer in right]
+        said += [(number, course.verdict(number, answer), hint) for number, answer, hint in wrong]
+    faults = [
+        f"{number}: {found.text} (expected: {hint or 'right'})"
+        for number, found, hint in said
+        if bool(found) != (hint is None) or hint and not re.search(hint, found.text)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def settings() -> dict:
+    parser = ConfigParser()
+    parser.read(tutorials.ROOT / "settings.ini")
+    return parser["DEFAULT"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_begins_with_the_cell_that_installs_in_colab(path):
+    cells = json.loads(path.read_text())["cells"]
+    first = next("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    assert first == (
+        "try:\n    import scsmd_nb as smd\nexcept ModuleNotFoundError:  # in Colab\n"
+        f"    %pip install -q git+{settings()['git_url']}"
+    )
+
+
+def test_binder_and_devcontainer_use_what_is_there():
+    root = tutorials.ROOT
+    asked = re.findall(r"^-r (.*)$", (root / ".binder/requirements.txt").read_text(), re.M)
+    assert [(root / ".binder" / name).resolve() for name in asked] == [root / "requirements.lock"]
+    container = json.loads((root / ".devcontainer/devcontainer.json").read_text())
+    target = container["postCreateCommand"].split()[1]
+    assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.M)
+    python = settings()["min_python"]
+    assert (root / ".binder/runtime.txt").read_text().strip() == f"python-{python}"
+    assert f"python:{python}-" in container["image"]
+
+
+def test_a_report_keeps_what_other_sessions_found(tmp_path, monkeypatch):
+    from scsmd_nb.course import core, records
+
+    for answers in (("c",), ("a", "b"), ()):  # right; then wrong twice; then none
+        monkeypatch.setattr(core, "TRIES", tries := [])
+        monkeypatch.setattr(records, "TRIES", tries)
+        for answer in answers:
+            course.check("4.3", answer)
+        table = course.report("ada", tmp_path)
+        assert table.loc["4.3", ["tries", "right"]].tolist() == [1, True]
+    grades = json.loads((tmp_path / "ada.json").read_text())
+    assert [g["auto_score"] for g in grades] == [0, 0, 1, 0, 0]
+    assert (tmp_path / "ada.csv").read_text().startswith("exercise,tries,right,seconds,time")
+
+
+def test_ten_questions_of_many_seeds():
+    "A key answers its own questions in any form, and not those of another seed."
+    for seed in range(30):
+        key = course.answer_key(seed)
+        assert (
+            course.mark(seed, key)
+            == course.mark(seed, [[a] if a != str(a) else f"({a})" for a in key])
+            == 10
+        )
+        assert course.mark(seed + 1, key) <= 5
+    with pytest.raises(ValueError, match="3 answers"):
+        course.mark(1, [1, 2, 3])

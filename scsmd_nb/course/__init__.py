@@ -3,6 +3,10 @@
 Written by hand. The checks of a lesson load when one of them is first asked for.
 """
 
-from .core import EXERCISES, Exercise, Hint, Verdict, check, seal, verdict
+from .._faces import hand_on
 
-__all__ = ["EXERCISES", "Exercise", "Hint", "Verdict", "check", "seal", "verdict"]
+__getattr__, __dir__, __all__ = hand_on(__name__, {
+    "core": ("EXERCISES", "TRIES", "Exercise", "Hint", "Verdict", "check", "seal", "verdict"),
+    "records": ("report",),
+    "exam": ("questions", "mark", "answer_key"),
+})

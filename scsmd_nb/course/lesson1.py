@@ -6,9 +6,11 @@
 __all__ = ['leaky_sample', 'check_1_1', 'check_1_2', 'check_1_3', 'check_1_4', 'found_markers', 'check_1_5']
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #6cb64d8c
+from functools import cache
+
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, try_call
+from .core import as_array, as_number, blood_cells, exercise, hint_if, try_call
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #9ff37167
 def leaky_sample(
@@ -55,12 +57,10 @@ def check_1_1(
     answer,  # one number
 ) -> None:
     "Compare with the share of zeros, counted anew."
-    from scsmd_nb.io.examples import pbmc700
-
-    adata = pbmc700()
-    entries = adata.n_obs * adata.n_vars
-    right = 1 - adata.X.nnz / entries
-    value = as_number(answer)
+    value, adata = as_number(answer), blood_cells()
+    right = 1 - adata.X.nnz / (adata.n_obs * adata.n_vars)
+    if value == round(right, 2):
+        return
     hint_if(
         abs(value - (1 - right)) < 2e-3,
         "That is the share of the entries that are stored. Which entries are not stored?",
@@ -78,24 +78,10 @@ def check_1_1(
         "Not quite. How many entries has the matrix, and how many of them does `adata.X.nnz` count?",
     )
 
-# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #616cfafb
-def _vector(
-    value,  # what a student's function returned
-    n: int,  # numbers expected
-) -> np.ndarray:  # [n] float64
-    "The returned value as a vector of n numbers, or a Hint."
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint(f"The function should return {n} numbers, not {type(value).__name__}.") from None
-    hint_if(
-        value.shape != (n,),
-        f"The function should return one number for each, shape ({n},), not shape {value.shape}. "
-        "Which axis do you sum over?",
-    )
-    return value
-
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
+_AXIS = "Which axis do you sum over?"
+
+
 @exercise(
     "1.2",
     "a function (X, mito) that returns the mitochondrial share of each cell, 0 for an empty cell",
@@ -104,13 +90,13 @@ def check_1_2(
     answer,  # function of X [cells, genes] and mito [genes] bool
 ) -> None:
     "Compare with the plain formula on random counts, one cell of them empty."
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(12)
     X = rng.poisson(2.0, (30, 12)).astype(float)
-    mito = np.zeros(12, bool)
-    mito[rng.choice(12, 3, replace=False)] = True
+    mito = rng.permutation(12) < 3
     X[:, 0] += 1
     right = X[:, mito].sum(1) / X.sum(1)
-    value = _vector(try_call(answer, X.copy(), mito, name="my_mito_share"), 30)
+    call = lambda X: as_array(try_call(answer, X.copy(), mito, name="my_mito_share"), (30,), _AXIS)
+    value = call(X)
     hint_if(np.allclose(value, 100 * right), "That is percent. A share lies between 0 and 1.")
     hint_if(
         np.allclose(value, X[:, mito].sum(1)),
@@ -130,7 +116,7 @@ def check_1_2(
     )
     X[4] = 0
     with np.errstate(all="ignore"):
-        value = _vector(try_call(answer, X.copy(), mito, name="my_mito_share"), 30)
+        value = call(X)
     hint_if(
         not np.isfinite(value[4]),
         "Right for ordinary cells. But a cell without counts gives 0 / 0: what does your function return there?",
@@ -217,20 +203,13 @@ def check_1_4(
     answer,  # function of logged [cells, genes] and total [cells]
 ) -> None:
     "Compare on random counts, with as many cells as genes, so that a wrong axis does not show as an error."
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(14)
     counts = rng.poisson(rng.gamma(0.8, 4.0, (25, 25))).astype(float)
     counts[:, 0] += 1
     total = counts.sum(1)
     scaled = counts / total[:, None] * 1e4
     value = try_call(answer, np.log1p(scaled), total.copy(), name="my_undo")
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint("The function should return a matrix of numbers.") from None
-    hint_if(
-        value.shape != counts.shape,
-        f"The function should return a matrix of shape {counts.shape}, not {value.shape}.",
-    )
+    value = as_array(value, counts.shape, "One number for each count is asked for.")
     hint_if(
         np.allclose(value, scaled, atol=0.51, rtol=0),
         "The logarithm is undone, the scaling is not: each cell still has a total of 10,000.",
@@ -255,17 +234,25 @@ def check_1_4(
     )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #75ea27d3
+@cache
+def _two_samples():
+    "Counts [500, 1000] of two simulated samples, and which genes are markers."
+    from scsmd_nb.io.simulation import simulate
+
+    draw = lambda seed: simulate(n_cells=500, n_genes=1000, fold_change=3, random_state=seed)
+    return [
+        (x.X.toarray().astype(float), x.var["marker_of"].notna().to_numpy())
+        for x in map(draw, (0, 2))
+    ]
+
+# %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #c6188671
 def found_markers(
     score,  # function of X [cells, genes] that returns [genes]
 ) -> tuple[float, float]:
     "Mean share of the markers among the best-scored genes of two simulated samples: by the score, and by the variance."
-    from scsmd_nb.io.simulation import simulate
-
     shares = []
-    for seed in (0, 2):
-        adata = simulate(n_cells=500, n_genes=1000, fold_change=3, random_state=seed)
-        X, marker = adata.X.toarray().astype(float), adata.var["marker_of"].notna().to_numpy()
-        value = _vector(try_call(score, X.copy(), name="my_score"), 1000)
+    for X, marker in _two_samples():
+        value = as_array(try_call(score, X.copy(), name="my_score"), (1000,), _AXIS)
         hint_if(
             np.isnan(value).any(),
             "Some genes get NaN. A gene that no cell has: what is divided by what?",
@@ -286,7 +273,7 @@ def check_1_5(
     "Its best genes must hold more markers than those of largest variance."
     by_score, by_variance = found_markers(answer)
     hint_if(
-        found_markers(lambda X: -answer(X))[0] > by_variance + 0.05,
+        found_markers(lambda X: -as_array(answer(X)))[0] > by_variance + 0.05,
         "Upside down: the higher the score, the better the gene should be.",
     )
     hint_if(

@@ -8,26 +8,17 @@ __all__ = ['check_2_1', 'check_2_2', 'check_2_3', 'check_2_4', 'zero_shares', 'c
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #6cb64d8c
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, try_call
-
-# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #749202c2
-def _numbers(
-    value,  # what a student's function returned
-    shape: tuple,  # shape expected
-) -> np.ndarray:  # float64
-    "The returned value as an array of that shape, or a Hint."
-    if hasattr(value, "detach"):
-        value = value.detach().numpy()
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint(f"The function should return numbers, not {type(value).__name__}.") from None
-    what = f"one number for each count, shape {shape}" if shape else "one number"
-    hint_if(
-        value.shape != shape,
-        f"The function should return {what}, not shape {value.shape}. Is a sum or a mean too many in it, or missing?",
-    )
-    return value
+from scsmd_nb.course.core import (
+    Hint,
+    as_array,
+    as_choice,
+    as_number,
+    blood_cells,
+    exercise,
+    hint_if,
+    try_arrays,
+    try_call,
+)
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #e86eda2b
 @exercise("2.1", "the share of zeros that Poisson foresees for NKG7 in pbmc700, between 0 and 1")
@@ -35,11 +26,10 @@ def check_2_1(
     answer,  # one number
 ) -> None:
     "Compare with the formula at x = 0."
-    from scsmd_nb.io.examples import pbmc700
-
-    x = pbmc700()[:, "NKG7"].X.toarray().ravel().astype(float)
-    right, value = np.exp(-x.mean()), as_number(answer)
-    near = lambda other: abs(value - other) < 2e-3
+    value, x = as_number(answer), blood_cells()[:, "NKG7"].X.toarray().ravel().astype(float)
+    right, near = np.exp(-x.mean()), lambda other: abs(value - other) < 2e-3
+    if abs(value - right) < 1e-3 or value == round(right, 2):
+        return
     hint_if(
         near((x == 0).mean()),
         "That is the share of zeros that was seen. Asked is the one that Poisson foresees from the mean alone.",
@@ -59,8 +49,10 @@ def check_2_1(
     )
     hint_if(not 0 <= value <= 1, "A share lies between 0 and 1. Check the sign in the exponent.")
     hint_if(
-        not near(right), "Not quite. Write down the Poisson formula for x = 0: what is left of it?"
+        near(np.exp(-np.median(x))) or near(np.exp(-round(x.mean()))),
+        "Close. Take the mean itself, neither rounded nor the median.",
     )
+    hint_if(True, "Not quite. Write down the Poisson formula for x = 0: what is left of it?")
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #ff824f51
 def _formula_3(
@@ -99,24 +91,32 @@ def _slips_of_formula_3(
     )
     hint_if(same(_formula_3(x, phi, mu)), "mu and phi have changed places.")
     hint_if(
-        same(right + gammaln(x + 1) - gammaln(np.maximum(x, 1))),
-        "x! is the gamma function at x + 1, not at x.",
+        same(right + (phi - x) * np.log(mu / phi)),
+        "The two powers have changed places: which fraction is raised to phi, and which to x?",
+    )
+    some, one_less = x > 0, right + gammaln(x + 1) - gammaln(np.maximum(x, 1))
+    hint_if(
+        np.allclose(value[some], one_less[some], atol=1e-6),
+        "x! is the gamma function at x + 1, not at x: the + 1 is missing.",
     )
     rest = right - gammaln(x + phi) + gammaln(x + 1) + gammaln(phi)
     hint_if(same(rest), "The first factor is missing: the fraction with the gamma functions.")
     hint_if(same(right - rest), "Only the first factor is there. Two powers follow.")
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #3e47982e
+_SHAPE = "Is a sum or a mean too many in it, or missing?"
+
+
 @exercise("2.2", "a function (x, mu, phi) that returns the logarithm of formula (3)")
 def check_2_2(
     answer,  # function of x, mu, phi, arrays of one shape
 ) -> None:
     "Compare with the library on random numbers, then on large counts."
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(22)
     phi, mu = rng.uniform(0.4, 6, 60), rng.uniform(0.2, 9, 60)
     x = rng.poisson(rng.gamma(phi, mu / phi)).astype(float)
     x[:3], mu[:3] = (0, 3, 7), (2.5, 3.1, 0.7)
-    value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_log_prob"), (60,))
+    value = as_array(try_arrays(answer, x, mu, phi, name="my_log_prob"), (60,), _SHAPE)
     _slips_of_formula_3(value, x, mu, phi)
     hint_if(
         not np.isfinite(value).all(),
@@ -128,7 +128,7 @@ def check_2_2(
         "there log P = phi log(phi / (phi + mu)).",
     )
     large = (np.array([400.0]), np.array([300.0]), np.array([2.0]))
-    value = _numbers(try_call(answer, *large, name="my_log_prob"), (1,))
+    value = as_array(try_arrays(answer, *large, name="my_log_prob"), (1,), _SHAPE)
     hint_if(
         not np.isfinite(value).all(),
         "Right for small counts, but for a count of 400 it is not finite. "
@@ -173,8 +173,8 @@ def check_2_3(
     answer,  # function of the counts [cells] of a gene
 ) -> None:
     "Compare on random genes, then on one that varies less than Poisson."
-    rng = np.random.default_rng()
-    phi_of = lambda x: float(_numbers(try_call(answer, x, name="my_phi"), ()))
+    rng = np.random.default_rng(23)
+    phi_of = lambda x: float(as_array(try_call(answer, x, name="my_phi"), (), _SHAPE))
     for mu, phi in ((6.0, 3.0), (20.0, 8.0)):
         x = rng.poisson(rng.gamma(phi, mu / phi, 500)).astype(float)
         _slips_of_moments(phi_of(x.copy()), x)
@@ -193,8 +193,9 @@ def check_2_3(
     with np.errstate(all="ignore"):
         value = phi_of(np.zeros(50))
     hint_if(
-        np.isnan(value),
-        "Right for genes with counts. A gene without any gives 0 / 0; let it count as Poisson, too.",
+        np.isnan(value) or value < 1e4,
+        "Right for genes with counts. A gene without any has mean and variance 0, and 0 / 0 is no number; "
+        "let it count as Poisson, too.",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #f3d004f9
@@ -207,7 +208,7 @@ def check_2_4(
 
     from scsmd_nb.nn.likelihood import nb_loss
 
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(24)
     x, mu, phi = (
         rng.poisson(4.0, 40).astype(float),
         rng.uniform(0.3, 9, 40),
@@ -216,7 +217,7 @@ def check_2_4(
     log_mu = torch.tensor(np.log(mu), requires_grad=True)
     nb_loss(torch.tensor(x), log_mu.exp(), torch.tensor(phi)).backward()
     right = log_mu.grad.numpy()
-    value = _numbers(try_call(answer, x.copy(), mu.copy(), phi.copy(), name="my_gradient"), (40,))
+    value = as_array(try_arrays(answer, x, mu, phi, name="my_gradient"), (40,), _SHAPE)
     same = lambda other: np.allclose(value, other, atol=1e-6)
     hint_if(
         same(-right), "The sign is turned: that is the slope of log P. The loss is minus log P."
@@ -243,8 +244,9 @@ def check_2_4(
 def zero_shares(
     x: np.ndarray,  # [cells] counts of a gene
     size_factor: np.ndarray,  # [cells] size factors
-) -> tuple[float, float, float]:
-    "Share of zeros: seen, foreseen by Poisson, foreseen by NB with the phi of greatest likelihood."
+    types: np.ndarray,  # [cells] reference types
+) -> tuple[float, float, float, float]:
+    "Share of zeros: seen, foreseen by Poisson, by NB with the phi of greatest likelihood, by Poisson within types."
     from scipy import optimize, stats
 
     mu = size_factor * x.sum() / size_factor.sum()
@@ -254,37 +256,64 @@ def zero_shares(
     phi = np.exp(
         optimize.minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e4)), method="bounded").x
     )
+    group = np.unique(types, return_inverse=True)[1]
+    within = size_factor * (np.bincount(group, x) / np.bincount(group, size_factor))[group]
     return (
         float((x == 0).mean()),
         float(np.exp(-mu).mean()),
         float(((phi / (phi + mu)) ** phi).mean()),
+        float(np.exp(-within).mean()),
+    )
+
+# %% ../../nbs/course/solutions/02_negative_binomial.ipynb #58e0bac4
+def _hint_at_reason(
+    letter: str,  # a to d
+    gene: str,  # its name
+    zeros: tuple[float, float, float, float],  # as `zero_shares` returns them
+) -> None:
+    "A Hint if the reason does not fit the zeros of the gene."
+    seen, poisson, nb, within = zeros
+    explained = (within - poisson) / (seen - poisson)
+    hint_if(
+        letter == "a",
+        f"The gene fits. But NB foresees {nb:.0%} zeros, and {seen:.0%} are seen: "
+        "lost molecules would come on top of these.",
+    )
+    hint_if(
+        letter == "b",
+        f"The gene fits. But Poisson has the size factors already, and foresees {poisson:.0%} all the same.",
+    )
+    hint_if(
+        letter == "c" and explained < 0.45 or letter == "d" and explained > 0.55,
+        f"The gene fits. But with a mean for each type Poisson foresees {within:.0%} zeros, "
+        f"with one mean {poisson:.0%}, and {seen:.0%} are seen. Is most of the distance gone, or left?",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #052ae3eb
 @exercise(
     "2.5",
-    "a gene with more zeros than Poisson foresees, but not more than NB, and the reason: dict(gene=..., why=...)",
+    "a gene with more zeros than Poisson foresees, but not more than NB, and the letter of the reason: "
+    "dict(gene=..., why=...)",
 )
 def check_2_5(
-    answer,  # {"gene": name, "why": a sentence}
-) -> None:
-    "Check what can be checked: the gene, its zeros, that there is a sentence."
-    from scsmd_nb.io.examples import pbmc700
-
+    answer,  # {"gene": name, "why": a letter}
+) -> str:
+    "Check the gene by its zeros, the reason by what the means of the types explain; return a model answer."
     hint_if(
         not isinstance(answer, dict) or not {"gene", "why"} <= set(answer),
         'Give a dictionary: dict(gene="...", why="...").',
     )
-    adata, gene = pbmc700(), answer["gene"]
+    adata, gene = blood_cells(), answer["gene"]
     hint_if(
         not isinstance(gene, str) or gene not in adata.var_names,
         f"{gene!r} is not one of the gene names in adata.var_names.",
     )
-    x, total = (
+    total = adata.obs["full_n_counts"].to_numpy()
+    zeros = seen, poisson, nb, within = zero_shares(
         adata[:, gene].X.toarray().ravel().astype(float),
-        adata.obs["full_n_counts"].to_numpy(),
+        total / np.median(total),
+        adata.obs["bulk_labels"].astype(str).to_numpy(),
     )
-    seen, poisson, nb = zero_shares(x, total / np.median(total))
     hint_if(
         seen - poisson < 0.10,
         f"{gene} has {seen:.0%} zeros and Poisson foresees {poisson:.0%}: no ten points between them.",
@@ -293,7 +322,8 @@ def check_2_5(
         abs(seen - nb) > 0.03,
         f"{gene} has {seen:.0%} zeros and NB foresees {nb:.0%}: not within three points.",
     )
-    hint_if(
-        not isinstance(answer["why"], str) or len(answer["why"].split()) < 8,
-        "The gene fits. Now the reason, in a sentence: which cells have this gene, and which do not?",
+    _hint_at_reason(as_choice(answer["why"], "abcd"), gene, zeros)
+    return (
+        f"Compare with your sentence: of the {seen - poisson:.0%} zeros of {gene} that Poisson misses, the means of "
+        f"the types explain {within - poisson:.0%}; the rest is cells of one type that differ. NB has both in its phi."
     )

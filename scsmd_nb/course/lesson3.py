@@ -8,7 +8,7 @@ __all__ = ['check_parameter_count', 'check_pca_copy', 'check_early_stopping', 'c
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #162ce6fd
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, seal, try_call
+from .core import Hint, as_array, as_number, exercise, hint_if, seal, try_call
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #48408132
 @exercise("3.1", "the number of weights and constants of the network 200, 64, 8, 64, 200")
@@ -43,10 +43,7 @@ def _copies(
     d: int,  # components
 ) -> np.ndarray:  # [m, t]
     "The returned copies of the new cells, or a Hint about their shape."
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise Hint("pca_copy should return an array of numbers.") from None
+    value = as_array(value)
     hint_if(
         value.shape == (len(x_new), d),
         "Those are the latent numbers. The way back to the genes is missing.",
@@ -324,7 +321,7 @@ def _hint_at_claim(
 )
 def check_one_change(
     answer,  # dict with change, usual, changed and claim
-) -> None:
+) -> str:
     "Form of the report, and whether the claim follows from the losses by the rule of the exercise."
     hint_if(
         not isinstance(answer, dict),
@@ -333,8 +330,8 @@ def check_one_change(
     lacking = [k for k in ("change", "usual", "changed", "claim") if k not in answer]
     hint_if(bool(lacking), f"The dictionary lacks {', '.join(lacking)}.")
     hint_if(
-        len(str(answer["change"]).split()) < 2,
-        "Say in a few words what you changed, so that another can repeat it.",
+        not isinstance(answer["change"], str) or not answer["change"].strip(),
+        "Say what you changed, as text, so that another can repeat it.",
     )
     usual, changed = (_losses(answer, name) for name in ("usual", "changed"))
     hint_if(len(usual) != len(changed), "usual and changed need equally many seeds.")
@@ -347,3 +344,10 @@ def check_one_change(
         "The claim is one of 'better', 'worse' and 'cannot tell'.",
     )
     _hint_at_claim(answer["claim"], changed - usual)
+    m, e = (changed - usual).mean(), (changed - usual).std(ddof=1) / len(usual) ** 0.5
+    return (
+        f"Compare with your sentence: over {len(usual)} seeds the loss changes by {m:+.3g}, standard error {e:.2g}; "
+        "the rule lets me say: "
+        + answer["claim"]
+        + ". The seeds show how much the start matters, not the cells."
+    )

@@ -121,65 +121,105 @@ def check_one_by_one(
             isinstance(value, (bool, np.bool_)),
             "Return the weight itself, not whether there is one.",
         )
-        hint_if(np.ndim(value) > 0, "Return one number, the weight that is left.")
+        hint_if(np.size(value) != 1, "Return one number, the weight that is left.")
         hint_if(
             abs(as_number(value) - w[1, 1]) > 1e-6,
             "That is not the weight that stays on the map when all the others fall on padding.",
         )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #85ad8576
-def _two_lists(
-    answer: dict,  # with usual and changed
-) -> tuple[np.ndarray, np.ndarray]:  # [seeds] each
-    "The scores of both settings, or a Hint."
-    try:
-        usual, changed = (np.asarray(answer[k], float) for k in ("usual", "changed"))
-    except (TypeError, ValueError):
-        raise Hint("usual and changed should be lists of numbers.") from None
+def _scores(
+    answer: dict,  # the report
+    name: str,  # "usual" or "changed"
+) -> np.ndarray:  # [seeds] ARI with the types
+    "The scores of one setting, from its labels, or a Hint."
+    from scsmd_nb.tl.metrics import ari
+
+    types, runs = np.asarray(answer["types"]).astype(str), answer[name]
     hint_if(
-        usual.ndim != 1 or usual.shape != changed.shape,
-        "usual and changed should be lists of the same length, one number for each seed.",
-    )
-    hint_if(len(usual) < 3, "Two seeds or fewer cannot show a spread. Take three at least.")
-    hint_if(
-        not (np.isfinite(usual).all() and np.isfinite(changed).all()),
-        "Some score is not a finite number.",
+        types.ndim != 1 or len(types) < 50,
+        "types should be the reference type of each cell, 50 cells at least.",
     )
     hint_if(
-        max(usual.max(), changed.max()) > 1 or min(usual.min(), changed.min()) < -0.5,
-        "An ARI lies between -0.5 and 1.",
+        isinstance(runs, (str, dict)) or not hasattr(runs, "__len__"),
+        f"{name} should be a list of labelings, one for each seed.",
     )
-    return usual, changed
+    hint_if(len(runs) < 3, "Two seeds or fewer cannot show a spread. Take three at least.")
+    shapes = {np.shape(run) for run in runs}
+    hint_if(
+        shapes != {types.shape},
+        f"Each entry of {name} should be the labels of one run, one for each of the {len(types)} cells, "
+        "not their ARI: the check works that out.",
+    )
+    runs = [np.asarray(run).astype(str) for run in runs]
+    hint_if(
+        any(len(set(run)) > len(types) / 5 for run in runs),
+        f"A run in {name} has about as many labels as cells. Are these clusters?",
+    )
+    return np.array([ari(types, run) for run in runs])
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #8259d8d0
+def _slips_of_error(
+    error: float,  # the student's standard error
+    gap: np.ndarray,  # [seeds] differences
+) -> None:
+    "A Hint if this is not the standard error of the mean of the differences."
+    n, near = len(gap), lambda other: abs(error - other) <= 0.01 * abs(other) + 1e-9
+    right = gap.std(ddof=1) / np.sqrt(n)
+    if near(right) or error == round(right, 3) != round(gap.std() / np.sqrt(n), 3):
+        return
+    hint_if(
+        near(gap.std(ddof=1)) or near(gap.std()),
+        "That is the standard deviation of the differences. The error of their mean is smaller.",
+    )
+    hint_if(
+        near(gap.std() / np.sqrt(n)),
+        "Nearly. The mean was estimated from the same numbers, so the standard deviation has n - 1 (ddof=1).",
+    )
+    hint_if(near(gap.var(ddof=1) / n), "That is the square of the standard error.")
+    raise Hint(
+        "The error does not fit the runs. Take the differences of the ARI seed by seed, "
+        "their standard deviation with n - 1, and divide by the root of n."
+    )
+
+# %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #d181d266
 @exercise(
     "4.5",
     "two settings compared from three seeds or more, with the standard error of the difference",
 )
 def check_own_question(
-    answer,  # dict with change, usual, changed, error
-) -> None:
-    "The form, and the error recomputed from the lists."
+    answer,  # dict with change, types, usual, changed, mean, error
+) -> str:
+    "The scores recomputed from the labels, mean and error from the scores; a model answer."
     hint_if(
         not isinstance(answer, dict),
         f"The answer should be a dictionary, not {type(answer).__name__}.",
     )
-    missing = [k for k in ("change", "usual", "changed", "error") if k not in answer]
+    keys = ("change", "types", "usual", "changed", "mean", "error")
+    missing = [k for k in keys if k not in answer]
     hint_if(missing, f"The dictionary lacks {', '.join(missing)}.")
     hint_if(
-        not isinstance(answer["change"], str) or len(answer["change"].split()) < 2,
-        "Say in two words or more what you changed.",
+        not isinstance(answer["change"], str) or not answer["change"].strip(),
+        "Say what you changed, as text.",
     )
-    usual, changed = _two_lists(answer)
-    spread = (changed - usual).std(ddof=1)
-    error = spread / np.sqrt(len(usual))
-    given = as_number(answer["error"], "the standard error, one number")
+    usual, changed = (_scores(answer, name) for name in ("usual", "changed"))
     hint_if(
-        abs(given - spread) < 1e-9 < abs(given - error),
-        "That is the standard deviation of the differences. The error of their mean is smaller.",
+        len(usual) != len(changed),
+        "usual and changed should hold equally many runs, one for each seed.",
+    )
+    gap = changed - usual
+    mean, error = (as_number(answer[k], f"one number for {k}") for k in ("mean", "error"))
+    hint_if(
+        abs(mean + gap.mean()) < 1e-3 < abs(gap.mean()),
+        "The sign of the mean is turned: changed minus usual is asked for.",
     )
     hint_if(
-        abs(given - error) > 0.002,
-        "The error does not fit the lists. Take the differences seed by seed, "
-        "their standard deviation with n - 1, and divide by the root of n.",
+        abs(mean - gap.mean()) > 1e-3,
+        "The mean does not fit the runs: ARI of changed minus ARI of usual.",
+    )
+    _slips_of_error(error, gap)
+    shown = "more" if abs(gap.mean()) > 2 * gap.std(ddof=1) / np.sqrt(len(gap)) else "no more"
+    return (
+        f"Compare with your conclusion: over {len(gap)} seeds the ARI changes by {gap.mean():+.3f}, "
+        f"which is {shown} than two standard errors ({error:.3f} each)."
     )

@@ -8,45 +8,67 @@ __all__ = ['SEAL', 'check_pair_counts', 'check_lazy', 'check_dead', 'check_calib
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #6cb0a6d0
 import numpy as np
 
-from .core import Hint, as_choice, as_number, exercise, hint_if, seal, try_call
+from scsmd_nb.course.core import (
+    Hint,
+    as_choice,
+    as_number,
+    exercise,
+    hint_if,
+    seal,
+    try_arrays,
+    try_call,
+)
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #2a799cfd
 SEAL = "deaaa381d17e"  # of the letter of exercise 6.2
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #35acc8bf
+def _slips_of_pairs(
+    found: tuple[float, float],  # positive and negative pairs, as the student counts them
+    p: np.ndarray,  # [n, K] memberships, some products exactly at the thresholds
+    delta: float,  # threshold
+) -> None:
+    "A Hint for the mistake that gives these numbers; nothing if they are right."
+    alike = p @ p.T
+    high, low = (alike >= delta).sum(), (alike <= 1 - delta).sum()
+    own = (np.diag(alike) >= delta).sum()
+    if found == (high, low):
+        return
+    hint_if(found == (low, high), "The two numbers are the wrong way round.")
+    hint_if(
+        found in {((alike > delta).sum(), n) for n in (low, (alike < 1 - delta).sum())}
+        or found == (high, (alike < 1 - delta).sum()),
+        "Pairs exactly at a threshold count: formula (14) has p_i . p_j >= delta and <= 1 - delta.",
+    )
+    hint_if(found[0] == high - own, "Each cell with itself is a pair, too.")
+    hint_if(
+        found[0] in ((high - own) / 2, (high + own) / 2) or found[1] == low / 2,
+        "Ordered pairs: cells 3 and 5, and cells 5 and 3, are two.",
+    )
+    raise Hint(
+        f"For delta = {delta} these are not the numbers of pairs with p_i . "
+        "p_j at or above delta, and at or below 1 - delta."
+    )
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #75fce6a3
 @exercise(
     "6.1", "the numbers of positive and negative ordered pairs of memberships at a threshold delta"
 )
 def check_pair_counts(
     answer,  # function of p [n, K] and delta that gives two whole numbers
 ) -> None:
-    "Compared with the library on memberships drawn at random."
-    import torch
-
-    from scsmd_nb.nn.cellnet import pair_counts
-
+    "Compared with a plain count on memberships drawn at random, and on some that meet a threshold exactly."
     rng = np.random.default_rng(0)
     for delta in (0.75, 0.9):
         p = rng.dirichlet(np.full(4, 0.15), 30)
-        p[:3] = np.eye(4)[[0, 0, 1]]
-        value = try_call(answer, p.copy(), delta, name="count_pairs")
+        p[:3], p[3:6, :2] = np.eye(4)[[0, 0, 1]], ((0.75, 0.25), (0.25, 0.75), (0.75, 0.25))
+        p[3:6, 2:] = 0
+        value = try_arrays(answer, p, delta, name="count_pairs")
         try:
-            positive, negative = (as_number(v) for v in value)
+            positive, negative = (as_number(v, "two numbers") for v in value)
         except (TypeError, ValueError):
             raise Hint("Return two numbers: positive pairs, negative pairs.") from None
-        right = pair_counts(torch.tensor(p), delta)
-        own = int(((p**2).sum(1) >= delta).sum())
-        hint_if((positive, negative) == right[::-1], "The two numbers are the wrong way round.")
-        hint_if(positive == right[0] - own, "Each cell with itself is a pair, too.")
-        hint_if(
-            positive == (right[0] - own) / 2 or negative == right[1] / 2,
-            "Ordered pairs: cells 3 and 5, and cells 5 and 3, are two.",
-        )
-        hint_if(
-            (positive, negative) != right,
-            f"For delta = {delta} these are not the numbers of pairs with p_i . "
-            "p_j at or above delta, and at or below 1 - delta.",
-        )
+        _slips_of_pairs((positive, negative), p, delta)
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #1ecc9cf6
 @exercise("6.2", "the laziest network without loss if there are only positive pairs")
@@ -69,66 +91,117 @@ def check_lazy(
 def check_dead(
     answer,  # function of labels [n] and K
 ) -> None:
-    "Compared with the library."
-    from scsmd_nb.nn.cellnet import dead_clusters
-
+    "Compared with the numbers that do not occur."
     for labels, K in (([0, 2, 2, 5], 8), ([3, 1, 0, 2], 4), ([1, 1], 3)):
-        value = try_call(answer, np.array(labels), K, name="dead")
-        right = dead_clusters(labels, K)
+        value, right = (
+            try_call(answer, np.array(labels), K, name="dead"),
+            sorted({*range(K)} - {*labels}),
+        )
         hint_if(
-            isinstance(value, (int, np.integer)), "Return which clusters are dead, not how many."
+            np.ndim(value) == 0 and np.isscalar(value),
+            "Return which clusters are dead, not how many.",
+        )
+        hint_if(
+            isinstance(value, (set, frozenset, dict)),
+            "A set has no order. The list should be sorted.",
         )
         try:
-            found = [int(v) for v in value]
-        except (TypeError, ValueError):
+            found = [as_number(v, "a list of whole numbers") for v in value]
+        except TypeError:
             raise Hint("Return a list of whole numbers.") from None
+        if found == right:
+            continue
+        hint_if(sorted(found) == sorted(set(labels)), "Those are the living ones.")
         hint_if(
-            sorted(found) == sorted(set(labels)) and found != right, "Those are the living ones."
-        )
-        hint_if(
-            found == [k for k in right if k < max(labels)] and found != right,
+            found == [k for k in right if k < max(labels)],
             f"With K = {K} there are clusters above the largest label, too.",
         )
-        hint_if(found == [k + 1 for k in right] and found != right, "Clusters are numbered from 0.")
-        hint_if(sorted(found) == right and found != right, "The list should be sorted.")
-        hint_if(
-            found != right,
-            f"For labels {labels} and K = {K} the list is not {found}. Which numbers from 0 to K - 1 do not occur?",
+        hint_if(found == [k + 1 for k in right], "Clusters are numbered from 0.")
+        hint_if(sorted(found) == right, "The list should be sorted.")
+        raise Hint(
+            f"For labels {labels} and K = {K} the list is not {[f'{v:g}' for v in found]}. "
+            "Which numbers from 0 to K - 1 do not occur?"
         )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #f63d17d7
+def _error_in_bins(
+    confidence: np.ndarray,  # [n] confidences
+    right: np.ndarray,  # [n] bool
+    bins: np.ndarray,  # [n] bin of each cell, from 0
+) -> float:
+    "The expected calibration error with these bins."
+    distance = np.bincount(bins, confidence) - np.bincount(bins, right)
+    return float(np.abs(distance).sum() / len(bins))
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #cc3687a3
+def _slips_of_bins(
+    value: float,  # what the student's function returned
+    confidence: np.ndarray,  # [n] confidences, some on a border, some 1
+    right: np.ndarray,  # [n] bool
+    n_bins: int,  # bins from 0 to 1
+) -> None:
+    "A Hint if the number comes from other bins than those asked for."
+    scaled, last = confidence * n_bins, n_bins - 1
+    low, high, below_1 = confidence.min(), confidence.max(), confidence < 1
+    others = {
+        "A value on a border belongs to the upper bin.": (np.ceil(scaled) - 1).clip(0),
+        "A confidence of 1 belongs to the last bin, not to one of its own.": scaled,
+        "The bins go from 0 to 1, not from the smallest confidence to the largest.": (
+            ((confidence - low) / (high - low) * n_bins).clip(0, last)
+        ),
+        "The bins are equally wide; yours hold equally many cells.": (
+            np.searchsorted(np.quantile(confidence, np.arange(1, n_bins) / n_bins), confidence)
+        ),
+        "np.linspace(0, 1, n) makes n - 1 bins: n bins have n + 1 borders.": (
+            (confidence * last).clip(0, last - 1)
+        ),
+    }
+    for text, bins in others.items():
+        wrong = _error_in_bins(confidence, right, bins.astype(int))
+        hint_if(abs(value - wrong) < 1e-6, text)
+    kept = scaled[below_1].astype(int)
+    part = _error_in_bins(confidence[below_1], right[below_1], kept)
+    hint_if(
+        min(abs(value - part), abs(value - part * below_1.mean())) < 1e-6,
+        "A confidence of 1 is left out. It belongs to the last bin.",
+    )
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #dfb88ada
 @exercise("6.4", "the expected calibration error from confidence, right and a number of bins")
 def check_calibration(
     answer,  # function of confidence [n], right [n] and n_bins
 ) -> None:
-    "Compared with a plain computation on numbers drawn at random."
+    "Compared with a plain computation on numbers drawn at random, some of them on a border."
     rng = np.random.default_rng(1)
-    for n_bins in (5, 10):
+    for n_bins in (4, 10, 8, 5):
         confidence = rng.uniform(0.35, 1, 200)
         # too modest below, too sure above
-        right = rng.random(200) < np.where(confidence < 0.7, confidence + 0.3, confidence - 0.3)
-        value = as_number(
-            try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
-        )
+        chance = np.where(confidence < 0.7, confidence + 0.3, confidence - 0.3)
+        if n_bins in (
+            4,
+            8,
+        ):  # their borders are exact in binary; on them too sure, elsewhere too modest
+            confidence[:24], chance = rng.choice([0.5, 0.75, 1.0], 24), confidence + 0.3
+            chance[:24] = 0.3
+        right = rng.random(200) < chance
+        call = try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
+        value = as_number(call)
         bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-        gaps = {b: confidence[bins == b].mean() - right[bins == b].mean() for b in np.unique(bins)}
-        share = {b: (bins == b).mean() for b in gaps}
+        gaps = np.array([(confidence - right)[bins == b].mean() for b in np.unique(bins)])
+        share = np.array([(bins == b).mean() for b in np.unique(bins)])
         same = lambda number, value=value: abs(value - number) < 1e-6
-        if same(sum(share[b] * abs(gaps[b]) for b in gaps)):
+        if same(_error_in_bins(confidence, right, bins)):
             continue
         hint_if(
-            same(np.mean([abs(g) for g in gaps.values()])),
+            same(np.abs(gaps).mean()) or same(np.abs(gaps).sum() / n_bins),
             "Every bin has the same weight in yours. A bin of three cells should not count like one of a hundred.",
         )
         hint_if(
-            same(abs(confidence.mean() - right.mean())),
-            "That is the distance over all cells at once. Distances up and down cancel; take them bin by bin.",
+            same(abs(confidence.mean() - right.mean())) or same((share * gaps).sum()),
+            "That is the distance over all cells at once. Distances up and down cancel: "
+            "take their absolute value bin by bin.",
         )
-        hint_if(
-            same(abs(sum(share[b] * gaps[b] for b in gaps)))
-            or same(sum(share[b] * gaps[b] for b in gaps)),
-            "Distances have no sign. Take the absolute value in each bin.",
-        )
+        _slips_of_bins(value, confidence, right, n_bins)
         raise Hint(
             f"With {n_bins} bins the error is not {value:.3f}. In each bin: "
             "mean confidence, share right, their distance, times the bin's share of the cells; then the sum."
@@ -195,10 +268,8 @@ def _clusters_alive(
 def _hint_at_gradient(
     guard,  # function of logits [n, K], p [n, K]
 ) -> None:
-    "A Hint if the guard is no finite number, has no gradient, or has that of the membership loss."
+    "A Hint if the guard is no finite number, has no gradient, or pushes nothing."
     import torch
-
-    from scsmd_nb.nn.cellnet import membership_loss
 
     g = torch.Generator().manual_seed(3)
     a = torch.randn(40, 8, generator=g).requires_grad_()
@@ -222,14 +293,53 @@ def _hint_at_gradient(
         slope is None or not bool(slope.abs().max() > 0),
         "The guard does not change with the logits, so it pushes nothing.",
     )
-    theirs = torch.autograd.grad(membership_loss(a, p), a)[0]
-    alike = torch.nn.functional.cosine_similarity(slope.flatten(), theirs.flatten(), dim=0)
-    hint_if(
-        bool(alike > 0.999),
-        "That pushes exactly as the membership loss does "
-        "(the cross-entropy with p is the same up to a constant). Find another one.",
-    )
-    hint_if(bool(alike < -0.999), "That is the membership loss with the wrong sign.")
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #69eb714b
+def _is_cross_entropy(
+    guard,  # function of logits [n, K], p [n, K]
+) -> bool:
+    "Is what the guard owes to p a cross-entropy with labels made from p?"
+    import torch
+
+    g = torch.Generator().manual_seed(5)
+    draw = lambda scale: scale * torch.randn(12, 8, generator=g)
+    p, other = draw(2).softmax(1), draw(2).softmax(1)
+    owed, q = [], []
+    for scale in (1.0, 2.0, 3.0):
+        a = draw(scale).requires_grad_()
+        slopes = [torch.autograd.grad(guard(a, x).sum(), a)[0] for x in (p, other)]
+        owed.append(slopes[0] - slopes[1])
+        q.append(a.softmax(1).detach())
+    change = torch.cat([owed[0] - owed[1], owed[0] - owed[2]], 1)
+    along = torch.cat([q[0] - q[1], q[0] - q[2]], 1)
+    left = change - along * ((change * along).sum(1) / along.square().sum(1))[:, None]
+    return bool(0 < torch.stack(owed).norm() and left.norm() < 1e-3 * torch.stack(owed).norm())
+
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #4fe2a632
+def _why_they_die(
+    guard,  # function of logits [n, K], p [n, K]
+) -> str:
+    "What to look at in a guard under which clusters die."
+    import torch
+
+    g = torch.Generator().manual_seed(7)
+    a, p = torch.randn(40, 8, generator=g), (2 * torch.randn(40, 8, generator=g)).softmax(1)
+    values = [float(guard(x, p).detach().sum()) for x in (a, a.flip(0))]
+    if abs(values[0] - values[1]) < 1e-5 * max(map(abs, values)):
+        return "Does it say which cells belong together, or only how many?"
+    push = []
+    for margin in (1.0, 12.0):
+        wrong = torch.zeros(2, 8)
+        wrong[:, 0] = margin
+        wrong.requires_grad_()
+        value = guard(wrong, 0.98 * torch.eye(8)[:2] + 0.0025)
+        push.append(torch.autograd.grad(value.sum(), wrong)[0][1].norm())
+    if push[1] < 0.05 * push[0]:
+        return (
+            "It knows where the cells belong, but its push fades where the network is wrong and certain, "
+            "as that of the pairs does. Can it push harder before that, or keep pushing?"
+        )
+    return "Is its push strong enough beside that of the pairs? Try ten times the guard."
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #8ca8012f
 @exercise(
@@ -241,6 +351,11 @@ def check_guard(
 ) -> None:
     "A finite number with a gradient of its own, under which no cluster dies in two sets."
     _hint_at_gradient(answer)
+    hint_if(
+        _is_cross_entropy(answer),
+        "That is a cross-entropy with the memberships, or with labels made from them: "
+        "the membership loss in other words. Find another one.",
+    )
     for seed in (0, 1):
         try:
             alive = _clusters_alive(answer, seed)
@@ -250,6 +365,5 @@ def check_guard(
             raise Hint(f"In training your guard stopped with {type(e).__name__}: {e}") from None
         hint_if(
             alive < 8,
-            f"With your guard {alive} of 8 clusters are in use on one of the sets. "
-            "Does it say which cells belong together, or only how many?",
+            f"With your guard {alive} of 8 clusters are in use on one of the sets. {_why_they_die(answer)}",
         )

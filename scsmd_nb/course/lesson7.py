@@ -8,7 +8,7 @@ __all__ = ['check_accuracy', 'check_ari_by_hand', 'check_lost_types', 'check_pai
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #a00e083b
 import numpy as np
 
-from .core import Hint, as_number, exercise, hint_if, try_call
+from .core import Hint, as_number, blood_cells, exercise, hint_if, try_call
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #f9edb0a7
 def _greedy(
@@ -126,14 +126,13 @@ def check_lost_types(
     answer,  # [700] the student's labels
 ) -> None:
     "Labels of the 700 blood cells with a high ARI and four types lost."
-    from scsmd_nb.io.examples import pbmc700
     from scsmd_nb.tl.metrics import ari, contingency
 
     hint_if(
         isinstance(answer, (str, dict)) or not hasattr(answer, "__len__"),
         "Give 700 labels: a list, an array or a Series, one label for each cell.",
     )
-    types = pbmc700().obs["bulk_labels"].astype(str)
+    types = blood_cells().obs["bulk_labels"].astype(str)
     hint_if(
         np.shape(answer) != (len(types),),
         f"The answer has shape {np.shape(answer)}; one label for each of the {len(types)} cells is asked for.",
@@ -233,10 +232,9 @@ def check_stable_and_wrong(
     answer,  # [3 or more] labelings, each [700]
 ) -> None:
     "Three or more labelings: stable, at least five clusters of 20 cells each, ARI with the types at most 0.2."
-    from scsmd_nb.io.examples import pbmc700
     from scsmd_nb.tl.metrics import ari, cluster_sizes, stability
 
-    types = pbmc700().obs["bulk_labels"].astype(str).to_numpy()
+    types = blood_cells().obs["bulk_labels"].astype(str).to_numpy()
     runs = _labelings(answer, len(types))
     small = min(cluster_sizes(run).iloc[4] if len(set(run)) >= 5 else 0 for run in runs)
     hint_if(
