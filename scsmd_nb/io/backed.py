@@ -14,7 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._files import atomic
-from ..counts import check_given, row_blocks
+from ..counts import check_given
+from .blocks import rows_in_memory
 from .containers import _check_hdf5, _check_zarr
 from .opening import _explain, _kind
 from .reading import _check_there
@@ -66,7 +67,7 @@ def copy_cells(
     with atomic(path) as part, h5py.File(part, "w") as f:
         ad.io.write_elem(f, "/", tables)
         del f["X"]
-        for rows, block in row_blocks(adata.X):
+        for rows, block in rows_in_memory(adata.X):
             block = sp.csr_matrix(block)[keep[rows]]
             block.indptr = block.indptr.astype(np.int64)  # more entries than int32 can count
             if "X" in f:
