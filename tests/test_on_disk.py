@@ -215,7 +215,7 @@ def test_a_file_without_x(cells, tmp_path):
 def test_what_passes_the_filter_can_stay_on_disk(cells, tmp_path):
     cells.obs["sample"] = np.where(np.arange(257) % 2, "a", "b")
     cells.layers["more"] = cells.X * 2
-    asked = dict(min_genes=100, max_mito=None, min_cells=90, by="sample")
+    asked = dict(min_genes=100, max_mito=None, min_cells=200, by="sample")
     memory = smd.pp.filter(cells, **asked)
     disk = smd.pp.filter(left(cells, tmp_path), path=tmp_path / "kept.h5ad", **asked)
     assert disk.isbacked and memory.n_obs < 257 and memory.n_vars < 120
