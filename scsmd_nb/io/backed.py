@@ -83,6 +83,7 @@ def copy_cells(
         change(tables)
     with atomic(path) as part, h5py.File(part, "w") as f:
         ad.io.write_elem(f, "/", tables)
+        f.pop("raw", None)  # an empty one, which a backed AnnData would look into
         for name, X in {"X": adata.X, **{f"layers/{k}": v for k, v in layers.items()}}.items():
             for rows, block in () if X is None else rows_in_memory(X):
                 block = sp.csr_matrix(block)[keep[rows]][:, genes]
