@@ -50,7 +50,8 @@ setup(
     install_requires=lines("requirements"),
     extras_require={
         "bench": lines("bench_requirements"),
-        "dev": lines("dev_requirements") + lines("bench_requirements"),
+        "dask": lines("dask_requirements"),
+        "dev": [r for key in ("dev", "bench", "dask") for r in lines(f"{key}_requirements")],
     },
     entry_points={
         "console_scripts": lines("console_scripts"),

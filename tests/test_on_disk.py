@@ -6,13 +6,18 @@ from collections import namedtuple
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
+import zarr
+from typer.testing import CliRunner
 
 import scsmd_nb as smd
+from scsmd_nb.cli import app
 from scsmd_nb.tl import on_disk as module
 
-QUICK = dict(n_top_genes=80, max_epochs=2, progress=False)
+QUICK = dict(n_top_genes=80, max_epochs=1, start="kmeans", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +37,19 @@ def fitted(adata, **options):
         return smd.cluster(adata, 3, return_model=True, **QUICK | options)[1]
 
 
-@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
-@pytest.mark.parametrize("options", [{}, {"batch_size": 16}, {"n_clusters": "auto"}], ids=str)
-def test_disk_is_memory(cells, tmp_path, kind, options):
-    K = options.pop("n_clusters", 3)
+@pytest.mark.parametrize(
+    "kind, n, options",
+    [
+        ("zarr", 257, {"batch_size": 128}),  # one cell is left over
+        ("h5ad", 40, {"batch_size": 64}),  # fewer cells than a batch
+        ("h5ad", 40, {"batch_size": 2}),  # more clusters than a batch has cells
+        ("h5ad", 120, {"n_clusters": "auto"}),
+    ],
+    ids=str,
+)
+def test_disk_is_memory(cells, tmp_path, kind, n, options):
+    K, cells = options.get("n_clusters", 3), cells[:n].copy()
+    options = {k: v for k, v in options.items() if k != "n_clusters"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         disk, memory = (
@@ -49,15 +63,34 @@ def test_disk_is_memory(cells, tmp_path, kind, options):
     np.testing.assert_allclose(disk._shares, memory._shares)
 
 
-@pytest.mark.parametrize("dense", [False, True])
-def test_cells_sorted_by_type_are_drawn_from_everywhere(cells, tmp_path, dense):
-    "A batch has the types of the whole file, not those of a neighbourhood."
+def prepared(counts, **options):
+    return module.prepare(counts, None, smd.tl.Params(n_top_genes=80, **options))
+
+
+@pytest.mark.parametrize("size", [50, 256, 10_000])
+def test_blocks_of_any_size_read_the_same(cells, tmp_path, monkeypatch, size):
+    "Also one cell in the last block, and a block larger than the file."
+    whole = prepared(smd.io.counts_of(cells))
+    monkeypatch.setattr(smd.counts.row_blocks, "__defaults__", (size,))
+    again = prepared(smd.io.DiskCounts(left(cells, tmp_path)))
+    np.testing.assert_array_equal(again.mask, whole.mask)
+    for a, b in zip(*(p.cells.batch(np.arange(257)) for p in (again, whole))):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_cells_sorted_by_type_are_drawn_from_everywhere(cells, tmp_path):
+    "A batch has the types of the whole file, not those of a neighbourhood, and an epoch every cell once."
     order = np.argsort(cells.obs["cell_type"].to_numpy(), kind="stable")
     ordered = cells[order].copy()
-    if dense:
-        ordered.X = ordered.X.toarray()
-    disk, memory = fitted(left(ordered, tmp_path)), fitted(ordered.copy())
-    np.testing.assert_array_equal(disk.labels_, memory.labels_)
+    ordered.X = ordered.X.toarray()
+    types = ordered.obs["cell_type"].cat.codes.to_numpy()
+    ready = prepared(smd.io.DiskCounts(left(ordered, tmp_path))).cells
+    parts = smd.tl.batches(len(ready), 32, torch.Generator().manual_seed(0))
+    assert sorted(np.concatenate(parts)) == list(range(257))
+    for index in parts:
+        assert len(set(types[index])) == 3
+        rows = ready.batch(index)
+        assert (rows.target.sum(1).numpy() <= ordered.X[index].sum(1)).all()
 
 
 def test_new_cells_are_read_in_blocks(cells, tmp_path, monkeypatch):
@@ -76,12 +109,11 @@ def test_large_counts_decimals_and_marked_genes(cells, tmp_path):
     a = cells.copy()
     a.X = a.X * 3000.5
     a.var["highly_variable"] = np.arange(120) < 60
-    options = dict(max_epochs=2, progress=False, check_counts=False, return_model=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        disk, memory = (smd.cluster(x, 3, **options)[1] for x in (left(a, tmp_path), a.copy()))
-    np.testing.assert_array_equal(disk.labels_, memory.labels_)
-    assert np.flatnonzero(disk.mask_).tolist() == list(range(60))
+    mask = np.arange(120) < 60
+    pair = (smd.io.counts_of(x, whole=False) for x in (left(a, tmp_path), a))
+    disk, memory = (module.prepare(x, mask, smd.tl.Params()) for x in pair)
+    for x, y in zip(*(p.cells.batch(np.arange(257)) for p in (disk, memory))):
+        np.testing.assert_array_equal(x, y)
 
 
 def test_what_is_wrong_is_said_and_where(cells, tmp_path):
@@ -102,7 +134,7 @@ def test_what_is_wrong_is_said_and_where(cells, tmp_path):
 
 def test_a_file_that_changes_and_a_full_disk(cells, tmp_path, monkeypatch):
     backed = left(cells, tmp_path)
-    counts = module.DiskCounts(backed)
+    counts = smd.io.DiskCounts(backed)
     os.utime(tmp_path / "cells.h5ad", ns=(1, 1))
     with pytest.raises(ValueError, match="written to while it was read"):
         module.copy_rows(counts, module.survey(counts), np.arange(120) < 50)
@@ -110,6 +142,15 @@ def test_a_file_that_changes_and_a_full_disk(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: none)
     with pytest.raises(OSError, match="TMPDIR"):
         fitted(backed)
+
+
+def test_a_zarr_that_changes(cells, tmp_path):
+    counts = smd.io.DiskCounts(left(cells, tmp_path, "zarr"))
+    seen = module.survey(counts)
+    data = zarr.open_group(tmp_path / "cells.zarr")["X/data"]
+    data[1000] = data[1000] + 1
+    with pytest.raises(ValueError, match="other counts when it was read again"):
+        module.copy_rows(counts, seen, np.arange(120) < 50)
 
 
 def test_a_stopped_fit_goes_on_from_disk(cells, tmp_path, monkeypatch):
@@ -169,3 +210,49 @@ def test_what_lies_beside_x_goes_along(cells, tmp_path, kind):
 def test_a_file_without_x(cells, tmp_path):
     with pytest.raises(ValueError, match="no X"):
         fitted(left(ad.AnnData(obs=cells.obs, var=cells.var), tmp_path))
+
+
+def test_what_passes_the_filter_can_stay_on_disk(cells, tmp_path):
+    cells = cells.copy()
+    cells.obs["sample"] = pd.Categorical(np.where(np.arange(257) % 2, "a", "b"))
+    cells.layers["more"] = cells.X * 2
+    asked = dict(min_genes=100, max_mito=None, min_cells=200, by="sample")
+    memory = smd.pp.filter(cells, **asked)
+    disk = smd.pp.filter(left(cells, tmp_path), path=tmp_path / "kept.h5ad", **asked)
+    assert disk.isbacked and memory.n_obs < 257 and memory.n_vars < 120
+    again = disk.to_memory()
+    assert (again.X != memory.X).nnz == 0 and (
+        again.layers["more"] != memory.layers["more"]
+    ).nnz == 0
+    pd.testing.assert_frame_equal(again.obs, memory.obs)
+    assert smd.pp.filter_table(again).equals(smd.pp.filter_table(memory))
+    disk.file.close()
+
+
+def test_the_command_leaves_on_disk_what_does_not_fit(cells, tmp_path, monkeypatch):
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    out = {}
+    for name, free in (("memory", 10**12), ("disk", 10_000)):
+        monkeypatch.setattr("scsmd_nb.cli.memory.free_memory", lambda free=free: free)
+        words = ["fit", tmp_path / "cells.h5ad", "-k", 3, "--out", tmp_path / name, "--qc"]
+        words += [
+            "-o",
+            "min_genes=50",
+            "-o",
+            "max_mito=none",
+            "--max-epochs",
+            1,
+            "-o",
+            "start=kmeans",
+        ]
+        done = CliRunner().invoke(app, [str(w) for w in [*words, "--no-figures"]])
+        assert done.exit_code == 0, done.output
+        assert ("the cells stay on disk" in done.output) == (name == "disk")
+        out[name] = ad.read_h5ad(tmp_path / name / "cells.h5ad")
+    labels = [(tmp_path / name / "labels.csv").read_text() for name in out]
+    assert labels[0] == labels[1]
+    assert (out["disk"].X != out["memory"].X).nnz == 0
+    np.testing.assert_array_equal(out["disk"].obsm["X_scsmd"], out["memory"].obsm["X_scsmd"])
+    words = ["predict", tmp_path / "disk/model", tmp_path / "cells.h5ad"]
+    done = CliRunner().invoke(app, [str(w) for w in words])
+    assert done.exit_code == 0 and "stay on disk" in done.output, done.output

@@ -2,23 +2,26 @@
 
 Every fit is a process of its own, timed as a whole call of smd.cluster, its largest memory read at the end.
 Sections: cores (pbmc4k on one core and on all, alone and beside other work), cells (10,000 to 300,000 simulated cells
-in memory), disk (a million cells of 20,000 genes in an .h5ad file). All numbers go to bench-scale.json (`--save`).
+in memory), disk (a million cells of 20,000 genes in an .h5ad file), kills (fits of 300 cells, from memory and from
+disk, killed at random moments and resumed). All numbers go to bench-scale.json (`--save`).
 """
 
 import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARES = (0.30, 0.20, 0.15, 0.12, 0.10, 0.06, 0.04, 0.02, 0.006, 0.003, 0.001)  # of the types
-SECTIONS = ("cores", "cells", "disk")
+SECTIONS = ("cores", "cells", "disk", "kills")
 
 
 def head(text):
@@ -99,6 +102,69 @@ def peak():
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def forked(act, seconds=None):
+    "Do it in a fork of this process, killed after so many seconds; its exit code, negative if it was killed."
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def kills(adata, folder, n):
+    "Kill n fits at moments spread over their time, go on from the checkpoint of each; counts of what came of it."
+    import scsmd_nb as smd
+
+    out, random = folder / "labels.npy", np.random.default_rng(0)
+
+    def run(checkpoint):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quick = dict(max_epochs=3, start="kmeans", n_top_genes=100, progress=False)
+            _, model = smd.cluster(adata, 3, return_model=True, checkpoint=checkpoint, **quick)
+        np.save(out, model.labels_)
+
+    forked(lambda: run(folder / "warm"))
+    clock = time.perf_counter()
+    assert forked(lambda: run(folder / "whole")) == 0
+    row = dict(seconds=time.perf_counter() - clock, kills=n, killed=0, resumed=0, same=0)
+    expected = np.load(out)
+    for i in range(n):
+        out.unlink()
+        checkpoint = folder / f"run{i}.safetensors"
+        after = (i + random.random()) / n * row["seconds"]
+        row["killed"] += forked(lambda at=checkpoint: run(at), after) < 0
+        row["resumed"] += checkpoint.exists()
+        code = forked(lambda at=checkpoint: run(at))
+        row["same"] += code == 0 and np.array_equal(np.load(out), expected)
+        left = [
+            p.name for p in folder.iterdir() if p.name.startswith(f"run{i}.") and p != checkpoint
+        ]
+        row["left over"] = row.get("left over", 0) + len(left)
+    return row
+
+
+def kills_child(job):
+    "Both kinds of kills, from memory and from disk; prints the counts as JSON."
+    import scsmd_nb as smd
+
+    cells = smd.io.simulate(300, 200, 3, fold_change=8, random_state=1)
+    rows = {}
+    for name in ("memory", "disk"):
+        with tempfile.TemporaryDirectory() as folder:
+            cells.write_h5ad(path := Path(folder) / "cells.h5ad")
+            smd.cluster(cells.copy(), 3, max_epochs=1, start="kmeans", progress=False)  # loads
+            rows[name] = kills(cells if name == "memory" else path, Path(folder), job["kills"])
+    print("RESULT " + json.dumps(rows))
 
 
 def child(job):
@@ -202,19 +268,32 @@ def bench_disk(out, args):
     )
 
 
+def bench_kills(out, args):
+    head("300 simulated cells: fits killed at random moments, and resumed")
+    out |= fit(dict(kind="kills", kills=args.kills), threads=1)
+    for name, row in out.items():
+        print(
+            f"from {name:6s} ({row['seconds']:.1f} s a fit): {row['kills']} kills, {row['killed']} before the end, "
+            f"{row['resumed']} with a checkpoint; {row['same']} ended with the labels of a fit never stopped; "
+            f"{row['left over']} files left over"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--cells", type=int, nargs="*", default=[10_000, 30_000, 100_000, 300_000])
+    parser.add_argument("--kills", type=int, default=20, help="from memory, and as many from disk")
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--folder", help="where the large file is written for the moment")
     parser.add_argument("--save", default="bench-scale.json")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        child(json.loads(args.child))
+        job = json.loads(args.child)
+        kills_child(job) if job["kind"] == "kills" else child(job)
         return
     packages = ("torch", "scanpy", "anndata", "numpy", "scipy", "scikit-learn")
     out = dict(

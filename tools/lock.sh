@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 import configparser, sys
 cfg = configparser.ConfigParser(delimiters=["="])
 cfg.read("settings.ini", encoding="utf-8")
-for key in ("requirements", "bench_requirements", "dev_requirements"):
+for key in ("requirements", "bench_requirements", "dask_requirements", "dev_requirements"):
     print(cfg["DEFAULT"][key].strip())
 print(f"torch=={sys.argv[1]}")
 PY

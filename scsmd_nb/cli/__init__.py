@@ -14,4 +14,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "predict": (),
         "exporting": (),
         "main": ("app",),
+        "memory": (),
 })

@@ -7,6 +7,7 @@ __all__ = ['CellsFile', 'NClusters', 'Reference', 'Preset', 'Option', 'Key', 'Qc
            'ReplaceOthers', 'fit', 'demo']
 
 # %% ../../nbs/api/cli/07_main.ipynb #54edd7f5
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..bench import methods
 from .bench import bench
 from .data import data_app
 from .exporting import export
+from .memory import open_cells
 from scsmd_nb.cli.options import (
     Accelerator,
     Layer,
@@ -29,7 +31,6 @@ from scsmd_nb.cli.options import (
     check_columns,
     check_unused,
     check_writable,
-    layer_of,
     make_storable,
     parse_options,
     results_name,
@@ -100,16 +101,18 @@ def _read(
     reference: str | None,  # column of reference types
     layer: str | None,  # layer with the counts, or "raw"
     thresholds: dict | None,  # arguments of smd.pp.filter; None: no filter
+    place: Path | None = None,  # folder for what passes the filter, if the cells stay on disk
+    free: float | None = None,  # bytes of free memory; None: what there is
 ):
     "The cells, filtered if wanted, in a form that can be written, and the layer with their counts."
-    say(f"reading {file}")
-    adata, layer = layer_of(io.read(file), layer)
+    adata, layer = open_cells(say, file, layer, free)
     check_columns(adata, key, reference)
     say(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes")
     if thresholds is None:
         say("quality control is off: no cells are filtered (--qc removes damaged ones)")
     else:
-        adata = pp.filter(adata, layer=layer, **thresholds)
+        kept = place / "kept.h5ad" if io.on_disk(adata) and place is not None else None
+        adata = pp.filter(adata, layer=layer, path=kept, **thresholds)
         say(f"quality control: {adata.n_obs:,} cells x {adata.n_vars:,} genes are left")
         columns = ["filter", "threshold", "removed", "left", "axis"]
         rows = pp.filter_table(adata).reset_index()[columns].to_dict("records")
@@ -218,10 +221,15 @@ class _Job:
 
     def run(self) -> str:
         "Read, train and write; the words to print at the end."
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+            return self._run(Path(place))
+
+    def _run(self, place: Path) -> str:
         how, say, name = dict(self.how), self.say, results_name(self.file)
         key, reference = how["key_added"], self.reference
         say("loading packages")
-        adata, how["layer"] = _read(say, self.file, key, reference, how["layer"], self.thresholds)
+        rest = (key, reference, how["layer"], self.thresholds, place)
+        adata, how["layer"] = _read(say, self.file, *rest)
         say(
             f"training, preset {how['preset']}, {how['n_clusters']} clusters, seed {how['random_state']}"
         )

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from .. import io, tl
+from .memory import open_cells
 from scsmd_nb.cli.options import (
     Accelerator,
     Layer,
     check_unused,
     check_writable,
-    layer_of,
     results_name,
 )
 from .results import check_one_run, write_labels
@@ -25,16 +25,20 @@ from .terminal import Say, session, text_table
 
 # %% ../../nbs/api/cli/05_predict.ipynb #b33399db
 def _counts_only(
+    say: Say,  # prints to the terminal, or keeps silent
     file: Path,  # cells x genes with raw counts
     layer: str | None,  # layer with the counts, or "raw"
     whole: bool = True,  # refuse counts that are not whole numbers
+    free: float | None = None,  # bytes of free memory; None: what there is
 ):
-    "The cells of a file with their counts and names, and nothing else."
+    "The cells of a file with their counts and names, and nothing else; on disk if they do not fit."
     import anndata as ad
 
     from scsmd_nb.counts import get_counts
 
-    cells, layer = layer_of(io.read(file), layer)
+    cells, layer = open_cells(say, file, layer, free)
+    if io.on_disk(cells):
+        return cells
     known = layer in cells.layers or (layer is None and "counts" not in cells.layers)
     counts = cells.X if layer is None else cells.layers.get(layer)
     if whole or not known:
@@ -53,6 +57,15 @@ def _genes_found(
         f"{cells.n_obs:,} cells; {found:,} of the model's {len(genes):,} genes found "
         f"({found / len(genes):.1%}){rest}"
     )
+
+# %% ../../nbs/api/cli/05_predict.ipynb #b7af4961
+def _libraries(
+    cells,  # in memory or on disk
+):
+    "The counts of each cell [n]."
+    import numpy as np
+
+    return np.concatenate([np.ravel(rows.sum(1)) for _, rows in io.rows_in_memory(cells.X)])
 
 # %% ../../nbs/api/cli/05_predict.ipynb #3adcd530
 def _share_rows(
@@ -143,11 +156,10 @@ def predict(
     check_one_run(model)
     say("loading packages")
     fitted = tl.SCSMD.load(model, accelerator)
-    say(f"reading {file}")
-    cells = _counts_only(file, layer, fitted.check_counts)
+    cells = _counts_only(say, file, layer, fitted.check_counts)
     say(_genes_found(cells, fitted.genes_))
     p = fitted.predict_proba(cells)
     write_labels(out, cells.obs_names, p.argmax(1), p.max(1))
-    for doubt in _doubts(p, cells.X.sum(1), fitted._scaling.median_library):
+    for doubt in _doubts(p, _libraries(cells), fitted._scaling.median_library):
         typer.secho(f"warning: {doubt}", fg="yellow", err=True)
     typer.echo(f"{text_table(_share_rows(p))}\n\nWritten to {out} (cell, cluster, confidence).")

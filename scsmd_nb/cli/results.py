@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from .. import __version__, pl, tl
+from .. import __version__, io, pl, tl
 from .._files import MANIFEST, STAGE, altered, atomic, read_manifest, together
 from .terminal import Say, in_command, text_table
 
@@ -272,8 +272,11 @@ def write_results(
         if figures:
             write_figures(say, stage, draw(adata, key, reference))
         say(f"writing {stem}.h5ad")
-        with atomic(stage / f"{stem}.h5ad") as part:
-            adata.write_h5ad(part)
+        if io.on_disk(adata):
+            io.copy_cells(adata, stage / f"{stem}.h5ad")
+        else:
+            with atomic(stage / f"{stem}.h5ad") as part:
+                adata.write_h5ad(part)
         with atomic(stage / "summary.txt") as part:
             part.write_text(summary + "\n", encoding="utf-8")
     samples = sample_column(adata, reference) is not None

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "samples": (),
     "reading": ("read",),
     "backed": ("open_backed", "copy_cells"),
+    "blocks": ("DiskCounts", "counts_of", "on_disk", "rows_in_memory"),
     "parsing": ("File", "Dataset"),
     "paper_sets": (),
     "other_sets": (),

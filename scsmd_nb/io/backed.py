@@ -14,7 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._files import atomic
-from ..counts import check_given, row_blocks
+from ..counts import check_given
+from .blocks import read_tables, rows_in_memory
 from .containers import _check_hdf5, _check_zarr
 from .opening import _explain, _kind
 from .reading import _check_there
@@ -45,32 +46,50 @@ def open_backed(
         X = ad.io.sparse_dataset(X) if isinstance(X, zarr.Group) else X
         return ad.AnnData(X, **{name: ad.io.read_elem(group[name]) for name in slots})
 
+# %% ../../nbs/api/io/18_backed.ipynb #ab914fc6
+def _mask(
+    given,  # [n] bool; None: all
+    n: int,  # cells or genes that there are
+    name: str,  # of the argument, for the message
+    what: str = "genes",  # that are chosen
+) -> np.ndarray:
+    "The choice [n] bool; a ValueError if it is none."
+    chosen = np.ones(n, bool) if given is None else np.asarray(given)
+    if chosen.dtype != bool or chosen.shape != (n,) or not chosen.any():
+        raise ValueError(
+            f"{name} must be True or False for each of the {n:,} {what}, and True for some of them."
+        )
+    return chosen
+
 # %% ../../nbs/api/io/18_backed.ipynb #4b6f3bb7
 def copy_cells(
-    adata: ad.AnnData,  # backed, or in memory
+    adata: ad.AnnData,  # backed, in Dask arrays, or in memory
     path: str | Path,  # .h5ad to write, whole or not at all
     keep=None,  # [cells] bool: these cells only; None: all
+    genes=None,  # [genes] bool: these genes only; None: all
+    change=None,  # function that may change the tables, an AnnData, before they are written
 ) -> Path:
-    "The cells in a new file, X block by block; raw, obsp and varp, which are of all cells, are left out."
-    keep = np.ones(adata.n_obs, bool) if keep is None else np.asarray(keep)
-    if keep.dtype != bool or keep.shape != (adata.n_obs,) or not keep.any():
-        raise ValueError(
-            f"keep must be True or False for each of the {adata.n_obs:,} cells, and True for some of them."
-        )
-    slots = {
-        slot: {k: v[keep] for k, v in getattr(adata, slot).items()} for slot in ("obsm", "layers")
-    }
-    slots |= {"varm": dict(adata.varm), "uns": dict(adata.uns)}
-    empty = sp.csr_matrix((int(keep.sum()), adata.n_vars), dtype=np.float32)
-    tables = ad.AnnData(empty, obs=adata.obs[keep].copy(), var=adata.var.copy(), **slots)
+    "The cells in a new file, X and layers block by block; raw, obsp and varp are left out."
+    keep, genes = _mask(keep, adata.n_obs, "keep", "cells"), _mask(genes, adata.n_vars, "genes")
+    read_tables(adata)
+    parts = {"obs": adata.obs[keep].copy(), "var": adata.var[genes].copy(), "uns": dict(adata.uns)}
+    parts |= {"obsm": {k: v[keep] for k, v in adata.obsm.items()}}
+    parts |= {"varm": {k: v[genes] for k, v in adata.varm.items()}}
+    layers, dense = dict(adata.layers), {}
+    for name in [k for k, v in layers.items() if isinstance(v, np.ndarray)]:
+        dense[name] = layers.pop(name)[np.ix_(keep, genes)]
+    tables = ad.AnnData(**parts, layers=dense)
+    if change is not None:
+        change(tables)
     with atomic(path) as part, h5py.File(part, "w") as f:
         ad.io.write_elem(f, "/", tables)
-        del f["X"]
-        for rows, block in row_blocks(adata.X):
-            block = sp.csr_matrix(block)[keep[rows]]
-            block.indptr = block.indptr.astype(np.int64)  # more entries than int32 can count
-            if "X" in f:
-                ad.io.sparse_dataset(f["X"]).append(block)
-            else:
-                ad.io.write_elem(f, "X", block)
+        f.pop("raw", None)  # an empty one, which a backed AnnData would look into
+        for name, X in {"X": adata.X, **{f"layers/{k}": v for k, v in layers.items()}}.items():
+            for rows, block in () if X is None else rows_in_memory(X):
+                block = sp.csr_matrix(block)[keep[rows]][:, genes]
+                block.indptr = block.indptr.astype(np.int64)  # more entries than int32 can count
+                if name in f:
+                    ad.io.sparse_dataset(f[name]).append(block)
+                else:
+                    ad.io.write_elem(f, name, block)
     return Path(path)

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from .._files import atomic
 from ..counts import check_given, sound
+from .blocks import rows_in_memory
 from .values import _check_unique
 
 # %% ../../nbs/api/io/09_writing.ipynb #aad06c05
@@ -34,8 +35,8 @@ def _write_rows(
 ) -> None:
     "The line of names, then one line per cell, in blocks of rows."
     csv.writer(f, lineterminator="\n").writerow(["cell", *adata.var_names])
-    for start in range(0, adata.n_obs, 1000):
-        block = adata.X[start : start + 1000]
+    for rows, block in rows_in_memory(adata.X, 1000):
+        start = rows.start
         X = sp.csr_matrix(block.toarray() if hasattr(block, "toarray") else np.asarray(block))
         if not np.isfinite(X.data).all():
             raise ValueError(

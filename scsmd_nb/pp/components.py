@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_given, get_counts
-from .genes import log_normalize, marked_genes, select_genes
+from ..counts import check_given, get_counts, is_dask, row_blocks
+from ..io.blocks import BLOCK, DiskCounts, counts_of, dask_counts, in_dask, rows_in_memory
+from .genes import GeneSums, log_normalize, marked_genes, select_genes
 
 # %% ../../nbs/api/pp/09_components.ipynb #4d3800e9
 def _is_logged(
@@ -45,6 +46,20 @@ def _log_values(
 # %% ../../nbs/api/pp/09_components.ipynb #d400dd9d
 MAX_SD = 10.0  # values further above a gene's mean, in standard deviations, are pulled back to this
 
+# %% ../../nbs/api/pp/09_components.ipynb #1aa4d5fe
+def _some(
+    mask: np.ndarray,  # [genes] bool, marked and not constant
+    n_marked: int,  # genes that were marked
+    n_cells: int,  # cells
+) -> np.ndarray:
+    "The mask, if it has genes; else a ValueError."
+    if not mask.any():
+        raise ValueError(
+            f"all {n_marked} highly variable genes are constant over the {n_cells} cells. Check that the cells "
+            "are not copies of one, and mark the genes anew with smd.pp.highly_variable."
+        )
+    return mask
+
 # %% ../../nbs/api/pp/09_components.ipynb #98be537e
 def _chosen_genes(
     X: sp.csr_matrix,  # [cells, genes] log-normalised
@@ -57,12 +72,17 @@ def _chosen_genes(
     at = np.flatnonzero(mask)
     part = X[:, at].tocsc()
     mask[at] = part.max(axis=0).toarray().ravel() != part.min(axis=0).toarray().ravel()
-    if not mask.any():
-        raise ValueError(
-            f"all {len(at)} highly variable genes are constant over the {X.shape[0]} cells. Check that the cells "
-            "are not copies of one, and mark the genes anew with smd.pp.highly_variable."
-        )
-    return mask
+    return _some(mask, len(at), X.shape[0])
+
+# %% ../../nbs/api/pp/09_components.ipynb #f9936f21
+def _scaled(
+    Z: sp.csr_matrix,  # [cells, chosen genes] log-normalised
+    mean: np.ndarray,  # [chosen genes]
+    sd: np.ndarray,  # [chosen genes] above 0
+) -> sp.csr_matrix:
+    "The same in units of the standard deviation, at most MAX_SD of them above the mean."
+    values = np.minimum(Z.data / sd[Z.indices], (mean / sd + MAX_SD)[Z.indices])
+    return sp.csr_matrix((values.astype(np.float32), Z.indices, Z.indptr), Z.shape)
 
 # %% ../../nbs/api/pp/09_components.ipynb #071255e0
 def _scaled_values(
@@ -79,8 +99,47 @@ def _scaled_values(
     Z = X[:, np.flatnonzero(genes)].tocsr()
     mean, variance = mean_variance_axis(Z, axis=0)
     sd = np.sqrt(variance)
-    Z.data = np.minimum(Z.data / sd[Z.indices], (mean / sd + MAX_SD)[Z.indices]).astype(np.float32)
-    return Z, genes
+    return _scaled(Z, mean, sd), genes
+
+# %% ../../nbs/api/pp/09_components.ipynb #77bd1663
+def _log_sums(
+    counts: DiskCounts,  # counts, or log-normalised values
+    logged: bool,  # True: they are logged already
+) -> tuple[GeneSums, np.ndarray, np.ndarray]:
+    "The sums for the choice of genes, and the mean and standard deviation of the log values [genes]."
+    n, t = counts.shape
+    sums, total, squares = GeneSums(t), np.zeros(t), np.zeros(t)
+    for _, rows in row_blocks(counts):
+        logs = rows if logged else log_normalize(rows)
+        back, values = logs.expm1(), logs.data.astype(np.float64)
+        library = np.ravel(back.sum(1, dtype=np.float64))
+        sums.add(back, np.where(library > 0, library, 1))
+        total += np.bincount(logs.indices, values, t)
+        squares += np.bincount(logs.indices, values**2, t)
+    mean = total / n
+    return sums, mean, np.sqrt(np.maximum(squares / n - mean**2, 0))
+
+# %% ../../nbs/api/pp/09_components.ipynb #8dbc9180
+def _lazy_values(
+    counts: DiskCounts,  # of a Dask array: counts, or log-normalised values in X
+    var: pd.DataFrame,  # genes, with or without the column "highly_variable"
+):
+    "What _scaled_values gives, as a Dask array of CSR blocks; the choice [genes] bool."
+    first = next(rows_in_memory(counts.X))[1]
+    logged = counts.where == "X" and _is_logged(first)
+    counts.whole = not logged
+    if counts.shape[0] < 3:
+        raise ValueError(
+            f"adata has {counts.shape[0]} cells; principal components need at least 3."
+        )
+    sums, mean, sd = _log_sums(counts, logged)
+    if (marked := marked_genes(var, least=1)) is None:
+        genes = sums.top(2000)
+    else:
+        genes = _some(marked & sums.varies, marked.sum(), counts.shape[0])
+    at, logs = np.flatnonzero(genes), dask_counts(counts)
+    logs = logs if logged else logs.map_blocks(log_normalize, **BLOCK)
+    return logs[:, at].map_blocks(_scaled, mean=mean[at], sd=sd[at], **BLOCK), genes
 
 # %% ../../nbs/api/pp/09_components.ipynb #c5927588
 def _check_comps(
@@ -100,7 +159,7 @@ def _check_comps(
 
 # %% ../../nbs/api/pp/09_components.ipynb #b7c127f3
 def _principal_components(
-    Z: sp.csr_matrix,  # [cells, chosen genes] scaled
+    Z,  # [cells, chosen genes] scaled, CSR or a Dask array of such blocks
     genes: np.ndarray,  # [genes] bool, which were chosen
     n_comps: int,  # components
     random_state: int,  # seed
@@ -110,11 +169,15 @@ def _principal_components(
 
     _check_comps(n_comps, Z.shape)
     a = ad.AnnData(Z)
-    sc.pp.pca(a, n_comps=n_comps, svd_solver="arpack", random_state=random_state)
+    solver = "covariance_eigh" if is_dask(Z) else "arpack"
+    sc.pp.pca(a, n_comps=n_comps, svd_solver=solver, random_state=random_state)
     weights = np.zeros((len(genes), n_comps), np.float32)
     weights[genes] = a.varm["PCs"]
+    variance = np.asarray(a.uns["pca"]["variance"])
+    if is_dask(Z):  # that solver divides by n, the other by n - 1
+        variance = variance * len(Z) / (len(Z) - 1)
     facts = {
-        "variance": np.asarray(a.uns["pca"]["variance"]),
+        "variance": variance,
         "variance_ratio": np.asarray(a.uns["pca"]["variance_ratio"]),
         "params": {
             "n_genes": int(genes.sum()),
@@ -136,7 +199,10 @@ def pca(
 ) -> ad.AnnData | None:
     "None, with obsm['X_pca'], varm['PCs'] and uns['pca'] filled as scanpy does; the filled copy if copy=True."
     check_given(adata=adata, random_state=random_state, copy=copy)
-    Z, genes = _scaled_values(adata, layer)
+    if in_dask(adata, layer):
+        Z, genes = _lazy_values(counts_of(adata, layer), adata.var)
+    else:
+        Z, genes = _scaled_values(adata, layer)
     scores, weights, facts = _principal_components(Z, genes, n_comps, random_state)
     out = adata.copy() if copy else adata
     if out.is_view:

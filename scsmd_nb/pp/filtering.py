@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..counts import check_given, check_names, get_counts, row_blocks
+from ..counts import check_given, check_names, row_blocks
+from ..io.backed import copy_cells, open_backed
+from ..io.blocks import counts_of
 from .species import check_species
 from .thresholds import Screen, _check_thresholds, _screen
 
@@ -71,7 +73,7 @@ def _walk(
 
 # %% ../../nbs/api/pp/04_filtering.ipynb #700a6e84
 def _genes_kept(
-    counts: sp.csr_matrix,  # [cells, genes] without stored zeros
+    counts: sp.csr_matrix,  # [cells, genes] without stored zeros, or DiskCounts
     cells: np.ndarray,  # [cells] True for those that stay
     min_cells: int | None,  # fewest cells in which a gene is detected
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
@@ -142,35 +144,53 @@ def _warn_about_filters(
         stacklevel=3,
     )
 
-# %% ../../nbs/api/pp/04_filtering.ipynb #e58311b1
-def _left_over(
-    adata: ad.AnnData,  # cells x genes, in memory or backed by a file
-    seen: Screen,  # of its cells
-    cells: np.ndarray,  # [cells] True for those that pass the thresholds
+# %% ../../nbs/api/pp/04_filtering.ipynb #2cb7b1c1
+def _qc_facts(
+    seen: Screen,  # of the cells
+    cells: np.ndarray,  # [cells] True for those that stay
     genes: np.ndarray,  # [genes] True for those that stay
-    n_cells: np.ndarray,  # [genes] cells in which each is detected
     bare: np.ndarray,  # [cells] True for cells that pass, but have nothing left in these genes
     rows: list[dict],  # of the table, one for each filter
-) -> ad.AnnData:
-    "A new AnnData in memory of what stays, with obs['qc_*'], var['qc_n_cells'] and uns['qc']."
+) -> dict:
+    "What goes into uns['qc']: the table of filters, how many cells and genes there were and are."
     taken = seen.taken
     if bare.any():
-        cells, taken = cells & ~bare, np.where(bare, "no_counts_left", taken)
+        taken = np.where(bare, "no_counts_left", taken)
         rows = [*rows, _row("no_counts_left", 1.0, "cells", bare, bare, cells)]
-    out = adata[cells, genes]
-    out = out.to_memory() if adata.isbacked else out.copy()
-    for column in seen.metrics:
-        out.obs[f"qc_{column}"] = seen.metrics[column].to_numpy()[cells]
-    out.var["qc_n_cells"] = n_cells[genes]
     columns = ["filter", "threshold", "axis", "removed", "removed_alone", "left"]
-    out.uns["qc"] = {
+    qc = {
         "table": pd.DataFrame(rows, columns=columns),
-        "n_cells": [adata.n_obs, out.n_obs],
-        "n_genes": [adata.n_vars, out.n_vars],
+        "n_cells": [len(cells), int(cells.sum())],
+        "n_genes": [len(genes), int(genes.sum())],
         "n_mito_genes": int(seen.mito.sum()),
     }
     if seen.groups is not None:
-        out.uns["qc"]["samples"] = _per_sample(seen.groups, taken, [t[0] for t in seen.tests])
+        qc["samples"] = _per_sample(seen.groups, taken, [t[0] for t in seen.tests])
+    return qc
+
+# %% ../../nbs/api/pp/04_filtering.ipynb #e58311b1
+def _left_over(
+    adata: ad.AnnData,  # cells x genes, in memory, in a Dask array or backed by a file
+    seen: Screen,  # of its cells
+    cells: np.ndarray,  # [cells] True for those that stay
+    genes: np.ndarray,  # [genes] True for those that stay
+    n_cells: np.ndarray,  # [genes] cells in which each is detected
+    qc: dict,  # goes to uns["qc"]
+    path=None,  # .h5ad to write; None: what stays is given in memory
+) -> ad.AnnData:
+    "A new AnnData of what stays, with obs['qc_*'], var['qc_n_cells'] and uns['qc']."
+
+    def note(out):
+        for column in seen.metrics:
+            out.obs[f"qc_{column}"] = seen.metrics[column].to_numpy()[cells]
+        out.var["qc_n_cells"] = n_cells[genes]
+        out.uns["qc"] = qc
+
+    if path is not None:
+        return open_backed(copy_cells(adata, path, cells, genes, note))
+    out = adata[cells, genes]
+    out = out.to_memory() if adata.isbacked else out.copy()
+    note(out)
     return out
 
 # %% ../../nbs/api/pp/04_filtering.ipynb #34549000
@@ -186,6 +206,7 @@ def filter(
     by: str | None = None,  # column of obs with the samples: for dicts and tables
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool: these cells go
+    path=None,  # .h5ad to write what stays, which is then left there; None: it comes into memory
 ) -> ad.AnnData:
     "A new AnnData of the cells and genes that pass; what was removed in uns['qc'], the metrics in obs['qc_*']."
     thresholds = {
@@ -196,7 +217,7 @@ def filter(
         "max_mito": max_mito,
     }
     _check_thresholds(**thresholds, min_cells=min_cells)
-    counts = get_counts(adata, layer)
+    counts = counts_of(adata, layer)
     check_names(adata)
     check_species(adata)
     seen = _screen(adata, counts, by, mito, thresholds, doublets)
@@ -207,7 +228,8 @@ def filter(
     genes, n_cells, bare, gene_rows = _genes_kept(counts, cells, min_cells)
     del counts  # before the matrix is copied
     bare &= bool(min_genes)
-    return _left_over(adata, seen, cells, genes, n_cells, bare, rows + gene_rows)
+    qc = _qc_facts(seen, cells & ~bare, genes, bare, rows + gene_rows)
+    return _left_over(adata, seen, cells & ~bare, genes, n_cells, qc, path)
 
 # %% ../../nbs/api/pp/04_filtering.ipynb #36a78248
 def filter_table(

@@ -16,7 +16,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..counts import check_given, get_counts, row_blocks, sound
+from ..counts import check_given, get_counts, is_dask, row_blocks, sound
+from ..io.blocks import DiskCounts, counts_of, dask_counts, in_dask
 
 # %% ../../nbs/api/pp/05_genes.ipynb #b3980b42
 def as_numbers(
@@ -24,6 +25,10 @@ def as_numbers(
     where: str = "counts",  # name of the argument, for the message
 ):
     "X as it is if it is a sound matrix of finite numbers, lists as an array; else a ValueError."
+    if is_dask(X):
+        raise ValueError(
+            f"{where} is a Dask array, and this needs numbers in memory. Compute it, if it fits: X.compute()."
+        )
     try:
         X = sound(X, where) if sp.issparse(X) else np.asarray(X)
     except ValueError as e:
@@ -38,16 +43,17 @@ def as_numbers(
 
 # %% ../../nbs/api/pp/05_genes.ipynb #9815f53d
 def size_factors(
-    counts,  # [cells, genes] non-negative, dense or sparse
+    counts,  # [cells, genes] non-negative, dense or sparse, or DiskCounts
     names=None,  # [cells] names, for the message; None: numbers
 ) -> np.ndarray:
     "Library size of each cell over the median library size, [cells] float32; a cell without counts is an error."
-    counts = as_numbers(counts)
+    counts = counts if isinstance(counts, DiskCounts) else as_numbers(counts)
     if 0 in counts.shape:
         raise ValueError(
             f"counts has {counts.shape[0]} cells and {counts.shape[1]} genes, so it is empty."
         )
-    total = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
+    blocks = row_blocks(counts) if isinstance(counts, DiskCounts) else [(slice(None), counts)]
+    total = np.concatenate([np.ravel(rows.sum(1, dtype=np.float64)) for _, rows in blocks])
     empty = np.flatnonzero(total <= 0)
     if len(empty):
         shown = ", ".join(repr(str(names[i])) if names is not None else str(i) for i in empty[:3])
@@ -118,13 +124,14 @@ def normalize(
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
-    "A new AnnData: X log-normalised (CSR float32), layers['counts'] raw counts, obs['size_factor']."
+    "A new AnnData: X log-normalised (CSR float32; Dask stays Dask), layers['counts'] raw counts, obs['size_factor']."
     if target_sum is not None:
         check_given(target_sum=target_sum)
     import scanpy as sc
 
-    counts = get_counts(adata, layer)
+    counts = counts_of(adata, layer) if in_dask(adata, layer) else get_counts(adata, layer)
     factors = size_factors(counts, adata.obs_names)
+    counts = dask_counts(counts) if isinstance(counts, DiskCounts) else counts
     if target_sum is not None and not 0 < target_sum < np.inf:
         raise ValueError(
             f"target_sum={target_sum} must be a positive number, or None for the median library size."
@@ -217,7 +224,7 @@ class GeneSums:
 
 # %% ../../nbs/api/pp/05_genes.ipynb #7d9d3cfb
 def gene_sums(
-    counts: sp.csr_matrix,  # [cells, genes] non-negative
+    counts: sp.csr_matrix,  # [cells, genes] non-negative, or DiskCounts
 ) -> GeneSums:
     "The sums over all cells of a matrix."
     out = GeneSums(counts.shape[1])
@@ -264,7 +271,7 @@ FLAVORS = ("seurat", "pearson_residuals", "seurat_v3")
 
 # %% ../../nbs/api/pp/05_genes.ipynb #0a0fe3a5
 def select_genes(
-    counts,  # [cells, genes] non-negative, dense or sparse
+    counts,  # [cells, genes] non-negative, dense or sparse, or DiskCounts
     n_top_genes: int = 2000,  # genes to keep
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
 ) -> np.ndarray:
@@ -279,6 +286,12 @@ def select_genes(
         or n_top_genes < 1
     ):
         raise ValueError(f"n_top_genes={n_top_genes!r} must be a whole number of at least 1.")
+    if isinstance(counts, DiskCounts):
+        if flavor != "seurat":
+            raise ValueError(
+                f"flavor={flavor!r} needs all counts in memory. Take 'seurat', which is computed block by block."
+            )
+        return gene_sums(counts).top(n_top_genes)
     counts = as_numbers(counts)
     n, t = counts.shape
     if n == 0 or t == 0:
@@ -300,7 +313,9 @@ def _choose_variable(
     layer: str | None,  # layer with the counts
 ) -> np.ndarray:
     "The choice, [genes] bool; a warning if fewer genes vary than were asked for."
-    mask = select_genes(get_counts(adata, layer), n_top_genes, flavor)
+    in_blocks = flavor == "seurat" or in_dask(adata, layer)
+    counts = counts_of(adata, layer) if in_blocks else get_counts(adata, layer)
+    mask = select_genes(counts, n_top_genes, flavor)
     if mask.sum() < n_top_genes:
         warnings.warn(
             f"{mask.sum()} of {adata.n_vars} genes vary between cells, fewer than "

@@ -8,7 +8,7 @@ __all__ = ['preprocess', 'neighbors']
 # %% ../../nbs/api/pp/06_preparation.ipynb #ce5380be
 import anndata as ad
 
-from ..counts import check_given
+from ..counts import check_given, is_dask
 from .filtering import filter
 from .genes import _choose_variable, _copy, as_numbers, normalize
 
@@ -60,7 +60,11 @@ def neighbors(
 
     if use_rep is not None and not (use_rep == "X" or use_rep in adata.obsm):
         raise ValueError(f"use_rep={use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}.")
-    if use_rep is None and adata.X is not None:
+    if is_dask(adata.X) and (use_rep == "X" or use_rep is None and "X_pca" not in adata.obsm):
+        raise ValueError(
+            "adata.X is a Dask array. Call smd.pp.pca(adata) first, then neighbors(adata)."
+        )
+    if use_rep is None and adata.X is not None and not is_dask(adata.X):
         as_numbers(adata.X, "adata.X")
     out = _copy(adata)
     sc.pp.neighbors(

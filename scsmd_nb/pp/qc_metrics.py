@@ -12,20 +12,24 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..counts import get_counts
+from ..counts import row_blocks
+from ..io.blocks import counts_of
 from .species import mito_mask
 
 # %% ../../nbs/api/pp/01_qc_metrics.ipynb #95b2e30e
 def _count_metrics(
-    counts: sp.csr_matrix,  # [cells, genes] without stored zeros
+    counts: sp.csr_matrix,  # [cells, genes] without stored zeros, or DiskCounts
     obs_names,  # [cells] names
     mito: np.ndarray,  # [genes] bool
 ) -> pd.DataFrame:
     "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."
-    total = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
-    of_mito = np.asarray(counts[:, np.flatnonzero(mito)].sum(1, dtype=np.float64)).ravel()
+    genes, parts = np.flatnonzero(mito), []
+    for _, rows in row_blocks(counts):
+        sums = [np.ravel(X.sum(1, dtype=np.float64)) for X in (rows, rows[:, genes])]
+        parts.append((np.diff(rows.indptr), *sums))
+    detected, total, of_mito = map(np.concatenate, zip(*parts))
     share = np.divide(of_mito, total, out=np.zeros_like(total), where=total > 0)
-    columns = {"n_genes": np.diff(counts.indptr), "total_counts": total, "mito_share": share}
+    columns = {"n_genes": detected, "total_counts": total, "mito_share": share}
     return pd.DataFrame(columns, index=obs_names)
 
 # %% ../../nbs/api/pp/01_qc_metrics.ipynb #82f6b816
@@ -35,7 +39,7 @@ def cell_metrics(
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
     "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."
-    return _count_metrics(get_counts(adata, layer), adata.obs_names, mito_mask(adata, mito))
+    return _count_metrics(counts_of(adata, layer), adata.obs_names, mito_mask(adata, mito))
 
 # %% ../../nbs/api/pp/01_qc_metrics.ipynb #d8c3ce41
 def _sample_groups(

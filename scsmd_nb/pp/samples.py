@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..counts import check_given, get_counts, row_blocks
+from ..io.blocks import counts_of
 from .genes import log_normalize, select_genes
 from .qc_metrics import _count_metrics, _sample_groups
 from .species import mito_mask
@@ -24,7 +25,7 @@ def sample_table(
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
     "One row per sample: cells, medians of total_counts, n_genes and mito_share over cells, genes detected in any cell."
-    counts, groups = get_counts(adata, layer), _sample_groups(adata, by)
+    counts, groups = counts_of(adata, layer), _sample_groups(adata, by)
     m = _count_metrics(counts, adata.obs_names, mito_mask(adata, mito))
     out = m.groupby(groups)[["total_counts", "n_genes", "mito_share"]].median()
     out.insert(0, "cells", pd.Series(groups).value_counts())

@@ -15,7 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..counts import check_given, get_counts
+from ..counts import check_given
+from ..io.blocks import counts_of
 from .doublets import _doublet_calls
 from .qc_metrics import _count_metrics, _sample_groups, cell_metrics
 from .species import mito_mask
@@ -174,7 +175,7 @@ def screen(
     "Which cells the thresholds would take, and why; adata is only read."
     thresholds = _with_defaults(thresholds)
     _check_thresholds(**thresholds)
-    return _screen(adata, get_counts(adata, layer), by, mito, thresholds, doublets)
+    return _screen(adata, counts_of(adata, layer), by, mito, thresholds, doublets)
 
 # %% ../../nbs/api/pp/03_thresholds.ipynb #8df76ce3
 def _mad_bounds(

@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "training": ("add_linear_view", "place_centroids", "begin", "train_epoch", "train_phase", "train",
                  "TrainingDiverged", "TrainingInterrupted"),
     "saved": ("Checkpoint",),
-    "on_disk": ("DiskCounts", "RowFile", "memory_blocks", "prepare"),
+    "on_disk": ("RowFile", "memory_blocks", "prepare"),
     "progress": ("Progress",),
     "model": ("SCSMD", "cluster"),
     "choose_k": ("suggest_k", "Choice", "spectrum", "eigengaps", "silhouette", "calinski_harabasz",

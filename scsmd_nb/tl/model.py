@@ -25,11 +25,12 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._words import did_you_mean
-from ..counts import align, as_counts, check_names, get_counts
+from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
+from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
 from .choose_k import Choice, suggest_from_counts
-from .on_disk import DiskCounts, on_disk, prepare, read_in_blocks, some_cells
+from .on_disk import prepare, read_in_blocks, some_cells
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
 from scsmd_nb.tl.run import (
@@ -123,6 +124,10 @@ class _Reader(_Choices):
         reset: bool,  # True in fit
     ) -> sp.csr_matrix:
         "Validated counts as CSR float32."
+        if is_dask(X):
+            raise TypeError(
+                "X is a Dask array. Give it with its names: anndata.AnnData(X, obs, var)."
+            )
         least = dict(ensure_min_features=2, ensure_min_samples=2) if reset else {}
         kinds = ("csr", "csc", "coo")
         X = validate_data(self, X, accept_sparse=kinds, dtype="numeric", reset=reset, **least)
@@ -148,12 +153,9 @@ class _Reader(_Choices):
             return self._numbers(X, reset)
         check_names(X)
         layer = check_value("layer", layer, ARGUMENTS)
-        if reset and on_disk(X) and layer is None and "counts" not in X.layers:
-            counts = DiskCounts(X, self.check_counts)
-        else:
-            counts = get_counts(X, layer, self.check_counts, copy=False)
         if not reset:
-            return self._numbers(counts, reset)
+            return self._numbers(get_counts(X, layer, self.check_counts, copy=False), reset)
+        counts = counts_of(X, layer, self.check_counts, copy=False)
         self.n_features_in_ = X.n_vars
         self.feature_names_in_ = np.asarray(X.var_names, dtype=object)
         return counts
@@ -313,7 +315,7 @@ class _Answerer(_Learner):
     ) -> np.ndarray:
         "Latent vectors [n, d] float32."
         check_is_fitted(self)
-        if not (isinstance(X, ad.AnnData) and on_disk(X)):
+        if not (isinstance(X, ad.AnnData) and on_disk(X, layer)):
             return latent(self._run, self._new_cells(X, layer))
         return read_in_blocks(X, lambda block: latent(self._run, self._new_cells(block, layer)))
 
