@@ -71,13 +71,8 @@ def same_everywhere(
     "Networks, centroids, labels and history of the first process, in all of them."
     if n_processes(run.fabric) == 1:
         return
-    mine = lambda: (
-        run.net.state_dict(),
-        run.cellnet.state_dict(),
-        run.centroids,
-        run.labels,
-        run.history,
-    )
+    cpu = lambda net: {name: v.cpu() for name, v in net.state_dict().items()}
+    mine = lambda: (cpu(run.net), cpu(run.cellnet), run.centroids, run.labels, run.history)
     net, cellnet, run.centroids, run.labels, run.history = from_first(run.fabric, mine)
     run.net.load_state_dict(net)
     run.cellnet.load_state_dict(cellnet)
