@@ -3,7 +3,9 @@
 Every fit is a process of its own, timed as a whole call of smd.cluster, its largest memory read at the end.
 Sections: cores (pbmc4k on one core and on all, alone and beside other work), cells (10,000 to 300,000 simulated cells
 in memory), disk (a million cells of 20,000 genes in an .h5ad file), kills (fits of 300 cells, from memory and from
-disk, killed at random moments and resumed). All numbers go to bench-scale.json (`--save`).
+disk, killed at random moments and resumed), processes (real sets in two processes against one).
+gpu, not run unless asked for: 100,000 simulated cells on the GPU and on the processor.
+All numbers go to bench-scale.json (`--save`).
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARES = (0.30, 0.20, 0.15, 0.12, 0.10, 0.06, 0.04, 0.02, 0.006, 0.003, 0.001)  # of the types
-SECTIONS = ("cores", "cells", "disk", "kills")
+SECTIONS = ("cores", "cells", "disk", "kills", "processes")  # gpu by name only
 
 
 def head(text):
@@ -182,13 +184,14 @@ def child(job):
         adata = ad.AnnData(adata.X, obs=adata.obs[[]], var=adata.var[[]])
     else:
         adata, types = in_memory(n, job["genes"])
-    K = len(np.unique(types))
-    smd.cluster(smd.io.simulate(60, 40, 2), 2, max_epochs=1, progress=False)  # loads what is needed
+    K, options = len(np.unique(types)), job.get("options", {})
+    small = smd.io.simulate(60, 40, 2)
+    smd.cluster(small, 2, max_epochs=1, progress=False, **options)  # loads what is needed
     before, wall, cpu = peak(), time.perf_counter(), time.process_time()
     if job["kind"] == "file":
         adata = smd.cluster(adata, K, progress=job.get("progress", False))
     else:
-        smd.cluster(adata, K, progress=False)
+        smd.cluster(adata, K, progress=False, **options)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     clusters = adata.obs["scsmd"].to_numpy()
     X = adata.X
@@ -196,17 +199,21 @@ def child(job):
     history = adata.uns["scsmd"]["history"]
     phases = pd.Series(history["seconds"]).groupby(list(history["phase"])).sum().round(1).to_dict()
     row = dict(wall=wall, cpu=cpu, peak_gb=peak(), before_gb=before, csr_gb=size, phases=phases)
-    row |= dict(ari=smd.tl.ari(types, clusters), f1=found(types, clusters), K=K)
-    print("RESULT " + json.dumps(row | dict(threads=torch.get_num_threads())))
+    row |= dict(ari=smd.tl.ari(types, clusters), f1=found(types, clusters), K=K, n=len(types))
+    if os.environ.get("RANK", "0") == "0":
+        if "labels" in job:
+            np.save(job["labels"], clusters.astype(int))
+        print("RESULT " + json.dumps(row | dict(threads=torch.get_num_threads())))
 
 
-def fit(job, threads=None):
-    "Run a job in a new process."
+def fit(job, threads=None, processes=1):
+    "Run a job in a new process, or in several that share it."
     env = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
     if threads:
         env["OMP_NUM_THREADS"] = str(threads)
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     done = subprocess.run(
-        [sys.executable, __file__, "--child", json.dumps(job)],
+        [sys.executable, *(several if processes > 1 else ()), __file__, "--child", json.dumps(job)],
         env=env,
         capture_output=True,
         text=True,
@@ -279,6 +286,53 @@ def bench_kills(out, args):
         )
 
 
+def pair(first, second):
+    "Two fits, each the arguments of fit: their rows, and the ARI of their labels."
+    import scsmd_nb as smd
+
+    rows, labels = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for i, (job, *how) in enumerate((first, second)):
+            path = f"{folder}/{i}.npy"
+            rows.append(fit(job | dict(labels=path), *how))
+            labels.append(np.load(path))
+    return *rows, smd.tl.ari(*labels)
+
+
+def bench_processes(out, args):
+    head("two processes with one thread each, against one process with one thread")
+    print("                      ARI with types         ARI of two   seconds")
+    print("                      one       two          with one     one     two")
+    for name in args.sets:
+        job = dict(kind="real", name=name)
+        shared = job | dict(options=dict(devices=2, accelerator="cpu"))
+        one, two, ari = pair((job, 1), (shared, 1, 2))
+        out[name] = dict(ari=ari, one=one, two=two)
+        print(
+            f"{name:20s}  {one['ari']:.3f}     {two['ari']:.3f}        {ari:.4f}   "
+            f"{one['wall']:7.1f} {two['wall']:7.1f}",
+            flush=True,
+        )
+
+
+def bench_gpu(out, args):
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SystemExit("gpu: PyTorch finds no CUDA device here, so nothing was measured.")
+    head(f"{torch.cuda.get_device_name()}: 100,000 simulated cells from CSR to labels")
+    job = dict(kind="memory", n=100_000, genes=2000)
+    on = [(job | dict(options=dict(accelerator=a)),) for a in ("cuda", "cpu")]
+    gpu, cpu, ari = pair(*on)
+    out |= dict(name=torch.cuda.get_device_name(), gpu=gpu, cpu=cpu, ari=ari)
+    for name, row in (("GPU", gpu), ("processor", cpu)):
+        speed = job["n"] / row["wall"]
+        print(
+            f"{name:10s} {row['wall']:6.1f} s, {speed:8,.0f} cells a second, ARI {row['ari']:.3f}"
+        )
+    print(f"ARI of the two: {ari:.4f}")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -286,6 +340,7 @@ def main():
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--cells", type=int, nargs="*", default=[10_000, 30_000, 100_000, 300_000])
     parser.add_argument("--kills", type=int, default=20, help="from memory, and as many from disk")
+    parser.add_argument("--sets", nargs="*", default=["pbmc4k", "zeisel", "cellmix_5lines"])
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--folder", help="where the large file is written for the moment")
     parser.add_argument("--save", default="bench-scale.json")

@@ -29,6 +29,7 @@ from scsmd_nb.cli.options import (
     OutFolder,
     Seed,
     check_columns,
+    check_one_process,
     check_unused,
     check_writable,
     make_storable,
@@ -91,6 +92,7 @@ def _parameters(
 ) -> tuple[dict, dict]:
     "Parameters of smd.cluster, and thresholds of smd.pp.filter."
     options, thresholds = split_thresholds(parse_options(option or []), filter_cells)
+    check_one_process(options)
     return options | ({} if max_epochs is None else {"max_epochs": max_epochs}), thresholds
 
 # %% ../../nbs/api/cli/07_main.ipynb #3e7f784c

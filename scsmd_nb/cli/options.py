@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['OutFolder', 'Layer', 'MaxEpochs', 'Seed', 'Accelerator', 'OWN', 'QC_OPTIONS', 'parse_options', 'split_thresholds',
-           'check_writable', 'check_unused', 'check_columns', 'layer_of', 'make_storable', 'results_name']
+           'check_one_process', 'check_writable', 'check_unused', 'check_columns', 'layer_of', 'make_storable',
+           'results_name']
 
 # %% ../../nbs/api/cli/01_options.ipynb #c9a81c80
 import ast
+import os
 import re
 import shutil
 import tempfile
@@ -97,6 +99,24 @@ def split_thresholds(
             "Leave one of them out, or filter the cells before their counts are corrected."
         )
     return {name: value for name, value in options.items() if name not in thresholds}, thresholds
+
+# %% ../../nbs/api/cli/01_options.ipynb #9430547d
+def check_one_process(
+    options: dict,  # parameters by name
+) -> None:
+    "Nothing if the fit is for one process, else an error that says how several are started."
+    devices, run_by = options.get("devices", 1), "TORCHELASTIC_RUN_ID" in os.environ
+    if (
+        run_by
+        and os.environ.get("WORLD_SIZE", "1") != "1"
+        or isinstance(devices, int)
+        and devices > 1
+    ):
+        raise ValueError(
+            "the command works in one process, on all cores of the machine. For several processes write "
+            "script.py, with smd.cluster(adata, ..., devices=2) in it, and start it with "
+            "torchrun --nproc-per-node=2 script.py."
+        )
 
 # %% ../../nbs/api/cli/01_options.ipynb #92642b1c
 def check_writable(

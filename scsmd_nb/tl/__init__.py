@@ -7,8 +7,8 @@ from .._faces import hand_on
 
 __getattr__, __dir__, __all__ = hand_on(__name__, {
     "params": ("Params", "PRESETS", "get_params"),
-    "run": ("CellData", "cell_data", "batches", "Run", "new_run", "make_fabric", "latent", "LatentData",
-            "probabilities", "watched"),
+    "run": ("CellData", "cell_data", "batches", "Run", "new_run", "latent", "LatentData", "probabilities", "watched"),
+    "devices": ("make_fabric",),
     "training": ("add_linear_view", "place_centroids", "begin", "train_epoch", "train_phase", "train",
                  "TrainingDiverged", "TrainingInterrupted"),
     "saved": ("Checkpoint",),

@@ -30,18 +30,11 @@ from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
 from .choose_k import Choice, suggest_from_counts
+from .devices import from_first, make_fabric
 from .on_disk import prepare, read_in_blocks, some_cells
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
-from scsmd_nb.tl.run import (
-    CellData,
-    Run,
-    latent,
-    make_fabric,
-    new_run,
-    probabilities,
-    watched,
-)
+from .run import CellData, Run, latent, new_run, probabilities, watched
 from scsmd_nb.tl.saved import (
     Checkpoint,
     _fill,
@@ -70,7 +63,7 @@ class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         params: dict | None = None,  # any other parameters of the preset to replace, see PRESETS
         random_state: int | None = 0,  # seed of everything random; None: a new one each time
         accelerator: str = "auto",  # "auto", "cpu", "cuda" or "mps"
-        devices: int = 1,  # how many
+        devices: int = 1,  # how many; above 1 with torchrun: one process on each, batches are shared
         precision: str = "32-true",  # or "bf16-mixed", "16-mixed"
         checkpoint=None,  # file that keeps the state after each epoch; a stopped fit goes on from it
         check_counts: bool = True,  # refuse what is not whole numbers
@@ -226,6 +219,8 @@ def recommended(
 class _Learner(_Results):
     "Counts in, clusters out."
 
+    _writes = True  # False in all but the first of several processes
+
     def fit(
         self,
         X,  # [n, genes] raw counts: array, sparse matrix, DataFrame or AnnData
@@ -247,33 +242,36 @@ class _Learner(_Results):
 
     def _learn(self, counts, genes):
         "Train, and set everything that ends in an underscore."
-        chosen, params, seed = self._checked(), self._chosen_params(), self._seed()
+        chosen, params = self._checked(), self._chosen_params()
+        fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
+        seed, self._writes = from_first(fabric, self._seed), fabric.is_global_zero
         if not isinstance(counts, DiskCounts):
             size_factors(counts)  # refuses empty cells
         names = getattr(self, "feature_names_in_", None)
         mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
         auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
-        with Progress(chosen["progress"]) as line:
+        with Progress(chosen["progress"] and self._writes) as line:
             if auto:
                 line.says("recommending K")
-            self.k_choice_ = recommended(counts, mask, seed) if auto else None
+            find = lambda: recommended(counts, mask, seed) if auto else None
+            self.k_choice_ = from_first(fabric, find)
             K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
             line.says("choosing genes")
             ready = prepare(counts, mask, params)
             cells, mask = ready.cells, ready.mask
-            fabric = make_fabric(*(chosen[k] for k in ("accelerator", "devices", "precision")))
             run = new_run(cells, params, K, seed, fabric)
             if self.checkpoint:
                 mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes())
                 run.checkpoint = Checkpoint(self.checkpoint, mark)
-                if Path(self.checkpoint).exists():
+                if from_first(fabric, Path(self.checkpoint).exists):
                     run.checkpoint.load(run)
             train(run, cells, line)
-        run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
         self.mask_, self._shares, self.data_hash_ = mask, ready.shares, ready.fingerprint.hex()
         self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
-        return self._set_results(run, cells)
+        self._set_results(run, cells)
+        run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
+        return self
 
 # %% ../../nbs/api/tl/04_model.ipynb #91c7fca0
 class _Answerer(_Learner):
@@ -351,8 +349,10 @@ class SCSMD(_Answerer):
         self,
         path,  # folder to write; replaced if it holds a model already
     ) -> Path:
-        "The folder with model.json and weights.safetensors."
+        "The folder with model.json and weights.safetensors; of several processes, the first writes it."
         check_is_fitted(self)
+        if not self._writes:
+            return Path(path)
         facts, tensors = pack_run(self._run, self._scaling)
         arguments, names = self._checked(), getattr(self, "feature_names_in_", None)
         del arguments["checkpoint"]  # a file of this machine

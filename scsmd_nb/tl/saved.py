@@ -24,8 +24,9 @@ from safetensors.torch import load, save
 
 from .._files import atomic
 from ..counts import check_given
+from .devices import make_fabric
 from .params import ARGUMENTS, check_value, get_params, is_whole
-from .run import PHASES, Run, Scaling, build_networks, make_fabric
+from .run import PHASES, Run, Scaling, build_networks
 from .training import COLUMNS
 
 # %% ../../nbs/api/tl/03_saved.ipynb #5cdff393

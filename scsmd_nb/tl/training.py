@@ -19,10 +19,12 @@ from torch import nn
 
 from ..nn.autoencoder import fit_linear
 from ..nn.cellnet import clusters_in_use, harden, membership_loss, pair_loss
-from ..nn.in_parts import InParts, one_thread
+from ..nn.in_parts import InParts, one_thread, parts_here
 from ..nn.likelihood import nb_loss_from_logs
 from ..nn.partition import start_partition
 from ..nn.soft_clustering import cluster_loss, joint_loss, memberships, update_centroids
+from .devices import from_first, send
+from .processes import add_gradients, agree, own_batch, same_everywhere, shares
 from .progress import Progress
 from scsmd_nb.tl.run import (
     PHASES,
@@ -85,12 +87,13 @@ class CellLosses(nn.Module):
 
 # %% ../../nbs/api/tl/02_training.ipynb #9b51cf47
 def in_parts(
-    run: Run,  # only read: its device
+    run: Run,  # only read: its device and its phase
     module: nn.Module,  # gives tensors with one row a cell
 ) -> nn.Module:
     "The module, its batches computed in parts on one processor; as it is on other devices."
-    alone = run.fabric.device.type == "cpu" and run.fabric.world_size == 1
-    return InParts(module) if alone else module
+    if run.fabric.device.type != "cpu":
+        return module
+    return InParts(module, parts_here(run.fabric.world_size if shares(run) else 1))
 
 # %% ../../nbs/api/tl/02_training.ipynb #4294e986
 class _Both(nn.Module):
@@ -130,7 +133,9 @@ def cell_losses(
     noise: float,  # share of the genes hidden from the encoder
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     "Latent vectors [b, d], squared error [b] (8) and NB loss [b] (10) of each cell."
-    seeds = torch.randint(2**62, (len(batch.x),), generator=run.rng)
+    n = len(batch.x)
+    first, whole = batch.place or (0, n)
+    seeds = torch.randint(2**62, (whole,), generator=run.rng)[first : first + n]
     return run.wrapped(batch.x, batch.target, batch.size_factor, seeds, noise)
 
 # %% ../../nbs/api/tl/02_training.ipynb #e4639714
@@ -141,6 +146,8 @@ def descend(
     "One step of the optimizer down the gradient of the loss."
     run.optimizer.zero_grad()
     run.fabric.backward(loss)
+    if shares(run):
+        add_gradients(run)
     run.optimizer.step()
 
 # %% ../../nbs/api/tl/02_training.ipynb #524d0c65
@@ -172,10 +179,16 @@ def add_linear_view(
     data: CellData,  # the cells
 ) -> None:
     "Principal components beside the latent numbers, both views equally wide; see smd.nn.TwoViews."
-    data = subset(data, watched(len(data), run.random_state))
-    x = torch.cat([data.batch(part).x for part in batches(len(data), 1024)])
+    data, views = subset(data, watched(len(data), run.random_state)), run.net.encoder
     u = latent(run, data)[:, : run.net.n_decoded]
-    fit_linear(run.net.encoder, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
+
+    def fitted():
+        x = torch.cat([data.batch(part).x for part in batches(len(data), 1024)])
+        fit_linear(views, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
+        return views.axes.cpu(), views.center.cpu()
+
+    for mine, found in zip((views.axes, views.center), from_first(run.fabric, fitted)):
+        mine.copy_(found)
 
 # %% ../../nbs/api/tl/02_training.ipynb #8996bee1
 def place_centroids(
@@ -186,7 +199,8 @@ def place_centroids(
     if run.params.n_linear:
         add_linear_view(run, data)
     u = torch.from_numpy(latent(run, subset(data, watched(len(data), run.random_state))))
-    run.labels = start_partition(u.numpy(), run.n_clusters, run.params.start, run.random_state)
+    how = (u.numpy(), run.n_clusters, run.params.start, run.random_state)
+    run.labels = from_first(run.fabric, lambda: start_partition(*how))
     one_hot = torch.nn.functional.one_hot(
         torch.from_numpy(run.labels).long(), run.n_clusters
     ).float()
@@ -211,7 +225,7 @@ def soft_step(
     batch: Batch,  # some cells
 ) -> dict:
     "One joint step, or one step for each cluster; sums over the batch."
-    s, centroids = run.params, run.centroids.to(batch.x.device)
+    s, centroids = run.params, send(run.centroids, batch.x.device)
     weights = (s.alpha, s.beta, s.fuzzifier, s.reconstruction_weight)
     if s.update == "joint":
         u, r, nb = cell_losses(run, batch, s.noise)
@@ -237,7 +251,7 @@ def cellnet_step(
     first: bool,  # True: pairs from the memberships, formula (14); False: from CellNet, formula (15)
 ) -> dict:
     "One step on pairs of cells; sums over the batch."
-    s, centroids = run.params, run.centroids.to(batch.x.device)
+    s, centroids = run.params, send(run.centroids, batch.x.device)
     u, logits = run.wrapped(batch.x)
     q = torch.softmax(logits.float(), 1)
     sharp = harden(q) if s.hardened else q
@@ -280,10 +294,12 @@ def train_epoch(
         if run.phase == "pretrain" and run.params.schedule == "one_cycle":
             for group in run.optimizer.param_groups:
                 group["lr"] = run.params.pretrain_lr * one_cycle(run.epoch * len(parts) + i, total)
-        for name, value in step(run, data.batch(index, run.fabric.device)).items():
+        for name, value in step(run, own_batch(run, data, index)).items():
             sums[name] = sums.get(name, 0.0) + value
         if progress is not None:
             progress.step(len(index) * COST[run.phase])
+    if shares(run):
+        sums = agree(run, sums)
     return {name: float(value) / seen for name, value in sums.items()}
 
 # %% ../../nbs/api/tl/02_training.ipynb #cab2d471
@@ -335,6 +351,7 @@ def begin(
     "What the current phase reads, once everything stands ready for its first epoch."
     if run.phase != "pretrain" and run.centroids is None:
         place_centroids(run, data)
+    data.keep_on(run.fabric.device)
     rests = run.phase == "cellnet" and not run.params.encoder_lr
     source = LatentData(latent(run, data)) if rests else data
     module, optimizer = trained_part(run)
@@ -368,7 +385,7 @@ def _one_epoch(
     where = {"epoch": len(run.history), "phase": run.phase}
     run.history.append(where | {c: row.get(c, math.nan) for c in COLUMNS})
     run.epoch += 1
-    if run.checkpoint is not None:
+    if run.checkpoint is not None and run.fabric.is_global_zero:
         run.checkpoint.save(run)
     return run.history[-1]
 
@@ -420,6 +437,7 @@ def train(
         ) from None
     finally:
         line.close()
-    if run.checkpoint:
+    same_everywhere(run)
+    if run.checkpoint and run.fabric.is_global_zero:
         run.checkpoint.save(run)
     return run

@@ -21,6 +21,7 @@ from ...nn.autoencoder import AuthorsDecoder, Autoencoder, GeneLayout, xavier
 from ...nn.cellnet import CellNet
 from ...nn.likelihood import NBHead
 from ...pp.genes import select_genes, size_factors
+from ...tl.devices import make_fabric
 from ...tl.params import PRESETS, Params
 from scsmd_nb.tl.run import (
     CellData,
@@ -28,7 +29,6 @@ from scsmd_nb.tl.run import (
     batches,
     latent,
     learn_scaling,
-    make_fabric,
     probabilities,
 )
 from ...tl.training import train
