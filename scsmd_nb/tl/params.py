@@ -33,9 +33,7 @@ class Params:
     n_linear: int = 16  # principal components that the clustering reads beside it; 0: none
     dilations: tuple | None = (4, 6, 8, 10)  # rates of the attention gates; None: no gates
     n_gates: int = 1  # gates after the last so many of the three convolutions
-    gate_width: int | None = (
-        8  # channels of each dilated convolution in a gate; None: half the map's
-    )
+    gate_width: int | None = 8  # channels of each dilated convolution; None: half the map's
     # the likelihood
     nb_target: str = "counts"  # "counts" with size factors, or "rounded": rounded log-normalised
     dispersion: str = "gene"  # phi per "gene" or per "gene-cell"
