@@ -248,7 +248,7 @@ def test_the_system_may_end_it_too(cells, tmp_path):
         while not (tmp_path / "out/.scsmd.lock").exists() and time.monotonic() < limit:
             time.sleep(0.02)
         first.send_signal(number)
-        text = first.communicate(timeout=60)[1]
+        text = first.communicate(timeout=200)[1]
         assert first.returncode == 128 + number and "stopped" in text and "Traceback" not in text
         left = [p.name for p in (tmp_path / "out").glob("*")] if (tmp_path / "out").exists() else []
         assert set(left) <= {"checkpoint.safetensors"}
@@ -319,7 +319,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path)
             "cpu",
             "--no-figures",
             "-o",
-            "pretrain_epochs=60",
+            "pretrain_epochs=25",
             "-o",
             "min_steps=0",
         ]
@@ -336,7 +336,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path)
     while not checkpoint.exists() and first.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)
     first.send_signal(signal.SIGINT)
-    text = first.communicate(timeout=60)[1]
+    text = first.communicate(timeout=200)[1]
     assert first.returncode == 130, text
     assert "The same command again goes on" in text and "Traceback" not in text
     assert [p.name for p in checkpoint.parent.iterdir()] == ["checkpoint.safetensors"]
@@ -493,7 +493,7 @@ def test_bench_lists_and_runs(tmp_path):
         "--suite",
         "quick",
         "--methods",
-        "kmeans,ward",
+        "kmeans",
         "--datasets",
         "simulated",
         "--seeds",
@@ -505,9 +505,7 @@ def test_bench_lists_and_runs(tmp_path):
     ]
     result = run(*words)
     assert result.exit_code == 0 and f"Written to {tmp_path / 'out/results.csv'}" in result.output
-    assert "±" in result.output and {"kmeans", "ward", "ARI", "seconds"} <= set(
-        result.output.split()
-    )
+    assert "±" in result.output and {"kmeans", "ARI", "seconds"} <= set(result.output.split())
     before = (tmp_path / "out/results.csv").read_bytes()
     assert run(*words).exit_code == 0 and (tmp_path / "out/results.csv").read_bytes() == before
 

@@ -103,11 +103,11 @@ def test_a_manifest_that_leads_out_of_its_folder_removes_nothing(tmp_path, name)
 
 def test_a_few_kills_full_disks_and_a_pair():
     words = [sys.executable, "-P", ROOT / "tools/bench_faults.py", "--no-figures"]
-    words += ["--kills", "4", "--full", "2", "--pairs", "1", "--seed", "7"]
+    words += ["--kills", "3", "--full", "1", "--pairs", "1", "--seed", "7"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 kills: 0 faults" in done.stdout and "1 pairs: 0 faults" in done.stdout
+    assert "3 kills: 0 faults" in done.stdout and "1 pairs: 0 faults" in done.stdout
 
 
 def test_the_same_command_again_has_nothing_to_do(cells, results):
