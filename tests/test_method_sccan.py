@@ -136,6 +136,6 @@ def test_errors(cells):
 
 
 def test_real_cells():
-    a = pbmc700()[::6].copy()
+    a = pbmc700()[::4].copy()
     labels, _ = get("sccan")(a, n_clusters=10, random_state=0)
     assert ari(a.obs["bulk_labels"], labels) > 0.4
