@@ -112,6 +112,69 @@ def peak(start=False):
     return int(lines["VmHWM"].split()[0]) / 1e6
 
 
+def forked(act, seconds=None):
+    "Do it in a fork of this process, killed after so many seconds; its exit code, negative if it was killed."
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def kills(adata, folder, n):
+    "Kill n fits at moments spread over their time, go on from the checkpoint of each; counts of what came of it."
+    import scsmd_nb as smd
+
+    out, random = folder / "labels.npy", np.random.default_rng(0)
+
+    def run(checkpoint):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quick = dict(max_epochs=3, start="kmeans", n_top_genes=100, progress=False)
+            _, model = smd.cluster(adata, 3, return_model=True, checkpoint=checkpoint, **quick)
+        np.save(out, model.labels_)
+
+    forked(lambda: run(folder / "warm"))
+    clock = time.perf_counter()
+    assert forked(lambda: run(folder / "whole")) == 0
+    row = dict(seconds=time.perf_counter() - clock, kills=n, killed=0, resumed=0, same=0)
+    expected = np.load(out)
+    for i in range(n):
+        out.unlink()
+        checkpoint = folder / f"run{i}.safetensors"
+        after = (i + random.random()) / n * row["seconds"]
+        row["killed"] += forked(lambda at=checkpoint: run(at), after) < 0
+        row["resumed"] += checkpoint.exists()
+        code = forked(lambda at=checkpoint: run(at))
+        row["same"] += code == 0 and np.array_equal(np.load(out), expected)
+        left = [
+            p.name for p in folder.iterdir() if p.name.startswith(f"run{i}.") and p != checkpoint
+        ]
+        row["left over"] = row.get("left over", 0) + len(left)
+    return row
+
+
+def kills_child(job):
+    "Both kinds of kills, from memory and from disk; prints the counts as JSON."
+    import scsmd_nb as smd
+
+    cells = smd.io.simulate(300, 200, 3, fold_change=8, random_state=1)
+    rows = {}
+    for name in ("memory", "disk"):
+        with tempfile.TemporaryDirectory() as folder:
+            cells.write_h5ad(path := Path(folder) / "cells.h5ad")
+            smd.cluster(cells.copy(), 3, max_epochs=1, start="kmeans", progress=False)  # loads
+            rows[name] = kills(cells if name == "memory" else path, Path(folder), job["kills"])
+    print("RESULT " + json.dumps(rows))
+
+
 def child(job):
     "One fit in this process; prints what it took as JSON."
     import torch
