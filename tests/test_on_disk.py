@@ -74,7 +74,7 @@ def test_blocks_of_any_size_read_the_same(cells, tmp_path, monkeypatch, size):
     monkeypatch.setattr(smd.counts.row_blocks, "__defaults__", (size,))
     again = prepared(smd.io.DiskCounts(left(cells, tmp_path)))
     np.testing.assert_array_equal(again.mask, whole.mask)
-    for a, b in zip(*(p.cells.batch(np.arange(257)) for p in (again, whole))):
+    for a, b in zip(*(p.cells.batch(np.arange(257))[:4] for p in (again, whole))):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
