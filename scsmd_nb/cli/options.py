@@ -105,13 +105,9 @@ def check_one_process(
     options: dict,  # parameters by name
 ) -> None:
     "Nothing if the fit is for one process, else an error that says how several are started."
-    devices, run_by = options.get("devices", 1), "TORCHELASTIC_RUN_ID" in os.environ
-    if (
-        run_by
-        and os.environ.get("WORLD_SIZE", "1") != "1"
-        or isinstance(devices, int)
-        and devices > 1
-    ):
+    devices = options.get("devices", 1)
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"
+    if by_torchrun or isinstance(devices, int) and devices > 1:
         raise ValueError(
             "the command works in one process, on all cores of the machine. For several processes write "
             "script.py, with smd.cluster(adata, ..., devices=2) in it, and start it with "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .core import Hint, as_choice, as_number
+from ..tl.params import is_whole
 
 # %% ../../nbs/api/course/02_exam.ipynb #28689301
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ def _drawn(
     seed: int,  # of the numbers
 ) -> list[Question]:
     "The ten questions of a seed; each draws from a generator of its own."
+    if not is_whole(seed, 0):
+        raise ValueError(f"seed={seed!r} must be a whole number of at least 0.")
     return [ask(np.random.default_rng([seed, i])) for i, ask in enumerate(QUESTIONS)]
 
 # %% ../../nbs/api/course/02_exam.ipynb #6baf23ee

@@ -41,7 +41,11 @@ def _joined(
     "The table of this session with the rows of earlier ones."
     if not file.exists():
         return now
-    then = pd.read_csv(file, dtype={"exercise": str, "seconds": float}, keep_default_na=True)
+    then = pd.read_csv(file, dtype={"exercise": str, "seconds": float})
+    if [*then.columns] != ["exercise", *now.columns]:
+        raise ValueError(
+            f"{file} is not a report of smd.course.report, and is left as it is. Give another folder or student."
+        )
     then = then.set_index("exercise").fillna({"time": ""})
     newer = [
         n not in then.index or now.right[n] >= then.right[n] and bool(now.tries[n])
@@ -80,6 +84,8 @@ def report(
     assignment: str = "scsmd",  # nbgrader's name of the assignment
 ) -> pd.DataFrame:  # one row an exercise
     "Write the results of this session and of earlier ones to STUDENT.csv and STUDENT.json; nothing is sent."
+    if Path(student).name != student:
+        raise ValueError(f"student={student!r} begins the name of a file: no slash, and not empty.")
     file = Path(folder) / f"{student}.csv"
     table = _joined(session_table(), file)
     with atomic(file) as part:
