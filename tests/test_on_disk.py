@@ -256,3 +256,10 @@ def test_the_command_leaves_on_disk_what_does_not_fit(cells, tmp_path, monkeypat
     words = ["predict", tmp_path / "disk/model", tmp_path / "cells.h5ad"]
     done = CliRunner().invoke(app, [str(w) for w in words])
     assert done.exit_code == 0 and "stay on disk" in done.output, done.output
+
+
+@pytest.mark.parametrize("layer", [["counts"], 3, "cuonts"])
+def test_a_layer_that_is_none_is_told_clearly(cells, layer):
+    for function in (smd.pp.cell_metrics, smd.pp.normalize, smd.pp.highly_variable, smd.pp.filter):
+        with pytest.raises(ValueError, match="layer"):
+            function(cells, layer=layer)

@@ -90,7 +90,8 @@ def _holder(
     "The matrix with the counts, wherever it is, and its name; None where there is none."
     layer = "counts" if layer is None and "counts" in adata.layers else layer
     if layer is not None:
-        return adata.layers.get(layer), f"layers[{layer!r}]"
+        known = isinstance(layer, str) and layer in adata.layers  # get_counts says what is wrong
+        return adata.layers[layer] if known else None, f"layers[{layer!r}]"
     try:
         return adata.X, "X"
     except KeyError:  # an .h5ad without one
