@@ -226,3 +226,22 @@ def test_faults_of_processed_pages_are_found(tmp_path):
     ):
         assert sum(words in line for line in found) == 1, words
     assert len(found) == 5
+
+
+def test_slides_take_the_pictures_of_a_lesson(tmp_path):
+    import base64
+
+    cells = [
+        {"cell_type": "markdown", "source": "## A gate: why?"},
+        {"cell_type": "code", "source": "", "outputs": []},
+        {"cell_type": "code", "source": "", "outputs": [{"data": {"image/png": "cG5n"}}]},
+        {"cell_type": "markdown", "source": "## Next"},
+    ]
+    (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
+    deck = tmp_path / "slides" / "deck.qmd"
+    deck.parent.mkdir()
+    text = docs_pages.with_pictures("![Gate](../lesson.ipynb#A-gate:-why?)\n", deck, deck.parent)
+    assert text == '![Gate](lesson-a-gate-why.png){fig-alt="Gate"}\n'
+    assert (deck.parent / "lesson-a-gate-why.png").read_bytes() == base64.b64decode("cG5n")
+    with pytest.raises(ValueError, match="no picture in the section #Next"):
+        docs_pages.with_pictures("![None](../lesson.ipynb#Next)\n", deck, deck.parent)

@@ -4,13 +4,15 @@
 2. The tables are read from the source (docs_tables.py), so no cell is run: nbdev would import torch to draw them.
 3. A name in backticks leads to its own page first, else only if one thing bears it.
 4. Links to a section are written as JupyterLab wants them (#Two-commands); the site's are in small letters.
-5. Long lines of outputs are folded between words, and tables get columns in proportion to what stands in them.
+5. Slides take their pictures from the stored outputs of the lessons.
+6. Long lines of outputs are folded between words, and tables get columns in proportion to what stands in them.
 
 usage: docs_pages.py          writes _proc/
        docs_pages.py --check  writes to a temporary folder and checks what is there; needs no Quarto
 """
 
 import ast
+import base64
 import os
 import re
 import shutil
@@ -19,6 +21,7 @@ import tempfile
 import textwrap
 from itertools import zip_longest
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbdev.processors as processors
 import nbdev.serve as serve
@@ -53,6 +56,7 @@ OWN_WAY = {
 LEFT_OUT = {"add_show_docs", "clean_show_doc", "mv_exports", "add_fold"}
 RESULTS = ("reproduced", "comparison", "results/", "explanations/")  # pages read for their tables
 FEW = 6  # lines of code that such a page shows unfolded; long cells that a table keeps
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)#\s]+\.ipynb)#([^\s]*?)\)(?=\s|$)")  # a section's picture
 CELL = re.compile(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</\1>", re.S)
 LONG, SHORT = (
     60,
@@ -241,6 +245,32 @@ class Pages(processors.FilterDefaults):
         return [small_anchors, *(ours.get(proc.__name__, proc) for proc in theirs)]
 
 
+def section_picture(page: Path, anchor: str) -> bytes:
+    "The first picture among the stored outputs of a section of a notebook, as PNG."
+    inside = False
+    for cell in load(page)["cells"]:
+        text = text_of(cell["source"])
+        if cell["cell_type"] == "markdown":
+            heads = re.findall(r"^#+ (.*)$", text, re.M)
+            inside = inside if not heads else heads[-1].strip().replace(" ", "-") == anchor
+        for output in cell.get("outputs", []) if inside else ():
+            if png := text_of(output.get("data", {}).get("image/png", "")):
+                return base64.b64decode(png)
+    raise ValueError(f"{page.name} has no picture in the section #{anchor}")
+
+
+def with_pictures(text: str, slides: Path, into: Path) -> str:
+    "Slides whose pictures are sections of a lesson: the picture is taken from there and put beside them."
+
+    def taken(m):
+        page, anchor = (slides.parent / m[2]).resolve(), unquote(m[3])
+        name = f"{page.stem}-{re.sub(r'[^a-z0-9-]', '', anchor.lower())}.png"
+        (into / name).write_bytes(section_picture(page, anchor))
+        return f'![{m[1]}]({name}){{fig-alt="{m[1]}"}}'
+
+    return PICTURE.sub(taken, text)
+
+
 def process(into: Path) -> None:
     "Write the processed pages of this project, which is the working folder, to `into`/_proc."
     config = get_config()
@@ -259,6 +289,11 @@ def process(into: Path) -> None:
         get_config.cache_clear()
         config = get_config()
     serve.proc_nbs(config.nbs_path, n_workers=0, force=True)
+    for slides in sorted(Path(config.nbs_path).rglob("*.qmd")):
+        copy = Path("_proc") / slides.relative_to(Path(config.nbs_path))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = slides.read_text(encoding="utf-8")
+        copy.write_text(with_pictures(text, slides, copy.parent), encoding="utf-8")
 
 
 def faults(pages: Path, library: Library) -> list[str]:
