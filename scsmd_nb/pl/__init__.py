@@ -12,4 +12,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "qc": ("qc_violin", "qc_scatter"),
         "report": ("qc_report",),
         "k_views": ("choose_k",),
+        "cluster_trust": ("trust",),
 })
