@@ -51,8 +51,8 @@ def size_rows(
     key: str = "scsmd",  # column of the clusters
     reference: str | None = None,  # column of reference types, or None
 ) -> list[dict]:
-    "One row a cluster: cells, share, mean confidence, and the reference type that most of its cells have."
-    rows = []
+    "One row a cluster: cells, share, mean confidence, how far to trust it, and the type that most of its cells have."
+    rows, trust = [], adata.uns.get(key, {}).get("clusters")
     for name in adata.obs[key].cat.categories:
         here = adata.obs[adata.obs[key] == name]
         row = {
@@ -61,6 +61,13 @@ def size_rows(
             "share": f"{len(here) / adata.n_obs:.1%}",
             "confidence": f"{here[f'{key}_confidence'].mean():.2f}",
         }
+        if trust is not None:
+            of = trust.loc[str(name)]
+            row |= {
+                "comes back": f"{of['jaccard']:.2f}",
+                "nearest": of["nearest"],
+                "genes": of["genes"],
+            }
         if reference is not None:
             types = here[reference].value_counts()
             row["mostly"] = (
@@ -228,6 +235,7 @@ def result_files(
     rest = {
         f"{stem}.h5ad": "the cells, with their clusters in obs and the latent vectors in obsm",
         "labels.csv": "one line a cell: cell, cluster, confidence",
+        "clusters.csv": "one line a cluster: how far it can be trusted",
         "model": "for scsmd predict",
         "summary.txt": "the tables above",
         MANIFEST: "which files belong to this run, with a hash of each",
@@ -269,6 +277,8 @@ def write_results(
         model.save(stage / "model")
         clusters, confidence = adata.obs[key], adata.obs[f"{key}_confidence"]
         write_labels(stage / "labels.csv", adata.obs_names, clusters, confidence)
+        with atomic(stage / "clusters.csv") as part:
+            adata.uns[key]["clusters"].to_csv(part, float_format="%.4f")
         if figures:
             write_figures(say, stage, draw(adata, key, reference))
         say(f"writing {stem}.h5ad")

@@ -13,4 +13,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "report": ("qc_report",),
         "k_views": ("choose_k",),
         "drawings": ("drawing",),
+        "cluster_trust": ("trust",),
 })

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "model": ("SCSMD", "cluster"),
     "choose_k": ("suggest_k", "Choice", "spectrum", "eigengaps", "silhouette", "calinski_harabasz",
                  "kmeans_scores", "leiden_scan", "subsample_stability"),
+    "trust": ("assess", "judge", "Trust"),
     "annotation": ("annotate", "marker_scores"),
     "metrics": ("contingency", "ari", "nmi", "accuracy", "scores", "stability", "cluster_sizes"),
 })

@@ -46,6 +46,7 @@ from scsmd_nb.tl.saved import (
     write_model,
 )
 from .training import train
+from .trust import judge, missing
 
 # %% ../../nbs/api/tl/04_model.ipynb #f4378f3e
 class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -176,17 +177,7 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = []
         if found < run.n_clusters:
-            few = run.params.max_epochs
-            trial = f"max_epochs={few} is for quick trials only. " if few and few < 10 else ""
-            fewer = f"The cells may fall into fewer groups: try n_clusters={found}, "
-            if found < 2:
-                fewer = (
-                    "The cells may all be of one kind, which smd.tl.suggest_k can tell; else try "
-                )
-            self.warnings_.append(
-                f"{found} of the {run.n_clusters} clusters asked for hold cells; the others died in training. "
-                f"{trial}{fewer}another random_state, or second_anchor above {run.params.second_anchor:g}."
-            )
+            self.warnings_.append(missing(found, run.n_clusters, run.params.max_epochs))
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
         return self
@@ -443,7 +434,12 @@ def cluster(
         model._learn(counts, genes)
     except (ValueError, FloatingPointError) as e:
         raise type(e)(str(e)) from None
+    rest = (adata.var_names, adata.obs.get("sample"), model.seed_)
+    trust = judge(model.embedding_, model.labels_, counts, *rest)
+    model.warnings_ += trust.notes
+    for text in trust.notes:
+        warnings.warn(text, stacklevel=2)
     out = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
-    _fill(out, model, key_added)
+    _fill(out, model, key_added, trust)
     result = out if copy or path else None
     return (result, model) if return_model else result

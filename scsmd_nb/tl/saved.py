@@ -431,15 +431,16 @@ def _fill(
     adata: ad.AnnData,  # changed in place
     model,  # fitted SCSMD
     key: str,  # name of the slots
+    trust,  # smd.tl.Trust of its clusters
 ) -> None:
     "Write the slots of the data contract."
     used = [str(k) for k in range(model.probabilities_.shape[1]) if (model.labels_ == k).any()]
     names = pd.Categorical([str(k) for k in model.labels_], categories=used)
-    report = _report(model)
+    report = _report(model) | {"clusters": trust.clusters}
     if adata.is_view:
         adata._init_as_actual(adata.copy())
     adata.obs[key] = pd.Series(names, index=adata.obs_names)
-    adata.obs[f"{key}_confidence"] = model.probabilities_.max(1).astype(np.float32)
+    adata.obs[f"{key}_confidence"] = trust.confidence
     adata.obsm[f"X_{key}"] = model.embedding_.astype(np.float32)
     adata.obsm[f"{key}_proba"] = model.probabilities_.astype(np.float32)
     if "highly_variable" not in adata.var:
