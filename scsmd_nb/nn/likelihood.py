@@ -113,6 +113,15 @@ def _gamma_terms(
     terms = torch.lgamma(x + phi) - gamma - x * log_phi - torch.lgamma(x + 1)
     return terms, phi * (torch.digamma(x + phi) - slope) - x
 
+# %% ../../nbs/api/nn/00_likelihood.ipynb #bc31379b
+def _with_gammas(
+    counts: torch.Tensor,  # [m]
+) -> torch.Tensor:  # [at most m] whole numbers
+    "Which counts need the gamma terms: those but 0 and 1; elsewhere than on the CPU all, since to find them waits for the device."
+    if counts.device.type != "cpu":
+        return torch.arange(len(counts), device=counts.device)
+    return torch.nonzero((counts != 0) & (counts != 1)).squeeze(1)
+
 # %% ../../nbs/api/nn/00_likelihood.ipynb #1a99b1fc
 class _NBLogs(torch.autograd.Function):
     "Log probabilities [n, t] and their slopes, written out."
@@ -123,7 +132,7 @@ class _NBLogs(torch.autograd.Function):
         soft, both = F.softplus(d), x + phi
         out = torch.addcmul(x * log_mu, both, soft, value=-1)
         counts = x.reshape(-1)
-        at = torch.nonzero((counts != 0) & (counts != 1)).squeeze(1)
+        at = _with_gammas(counts)
         if log_phi.ndim == 1:
             terms, slope = _gamma_terms(counts[at], log_phi, at % len(log_phi))
         else:
@@ -237,12 +246,12 @@ def _log_size_factor(
     size_factor: torch.Tensor,  # [n] size factors
     n: int,  # cells in the batch
 ) -> torch.Tensor:  # [n]
-    "Logarithm of the size factors, or an error that names the first unusable one."
+    "Logarithm of the size factors; on the CPU an error that names the first unusable one."
     if size_factor.shape != (n,):
         raise ValueError(
             f"size_factor has shape {tuple(size_factor.shape)}: pass one per cell, shape ({n},)."
         )
-    if not (size_factor > 0).all():
+    if size_factor.device.type == "cpu" and not (size_factor > 0).all():  # a GPU is not asked
         i = int((~(size_factor > 0)).nonzero()[0])
         raise ValueError(
             f"size_factor[{i}] is {size_factor[i].item():g}: it must be above 0; "
