@@ -18,5 +18,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "choose_k": ("suggest_k", "Choice", "spectrum", "eigengaps", "silhouette", "calinski_harabasz",
                  "kmeans_scores", "leiden_scan", "subsample_stability"),
     "annotation": ("annotate", "marker_scores"),
+    "references": ("transfer",),
     "metrics": ("contingency", "ari", "nmi", "accuracy", "scores", "stability", "cluster_sizes"),
 })
