@@ -1,4 +1,4 @@
-"""Latent vectors of scVI: SCSMD_SCVI_PYTHON=/other/env/bin/python python tools/peer_scvi.py cells.h5ad out.npy --batch donor
+"""Latent vectors of scVI: `python tools/peer_scvi.py cells.h5ad out.npy --batch donor`.
 
 scVI runs with the interpreter that SCSMD_SCVI_PYTHON names, which needs scvi-tools only, or with this one. K is not an
 argument: the vectors do not depend on it; cut them with k-means or Leiden.

@@ -284,7 +284,9 @@ def _matrices(
     parts = [a for _, a, _ in samples]
     genes = _common_genes([*parts, query])
     if batch_key is not None and batch_key in query.obs:
-        batch = query.obs[batch_key].astype(str).to_numpy()  # cells without one share the name "nan"
+        batch = (
+            query.obs[batch_key].astype(str).to_numpy()
+        )  # cells without one share the name "nan"
         rows = [np.flatnonzero(batch == b) for b in sorted(set(batch))]
     else:
         rows = [np.arange(query.n_obs)]
