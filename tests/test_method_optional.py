@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import random
 import stat
 import sys
 
@@ -52,6 +51,7 @@ def no_software(monkeypatch, tmp_path):
         O.importlib.util, "find_spec", lambda name, *a: None if name == "scvi" else found(name, *a)
     )
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SCSMD_SCVI_PYTHON", raising=False)
 
 
 def stand_in(monkeypatch, folder, there="TRUE"):
@@ -109,26 +109,6 @@ def test_k_or_resolution(adata, monkeypatch, tmp_path):
     for name in ("seurat", "scvi-leiden"):
         with pytest.raises(ValueError, match="neither n_clusters nor a resolution"):
             methods.get(name)(adata, None)
-
-
-def test_untouched():
-    states = lambda: (
-        torch.random.get_rng_state().tolist(),
-        np.random.get_state()[1].tolist(),
-        random.getstate(),
-        dict(os.environ),
-    )
-    before = states()
-    with pytest.raises(KeyError):
-        with O._untouched():
-            (
-                torch.manual_seed(1),
-                np.random.seed(1),
-                random.seed(1),
-                os.environ.update(SCSMD_NB_TEST="1"),
-            )
-            raise KeyError
-    assert states() == before
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,5 +19,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
                  "kmeans_scores", "leiden_scan", "subsample_stability"),
     "trust": ("assess", "judge", "Trust"),
     "annotation": ("annotate", "marker_scores"),
+    "references": ("transfer",),
     "metrics": ("contingency", "ari", "nmi", "accuracy", "scores", "stability", "cluster_sizes"),
 })
