@@ -117,7 +117,7 @@ def _gamma_terms(
 def _with_gammas(
     counts: torch.Tensor,  # [m]
 ) -> torch.Tensor:  # [at most m] whole numbers
-    "Which counts need the gamma terms: those but 0 and 1; elsewhere than on the CPU all, since to find them waits for the device."
+    "Which counts need the gamma terms: all but 0 and 1 on the CPU; elsewhere all, since to find them waits."
     if counts.device.type != "cpu":
         return torch.arange(len(counts), device=counts.device)
     return torch.nonzero((counts != 0) & (counts != 1)).squeeze(1)
