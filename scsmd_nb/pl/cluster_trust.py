@@ -52,7 +52,6 @@ def trust(
     _bars(axes[0], t["jaccard"].fillna(0).to_numpy(), weak)
     axes[0].axvline(WEAK, color="0.3", ls="--", lw=1)
     axes[0].set(title="Does it come back?", xlabel="mean Jaccard index", xlim=(0, 1))
-    axes[0].set_yticks(range(len(t)), [f"{k} ({n:,} cells)" for k, n in t["size"].items()])
     _bars(axes[1], t["genes"].to_numpy(), weak, [f"from {k}" for k in t["nearest"]])
     axes[1].set(title="What separates it?", xlabel="genes that differ from the nearest")
     axes[1].set_xlim(0, max(1, t["genes"].max()) * 1.3)
@@ -61,4 +60,5 @@ def trust(
     axes[2].set(
         title="How sure are its cells?", xlabel="confidence (box: middle half)", xlim=(0, 1)
     )
+    axes[0].set_yticks(range(len(t)), [f"{k} ({n:,} cells)" for k, n in t["size"].items()])
     return fig

@@ -1,0 +1,57 @@
+"""Confidence and the table of clusters: what comes back, what does not, and what is said of it."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+import scsmd_nb as smd
+
+
+@pytest.fixture(scope="module")
+def cells():
+    "Three groups far apart, and a fourth cluster that cuts one of them at random."
+    a = smd.io.simulate(n_cells=240, n_genes=80, n_clusters=3, random_state=0)
+    rng, codes = np.random.default_rng(0), a.obs["cell_type"].cat.codes.to_numpy().astype(int)
+    centres = 20 * np.eye(3, 8)
+    a.obsm["X_mine"] = (centres[codes] + rng.normal(size=(240, 8))).astype(np.float32)
+    cut = (codes == 0) & (rng.random(240) < 0.5)
+    a.obs["mine"] = np.where(cut, 3, codes).astype(str)
+    return a
+
+
+def test_a_cluster_that_is_cut_at_random_is_named(cells, tmp_path):
+    a = cells.copy()
+    with pytest.warns(UserWarning, match="do not come back"):
+        table = smd.tl.assess(a, "mine")
+    assert table["jaccard"][["1", "2"]].min() > 0.9 > 0.75 > table["jaccard"][["0", "3"]].max()
+    sure = a.obs["mine_confidence"].groupby(a.obs["mine"]).mean()
+    assert sure[["1", "2"]].min() > 0.9 > sure[["0", "3"]].max()
+    assert table.loc["3", "nearest"] == "0" and table.loc["3", "genes"] < table.loc["1", "genes"]
+    a.write_h5ad(tmp_path / "a.h5ad")
+    again = ad.read_h5ad(tmp_path / "a.h5ad").uns["mine"]["clusters"]
+    pd.testing.assert_frame_equal(again, table, check_names=False)
+
+
+def test_names_of_clusters_do_not_matter_and_nothing_is_changed(cells):
+    z, x = cells.obsm["X_mine"], cells.X.copy()
+    ours = smd.tl.judge(z, cells.obs["mine"], cells.X)
+    other = smd.tl.judge(z, cells.obs["mine"].map(dict(zip("0123", "abcd"))), cells.X)
+    assert np.array_equal(ours.confidence, other.confidence) and (cells.X != x).nnz == 0
+    assert np.array_equal(ours.clusters["jaccard"], other.clusters["jaccard"])
+
+
+def test_one_cluster_and_very_few_cells():
+    z = np.random.default_rng(0).normal(size=(5, 4))
+    counts = sp.csr_matrix(np.ones((5, 6), np.float32))
+    few = smd.tl.judge(z, [0, 0, 1, 2, 2], counts)
+    assert np.isnan(few.confidence).all() and few.notes == []
+    one = smd.tl.judge(z, np.zeros(5, int), counts)
+    assert (one.confidence > 0.9).all() and one.clusters["jaccard"].tolist() == [1.0]
+
+
+def test_samples_are_told(cells):
+    batch = np.where(cells.obs["mine"] == "1", "b", "a")
+    table = smd.tl.judge(cells.obsm["X_mine"], cells.obs["mine"], cells.X, samples=batch).clusters
+    assert table["sample"].tolist() == ["a", "b", "a", "a"] and (table["sample_share"] == 1).all()
