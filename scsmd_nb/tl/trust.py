@@ -264,10 +264,11 @@ def rivals(
             break
         third = max(range(len(names)), key=lambda k: cut[i, j, k])
         place = f"; most often {names[third]} is then cut in two" if cut[i, j, third] else ""
-        out.append(
-            f"in {times} of {len(others)} repeats clusters {names[i]} and {names[j]} are one{place}: "
-            "two partitions are about equally good, and the seed decides between them."
-        )
+        why = "two partitions are about equally good, and the seed decides between them"
+        if times > 2 * OFTEN * len(others):
+            why = "the border between the two is hardly ever found again"
+        pair = f"clusters {names[i]} and {names[j]}"
+        out.append(f"in {times} of {len(others)} repeats {pair} are one{place}: {why}.")
     return out
 
 # %% ../../nbs/api/tl/13_trust.ipynb #b45db7ee
