@@ -65,14 +65,16 @@ def _samples(
             found.append((full, adata[batch == b], types[batch == b]))
     return found
 
-# %% ../../nbs/api/tl/14_references.ipynb #f3eba4ae
+# %% ../../nbs/api/tl/14_references.ipynb #9aab11a7
 def _check_types(
     samples: list[tuple],  # as _samples returns them
 ) -> np.ndarray:
     "All types, sorted; an error if there are fewer than two, or one of them cannot be used."
     types, cells = np.unique(np.concatenate([t for *_, t in samples]), return_counts=True)
     if len(types) < 2:
-        raise ValueError(f"the references have {len(types)} type ({types[0]!r}); 2 are needed.")
+        raise ValueError(
+            f"the references have {len(types)} type ({str(types[0])!r}); 2 are needed."
+        )
     if "unknown" in types:
         raise ValueError(
             "a type of the references is named 'unknown', which is what transfer calls cells of no type: "
@@ -80,7 +82,7 @@ def _check_types(
         )
     if (few := types[cells < 2]).size:
         raise ValueError(
-            f"type {few[0]!r} has one cell in all references together, which does not show how such cells "
+            f"type {str(few[0])!r} has one cell in all references together, which does not show how such cells "
             "vary. Leave it out of them, or merge it with another type."
         )
     plain = pd.Series(types, index=["".join(t.split()).casefold() for t in types])
