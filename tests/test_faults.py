@@ -37,8 +37,8 @@ def cells(tmp_path_factory) -> Path:
 def results(cells, tmp_path_factory) -> tuple[Path, Path]:
     "The folders of two runs."
     folder = tmp_path_factory.mktemp("results")
-    for seed in (0, 1):
-        done = run("fit", cells, "-k", 2, "--out", folder / str(seed), "--seed", seed, *QUICK)
+    for seed, k in ((0, 2), (1, 3)):  # labels and confidence differ, too
+        done = run("fit", cells, "-k", k, "--out", folder / str(seed), "--seed", seed, *QUICK)
         assert done.exit_code == 0, done.output
     return folder / "0", folder / "1"
 
