@@ -37,8 +37,8 @@ def cells(tmp_path_factory) -> Path:
 def results(cells, tmp_path_factory) -> tuple[Path, Path]:
     "The folders of two runs."
     folder = tmp_path_factory.mktemp("results")
-    for seed, k in ((0, 2), (1, 3)):  # labels and confidence differ, too
-        done = run("fit", cells, "-k", k, "--out", folder / str(seed), "--seed", seed, *QUICK)
+    for seed in (0, 1):
+        done = run("fit", cells, "-k", 2, "--out", folder / str(seed), "--seed", seed, *QUICK)
         assert done.exit_code == 0, done.output
     return folder / "0", folder / "1"
 
@@ -127,6 +127,9 @@ def test_predict_refuses_files_of_two_runs(cells, results, tmp_path, swap):
     shutil.rmtree(out / swap) if swap == "model" else (out / swap).unlink()
     copy = shutil.copytree if swap == "model" else shutil.copy
     copy(results[1] / swap, out / swap)
+    if swap == "labels.csv":  # runs as short as these may agree on every cell
+        text = (out / swap).read_text()
+        (out / swap).write_text(text[: text.rindex(",")] + ",0.1234\n")
     done = run("predict", out / "model", cells, "--out", tmp_path / "new.csv")
     assert done.exit_code == 1 and "not of one run" in done.output, done.output
     assert not (tmp_path / "new.csv").exists()
