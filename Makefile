@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE FIX
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-scale bench-transfer tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-scale bench-transfer bench-trust tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -68,8 +68,11 @@ bench-faults: setup ## kill scsmd fit 50 times, fill the disk, start two on one 
 bench-scale: setup ## seconds and memory of fits from 4,000 to a million cells, in memory and on disk, about 1 h
 	@$(BIN)/python tools/bench_scale.py
 
-bench-transfer: setup ## labels from references on seven sets with samples (SCSMD_DATA_DIR), about 30 min
+bench-transfer: setup ## labels from references on seven sets with samples (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_transfer.py
+
+bench-trust: setup ## confidence against ten whole fits on twelve small sets (SCSMD_DATA_DIR)
+	@$(BIN)/python tools/bench_trust.py
 
 bench-mutations: setup ## damage files of every kind 300 times each (N=...) and count what was noticed, about 8 min
 	@N=$${N:-300} $(BIN)/python tools/bench_mutations.py

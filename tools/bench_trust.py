@@ -1,4 +1,4 @@
-"""A measurement and no tool: confidence against ten whole fits with another seed and 80 % of the cells.
+"""`make bench-trust`, a measurement and no tool: confidence against ten whole fits, other seeds, 80 % of the cells.
 
 Fits what is missing in bench/trust/ (`--out DIR`) on twelve sets of at most 1,000 cells, at most 12 epochs a phase, and
 writes nbs/results/trust.json. Labels only score the end. The sets of one study are left out together.

@@ -308,9 +308,7 @@ def spread(
 class Trust:
     "How far a clustering can be trusted."
 
-    confidence: (
-        np.ndarray
-    )  # [n] float32, probability to be with the cells of the same cluster again
+    confidence: np.ndarray  # [n] float32, probability to be with the same cells again
     clusters: pd.DataFrame  # one row a cluster
     notes: list = field(default_factory=list)  # sentences on what to doubt, and what to do
 
