@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SampleSums', 'genes_within', 'mutual_pairs', 'common_shift', 'align', 'harmonize', 'has_counterpart', 'SampleShift',
-           'restored_shift', 'drawn_cells', 'find_shift']
+           'restored_shift', 'drawn_cells', 'find_shift', 'with_new_samples']
 
 # %% ../../nbs/api/pp/12_batches.ipynb #ec3c0e72
 import numpy as np
@@ -132,12 +132,13 @@ def common_shift(
 def align(
     z: np.ndarray,  # [n, d] principal components
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
+    k: int = 15,  # nearest cells that count
     steps: int = 20,  # most rounds
 ) -> tuple[np.ndarray, tuple]:
     "Shift of each sample [S, d], and the pairs that it rests on."
     shift = np.zeros((codes.max() + 1, z.shape[1]))
     for _ in range(steps):
-        pairs = mutual_pairs(z - shift[codes], codes)
+        pairs = mutual_pairs(z - shift[codes], codes, k)
         new = common_shift(z, codes, pairs)
         done = np.linalg.norm(new - shift) <= 0.01 * np.linalg.norm(new)
         shift = new
@@ -219,9 +220,11 @@ class SampleShift(nn.Module):
         n_genes: int,  # t
         n_components: int,  # d
         n_places: int = 20,  # m, places of each sample that have a shift of their own
+        n_groups: int = 0,  # g, groups of moved cells that a new sample is compared with
     ):
         super().__init__()
         size = dict(offsets=(n_samples, n_genes), center=(n_genes,), axes=(n_genes, n_components))
+        size |= dict(groups=(n_groups, n_genes))
         size |= dict.fromkeys(("places", "shifts"), (n_samples, n_places, n_components))
         for name, shape in size.items():
             self.register_buffer(name, torch.zeros(shape))
@@ -245,8 +248,8 @@ def restored_shift(
     numbers: dict,  # name -> tensor, as state_dict gives them
 ) -> SampleShift:
     "The shift that these numbers are of."
-    (S, m, d), t = numbers["places"].shape, numbers["offsets"].shape[1]
-    shift = SampleShift(S, t, d, m)
+    (S, m, d), (g, t) = numbers["places"].shape, numbers["groups"].shape
+    shift = SampleShift(S, t, d, m, g)
     shift.load_state_dict(numbers)
     return shift
 
@@ -284,6 +287,17 @@ def _set_places(
         shift.places[s, : len(at)], shift.shifts[s, : len(at)] = tensor(at), tensor(off)
         shift.sharpness[s] = min(4 / max(spread, 1e-6), 1e3)
 
+# %% ../../nbs/api/pp/12_batches.ipynb #a1668efc
+def _means_of_groups(
+    x: np.ndarray,  # [n, t] moved model input
+    z: np.ndarray,  # [n, d] its components
+    random_state: int,  # seed
+) -> np.ndarray:
+    "Mean input of up to 200 groups of neighbouring cells, ten or more each, [g, t]."
+    g = kmeans(z, int(np.clip(len(z) // 10, 1, 200)), n_init=1, random_state=random_state)
+    of = _links(g[:, None], g.max() + 1).T.tocsr()
+    return of @ x / np.maximum(np.asarray(of.sum(1)), 1)
+
 # %% ../../nbs/api/pp/12_batches.ipynb #052a03d2
 def find_shift(
     x: np.ndarray,  # [n, t] model input of some cells of each sample
@@ -307,9 +321,34 @@ def find_shift(
     moved = z.copy()
     if partner.sum() >= 60 and len(np.unique(codes[partner])) > 1:
         moved[partner] = harmonize(z[partner], codes[partner], random_state)
-    shift = SampleShift(S, x.shape[1], d)
-    numbers = dict(offsets=offsets, center=center, axes=axes)
+    groups = _means_of_groups(aligned + (moved - z) @ axes.T, moved, random_state)
+    shift = SampleShift(S, x.shape[1], d, n_groups=len(groups))
+    numbers = dict(offsets=offsets, center=center, axes=axes, groups=groups)
     for name, value in numbers.items():
         getattr(shift, name).copy_(torch.as_tensor(value))
     _set_places(shift, z, moved, codes, random_state)
     return shift, of @ partner / sizes
+
+# %% ../../nbs/api/pp/12_batches.ipynb #34f20302
+def with_new_samples(
+    shift: SampleShift,  # of a fitted model
+    x: np.ndarray,  # [n, t] model input of the new cells, not moved
+    codes: np.ndarray,  # [n] sample of each: below S those of the model, from S on new ones
+) -> SampleShift:
+    "The shift with a row more for each new sample, whose genes are all shifted alike for every cell."
+    S, known = len(shift.offsets), {k: v.numpy() for k, v in shift.state_dict().items()}
+    groups, axes = known["groups"], known["axes"]
+    more = []
+    for s in range(S, codes.max() + 1):
+        both = np.r_[groups, x[codes == s]]
+        who = np.repeat([0, 1], [len(groups), len(both) - len(groups)])
+        pairs = align((both - known["center"]) @ axes, who, k=3)[1]
+        apart = common_shift(both, who, pairs)
+        more.append(apart[1] - apart[0])
+    out = SampleShift(
+        S + len(more), len(axes), axes.shape[1], known["places"].shape[1], len(groups)
+    )
+    for name, value in known.items():
+        getattr(out, name)[: len(value)] = torch.as_tensor(value)
+    out.offsets[S:] = torch.as_tensor(np.array(more, np.float32))
+    return out

@@ -33,6 +33,7 @@ from scsmd_nb.tl.batches import (
     add_samples,
     column_of_samples,
     known_samples,
+    place_samples,
     read_samples,
     unmixed_column,
 )
@@ -264,7 +265,7 @@ class _Answerer(_Learner):
         batch=None,  # as in transform
     ) -> CellData:
         "New cells as the model reads them."
-        codes = known_samples(X, batch, self.samples_, self.batch_key_)
+        known = known_samples(X, batch, self.samples_, self.batch_key_)
         names = getattr(self, "feature_names_in_", None)
         if isinstance(X, ad.AnnData) and names is not None:
             shares = pd.Series(self._shares, index=names)
@@ -286,8 +287,8 @@ class _Answerer(_Learner):
                 "so nothing can be said about them. "
                 "Remove them first, for example with smd.pp.filter(adata, min_genes=1)."
             )
-        of = dict(samples=codes, shift=self._run.shift)
-        return CellData(counts, library, self._scaling, self.params_.nb_target, **of)
+        cells = CellData(counts, library, self._scaling, self.params_.nb_target)
+        return place_samples(cells, *known, self._run.shift)
 
     def transform(
         self,
