@@ -29,7 +29,7 @@ from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
-from scsmd_nb.tl.batches import (
+from scsmd_nb.tl.samples import (
     add_samples,
     column_of_samples,
     known_samples,

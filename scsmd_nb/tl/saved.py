@@ -24,7 +24,7 @@ from safetensors.torch import load, save
 
 from .._files import atomic
 from ..counts import check_given
-from .batches import mixing_table
+from .samples import mixing_table
 from .devices import make_fabric
 from ..pp.batches import restored_shift
 from .params import ARGUMENTS, check_value, get_params, is_whole
