@@ -91,7 +91,7 @@ def add_samples(
         return []
     some = drawn_cells(codes, random_state)
     found = find_shift(cells.batch(some).x.numpy(), codes[some], random_state)
-    cells.samples, (cells.shift, matched) = codes, found
+    cells.samples, (cells.shift, matched, cloudy) = codes, found
     said, sizes = [], np.bincount(codes)
     if len(few := np.flatnonzero(sizes < 20)):
         shown = ", ".join(f"{names[s]!r} ({sizes[s]})" for s in few[:3])
@@ -103,7 +103,13 @@ def add_samples(
         shown = ", ".join(repr(names[s]) for s in lone[:3])
         said.append(
             f"sample {shown}{', ...' if len(lone) > 3 else ''} shares hardly a group of cells with the others. "
-            "Whether its cells are of other types or were handled otherwise cannot be told apart."
+            "Whether these are other types or other handling, the counts do not say."
+        )
+    big = sizes >= 20
+    if big.any() and (cloudy[big] > 0.75).mean() > 0.5:
+        said.append(
+            f"{(cloudy[big] > 0.75).sum()} of {len(names)} samples show no groups of cells. If each is of one type, "
+            "types cannot be distinguished from samples, and may have been removed: compare with a fit without batch_key."
         )
     return said
 
