@@ -29,7 +29,7 @@ from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
-from .choose_k import Choice, suggest_from_counts
+from .choose_k import Choice, enough_cells, suggest_from_counts, with_steps
 from .devices import from_first, make_fabric
 from .on_disk import prepare, read_in_blocks, some_cells
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
@@ -189,11 +189,7 @@ def recommended(
     random_state: int,  # seed
 ) -> Choice:
     "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
-    if (n := counts.shape[0]) < 10:
-        raise ValueError(
-            f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
-            "Give n_clusters as a number, or bring more cells."
-        )
+    enough_cells(n := counts.shape[0])
     if isinstance(counts, DiskCounts):
         counts = some_cells(counts, watched(n, random_state))
     k_max = min(30, n - 2)
@@ -436,6 +432,7 @@ def cluster(
         raise type(e)(str(e)) from None
     rest = (adata.var_names, adata.obs.get("sample"), model.seed_)
     trust = judge(model.embedding_, model.labels_, counts, *rest)
+    with_steps(model.k_choice_, model.embedding_, counts, adata.var_names, model.labels_)
     model.warnings_ += trust.notes
     for text in trust.notes:
         warnings.warn(text, stacklevel=2)
