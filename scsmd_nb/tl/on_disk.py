@@ -24,7 +24,7 @@ from ..io.blocks import DiskCounts, read_tables, rows_in_memory
 from ..pp.batches import SampleSums, genes_within
 from ..pp.genes import GeneSums, select_genes, size_factors
 from .params import Params
-from .choose_k import Choice, suggest_from_counts
+from .choose_k import Choice, enough_cells, suggest_from_counts, suggest_k
 from .run import CellData, cell_data, learn_scaling, watched
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #b0dcb84b
@@ -235,17 +235,23 @@ def recommended(
     counts: sp.csr_matrix,  # [n, genes]
     genes: np.ndarray | None,  # [genes] bool, genes that the caller has marked; None: none
     random_state: int,  # seed
+    cells: CellData
+    | None = None,  # the same cells with their samples and shift; None: all are of one sample
 ) -> Choice:
     "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
-    if (n := counts.shape[0]) < 10:
-        raise ValueError(
-            f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
-            "Give n_clusters as a number, or bring more cells."
-        )
-    if isinstance(counts, DiskCounts):
-        counts = some_cells(counts, watched(n, random_state))
+    from sklearn.decomposition import PCA
+
+    enough_cells(n := counts.shape[0])
     k_max = min(30, n - 2)
-    choice = suggest_from_counts(counts, genes, k_max, random_state, progress=False)
+    if cells is not None and cells.shift is not None:
+        some = watched(n, random_state)
+        x = cells.batch(some).x.numpy()
+        z = PCA(min(30, *x.shape), random_state=random_state).fit_transform(x).astype(np.float32)
+        choice = suggest_k(z, min(k_max, len(z) - 2), random_state, progress=False)
+    else:
+        if isinstance(counts, DiskCounts):
+            counts = some_cells(counts, watched(n, random_state))
+        choice = suggest_from_counts(counts, genes, k_max, random_state, progress=False)
     if choice.k < 2:
         raise ValueError(
             "n_clusters='auto' found no groups that come back when some cells are left out: "
