@@ -36,10 +36,11 @@ from scsmd_nb.tl.samples import (
     known_samples,
     place_samples,
     read_samples,
+    recommended,
     unmixed_column,
 )
 from .devices import from_first, make_fabric
-from .on_disk import prepare, read_in_blocks, recommended
+from .on_disk import prepare, read_in_blocks
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
 from .run import CellData, Run, latent, new_run, probabilities
