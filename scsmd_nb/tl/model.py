@@ -34,6 +34,7 @@ from .devices import from_first, make_fabric
 from .on_disk import prepare, read_in_blocks, some_cells
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
+from .refill import missing
 from .run import CellData, Run, latent, new_run, probabilities, watched
 from scsmd_nb.tl.saved import (
     Checkpoint,
@@ -46,7 +47,7 @@ from scsmd_nb.tl.saved import (
     write_model,
 )
 from .training import train
-from .trust import judge, missing
+from .trust import judge
 
 # %% ../../nbs/api/tl/04_model.ipynb #f4378f3e
 class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -177,7 +178,7 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = []
         if found < run.n_clusters:
-            self.warnings_.append(missing(found, run.n_clusters, run.params.max_epochs))
+            self.warnings_.append(missing(run, self.embedding_, found))
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
         return self
