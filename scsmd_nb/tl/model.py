@@ -162,11 +162,10 @@ class _Results(_Reader):
     def _set_results(
         self,
         run: Run,  # finished
-        cells: CellData,  # that it was trained on
+        u: np.ndarray,  # [n, d] latent vectors of its cells
     ):
         "Labels, probabilities, embedding and warnings, clusters ordered by falling size."
-        self.embedding_ = latent(run, cells)
-        q = probabilities(run, self.embedding_)
+        self.embedding_, q = u, probabilities(run, u)
         sizes = np.bincount(q.argmax(1), minlength=run.n_clusters)
         self.order_ = np.argsort(-sizes, kind="stable")
         self.probabilities_ = q[:, self.order_]
@@ -178,7 +177,7 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = []
         if found < run.n_clusters:
-            self.warnings_.append(missing(run, self.embedding_, found))
+            self.warnings_.append(missing(run, u, found))
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
         return self
@@ -260,8 +259,9 @@ class _Learner(_Results):
             train(run, cells, line)
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
         self.mask_, self._shares, self.data_hash_ = mask, ready.shares, ready.fingerprint.hex()
+        self._columns = ready.columns
         self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
-        self._set_results(run, cells)
+        self._set_results(run, ready.back(latent(run, cells)))
         run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         return self
 
@@ -296,7 +296,8 @@ class _Answerer(_Learner):
                 "so nothing can be said about them. "
                 "Remove them first, for example with smd.pp.filter(adata, min_genes=1)."
             )
-        return CellData(counts, library, self._scaling, self.params_.nb_target)
+        columns = counts[:, self._columns]
+        return CellData(columns, library, self._scaling, self.params_.nb_target)
 
     def transform(
         self,
@@ -358,8 +359,8 @@ class SCSMD(_Answerer):
             warnings=self.warnings_,
             history=self.history_,
         )
-        tensors["mask"], tensors["order"] = map(torch.from_numpy, (self.mask_, self.order_))
-        return write_model(path, facts, tensors | {"shares": torch.from_numpy(self._shares)})
+        own = dict(mask=self.mask_, order=self.order_, shares=self._shares, columns=self._columns)
+        return write_model(path, facts, tensors | {k: torch.from_numpy(v) for k, v in own.items()})
 
     @classmethod
     def load(
