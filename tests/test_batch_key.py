@@ -1,4 +1,4 @@
-"""Several samples: what a fit with batch_key removes, what it leaves, and what it says where samples cannot be compared."""
+"""Several samples: what batch_key removes, what it leaves, and what is said where samples cannot be compared."""
 
 import warnings
 

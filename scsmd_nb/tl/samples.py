@@ -113,7 +113,7 @@ def add_samples(
     if big.any() and (cloudy[big] > 0.75).mean() > 0.5:
         said.append(
             f"{(cloudy[big] > 0.75).sum()} of {len(names)} samples show no groups of cells. If each is of one type, "
-            "types cannot be distinguished from samples and may have been removed: compare with a fit without batch_key."
+            "types cannot be distinguished from samples and may be removed: compare with a fit without batch_key."
         )
     return said
 
@@ -247,10 +247,10 @@ def unmixed_column(
             own = int((table["belongs_to"] != "").sum())
             worst, said = (
                 mixing,
-                (
+                [
                     f"clusters follow obs[{name!r}]: mixing {mixing:.2f} (1: as chance would, 0: each cluster is one "
                     f"sample), {own} of {len(table)} clusters belong to one sample. If that column names samples whose "
                     f"cells should mix, pass batch_key={name!r}."
-                ),
+                ],
             )
     return said
