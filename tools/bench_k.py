@@ -232,7 +232,7 @@ def main():
     default = ROOT / "nbs" / "results" / "choose_k.json"
     p.add_argument("--save", default=str(default), help="where the numbers go")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--more-seeds", type=int, default=2, help="repeat with this many further seeds")
+    p.add_argument("--more-seeds", type=int, default=1, help="repeat with this many further seeds")
     p.add_argument("--sets", nargs="*", default=list(SETS))
     args = p.parse_args()
     if "SCSMD_DATA_DIR" not in os.environ:
