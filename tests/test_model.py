@@ -109,6 +109,8 @@ def test_auto_looks_at_what_the_fit_has(cells):
     a.var["highly_variable"] = marked
     _, model = smd.cluster(a, "auto", progress=False, return_model=True, **QUICK)
     pd.testing.assert_frame_equal(model.k_choice_.table, expected.table)
+    pd.testing.assert_frame_equal(a.uns["scsmd"]["k_steps"], model.k_choice_.steps)
+    assert all(t in a.uns["scsmd"]["n_clusters_chosen"] for t in model.k_choice_.steps["text"])
     again = smd.SCSMD("auto", **QUICK).fit(cells, genes=marked).k_choice_
     pd.testing.assert_frame_equal(again.table, expected.table)
 

@@ -55,8 +55,8 @@ def mean_of(named):
     return np.maximum(np.round(np.exp(np.log(np.maximum(named, 1)).mean(0))), 1)
 
 
-def one(name, seed):
-    "A row of the table: views, recommendation, Leiden at resolution 1, and the ARI of both by the start partition."
+def one(name, seed, scores):
+    "A row of the table: views, recommendation; with scores also Leiden at resolution 1 and ARI, no network trained."
     import scsmd_nb as smd
     from scsmd_nb.counts import get_counts
     from scsmd_nb.nn.partition import neighbor_graph, start_partition
@@ -69,6 +69,8 @@ def one(name, seed):
     row |= dict(recommended=c.k, low=c.interval[0], high=c.interval[1], **c.views)
     row |= {f"communities_{r:g}": int(m) for r, m in zip(c.scan.resolution, c.scan.communities)}
     row["cpu_seconds"] = round(time.process_time() - clock, 1)
+    if not scores:
+        return row
     z = components(get_counts(adata), None, seed)
     found = leiden_scan(neighbor_graph(z), (1.0,), seed)[0]
     row["leiden_1"] = int(found.max() + 1)
@@ -125,7 +127,10 @@ def scored(t):
     e, leiden = off(t["recommended"], t["true"]), off(t["leiden_1"], t["true"])
     subset, view, within = (left_out(t, f) for f in (best_of, best_view, inside))
     constant = left_out(
-        t, lambda o, own: pd.Series(off(round(float(np.exp(np.log(o.true).median()))), own.true))
+        t,
+        lambda o, own: pd.Series(
+            off(round(float(np.exp(np.log(o.true).median()))), own.true), own.index
+        ),
     )
     pair = lambda d: dict(mean=float(d.mean()), se=float(d.std(ddof=1) / len(d) ** 0.5))
     plain = {v: float(off(t[v], t["true"]).mean()) for v in ("recommended", *VIEWS, "leiden_1")}
@@ -200,7 +205,7 @@ def simulated(seed):
     return rows
 
 
-def measured(names, seed, place):
+def measured(names, seed, place, scores=True):
     "Rows of all sets, those that a cut run has left in `place` among them."
     from scsmd_nb.tl.choose_k import VIEWS
 
@@ -209,12 +214,12 @@ def measured(names, seed, place):
         f"{'set':26s} true  rec  80 %   " + " ".join(f"{v[:10]:>10s}" for v in VIEWS) + " leiden 1"
     )
     for name in names:
-        r = rows[name] = rows.get(name) or one(name, seed)
+        r = rows[name] = rows.get(name) or one(name, seed, scores)
         place.write_text(json.dumps(list(rows.values())))
         print(
             f"{name:26s} {r['true']:4d} {r['recommended']:4d} {r['low']:3d}-{r['high']:<3d} "
             + " ".join(f"{r[v]:10d}" for v in VIEWS)
-            + f" {r['leiden_1']:8d}",
+            + f" {r.get('leiden_1', ''):>8}",
             flush=True,
         )
     return [rows[n] for n in names]
@@ -227,7 +232,7 @@ def main():
     default = ROOT / "nbs" / "results" / "choose_k.json"
     p.add_argument("--save", default=str(default), help="where the numbers go")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--more-seeds", type=int, default=2, help="repeat with this many further seeds")
+    p.add_argument("--more-seeds", type=int, default=1, help="repeat with this many further seeds")
     p.add_argument("--sets", nargs="*", default=list(SETS))
     args = p.parse_args()
     if "SCSMD_DATA_DIR" not in os.environ:
@@ -253,7 +258,7 @@ def main():
     out["bars"] = [dict(bar=b, measured=round(float(v), 4), holds=bool(ok)) for b, v, ok in bars]
     out["other_seeds"] = []
     for seed in range(args.seed + 1, args.seed + 1 + args.more_seeds):
-        again = pd.DataFrame(measured(args.sets, seed, work / f"seed{seed}.json"))
+        again = pd.DataFrame(measured(args.sets, seed, work / f"seed{seed}.json", scores=False))
         e = off(again["recommended"], again["true"])
         same = int((again["recommended"] == t["recommended"]).sum())
         out["other_seeds"].append(dict(seed=seed, error=float(e.mean()), same_k=same))

@@ -65,11 +65,12 @@ def _plot_names(
     for y, view in enumerate(VIEWS):
         k, filled = c.views[view], _MARK if view in DECIDE else "white"
         ax.plot(k, y, "D", mec=_MARK, mfc=filled, ms=6)
-        ax.annotate(str(k), (k, y), (5, 5), textcoords="offset points", fontsize=8)
+        left = dict(xytext=(-6, 4), ha="right") if k <= c.k else dict(xytext=(6, 4))
+        ax.annotate(str(k), (k, y), textcoords="offset points", fontsize=8, **left)
     short = ["eigengap", "silhouette", "Cal.-Har.", "plateau", "stability"]
     right = max(*c.views.values(), *c.interval) * 1.15 + 1
     ax.set(yticks=range(5), yticklabels=short, ylim=(4.6, -0.6), xlim=(0, right))
-    ax.set_xlabel("K (grey: 80 % interval; hollow: has no say)")
+    ax.set_xlabel("K (grey: 80 %; hollow: no say)")
     ending = "" if c.structure else " (no structure)"
     ax.set_title(f"Recommended: K = {c.k}{ending}", fontweight="bold")
 

@@ -218,7 +218,8 @@ def _reasons(
         return out
     low, high = interval_of(k)
     out.append(
-        f"Published numbers of types lie between {low} and {high} in four of five sets where this K was recommended."
+        f"In four of five labelled sets the number of types is at most {FACTOR:g} times larger or smaller than "
+        f"this K; here that is {low} to {high}."
     )
     if max(views[v] for v in DECIDE) >= k_max:
         out.append(
