@@ -74,43 +74,31 @@ def test_rare_types_are_scored_by_their_best_cluster():
     assert bench_accuracy.rare_types(halved, types) == pytest.approx([2 * 6 / 18, 2 * 8 / 22])
 
 
-def test_bench_accuracy_tells_hits_from_misses(capsys):
+def test_bench_accuracy_shares_pretraining_where_only_later_phases_differ(tmp_path, monkeypatch):
     import bench_accuracy
-    import pandas as pd
 
-    rows = pd.DataFrame(
-        [
-            dict(
-                method=m,
-                dataset=d,
-                seed=s,
-                ari=x,
-                nmi_max=x,
-                options="{}",
-                n_clusters_found=k,
-                n_clusters_asked=4,
-                warnings=w,
-            )
-            for m, d, s, x, k, w in [
-                ("scsmd", "one", 0, 0.9, 4, ""),
-                ("scsmd", "one", 1, 0.8, 3, "3 of the 4 clusters asked for hold cells"),
-                ("scsmd", "two", 0, 0.7, 4, ""),
-                ("scsmd", "two", 1, 0.7, 4, ""),
-                ("gmm", "one", 0, 0.6, 4, ""),
-                ("gmm", "two", 0, 0.8, 4, ""),
-            ]
-        ]
-    )
-    bench_accuracy.accuracy(rows, ["gmm"])
-    bench_accuracy.spread(rows)
-    bench_accuracy.numbers_of_clusters(rows)
-    said = capsys.readouterr().out
-    assert "holds   mean ARI 0.775" in said and "+0.075 to the best peer (gmm)" in said
-    assert "MISSED  no set more than 0.05 behind the best peer: two -0.100" in said
-    assert "MISSED  mean 0.035" in said  # sd of 0.9 and 0.8, and 0
-    assert "holds   every run that found fewer says so" in said
-    bench_accuracy.numbers_of_clusters(rows.assign(warnings=""))
-    assert "MISSED  every run" in capsys.readouterr().out
+    import scsmd_nb as smd
+    from scsmd_nb.bench.methods import registry
+    from scsmd_nb.tl import training
+
+    cells = smd.io.simulate(n_cells=60, n_genes=50, n_clusters=3, fold_change=2, random_state=0)
+
+    def fit(**options):
+        method = registry.get("scsmd", "laptop", max_epochs=1, **{"start": "kmeans"} | options)
+        return method(cells, 3, 0)
+
+    plain, part = training.train_phase, dict(n_linear=0, soft_epochs=0)
+    labels, z = fit(**part)
+    monkeypatch.setattr(training, "train_phase", plain)  # put back at the end
+    bench_accuracy.share_pretraining(tmp_path, takes=False)
+    fit()
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    training.train_phase = plain
+    bench_accuracy.share_pretraining(tmp_path, takes=True)
+    again = fit(**part)
+    assert (again[0] == labels).all() and (again[1] == z).all()
+    assert list(tmp_path.iterdir()) == [kept] and kept.stat().st_mtime_ns == before
 
 
 def test_parts_of_bench_accuracy_are_known_ablations():
