@@ -2,14 +2,17 @@
 
 Plan. One run, the same cells and the same K for every method: at most 1,500 cells of a set (`--cells`, 0: all), drawn
 once by chance, without a look at the labels; 14 sets have more. Budget `laptop` of smd.bench: it cuts neither scSMD nor
-the simple methods; scVI stops after at most 100 epochs, DCA and scDeepCluster by a rule without labels. Each run is forked from one process that has loaded the libraries, one after the other, on one thread; cells without
-names, in an order drawn by the seed. The stages, in this order:
+the simple methods; scVI stops after at most 100 epochs, DCA and scDeepCluster by a rule without labels. Each run is
+forked from one process that has loaded the libraries, one after the other, on one thread; cells without names, in an
+order drawn by the seed. The stages, in this order:
 
-  first    seed 0: scSMD, k-means, Gaussian mixture, Ward, Leiden to K, real Seurat
-  parts    seed 0: scSMD with one part switched off or exchanged
-  peers    seed 0: scVI (trained once, cut by k-means and by Leiden), DCA
-  slow     seed 0: scDeepCluster
-  seeds    seeds 1 and 2 of scSMD and the four simple methods
+  first           seed 0: scSMD, k-means, Gaussian mixture, Ward, Leiden to K
+  seurat          seed 0: real Seurat, its resolution searched for K
+  scvi            seed 0: scVI, trained once, cut by k-means and by Leiden
+  parts           seed 0: scSMD with one part switched off or exchanged
+  dca             seed 0: DCA
+  scdeepcluster   seed 0: scDeepCluster
+  seeds           seeds 1 and 2 of scSMD and the four simple methods
 
 A row is written as soon as its run ends; called again, the tool goes on where it stopped, and `--stages` picks some.
 Rows are kept in bench/accuracy/ (`--out DIR`); `--save` copies them to nbs/results. Labels only score the end.
@@ -66,7 +69,7 @@ PARTS = (  # of smd.bench.suites.ABLATIONS
     "no linear part",
 )
 SIMPLE = ("kmeans", "gmm", "ward", "leiden-k")
-PEERS = (*SIMPLE, "scvi-kmeans", "scvi-leiden", "dca", "scdeepcluster")
+PEERS = (*SIMPLE, "seurat", "scvi-kmeans", "scvi-leiden", "dca", "scdeepcluster")
 
 
 def stages():
@@ -76,10 +79,12 @@ def stages():
     plain = lambda *names: [(name, {}) for name in names]
     parts = [("scsmd", ABLATIONS[part]) for part in PARTS] + [("scsmd", {"start": "kmeans"})]
     return {
-        "first": ((0,), plain("scsmd", *SIMPLE, "seurat")),
+        "first": ((0,), plain("scsmd", *SIMPLE)),
+        "seurat": ((0,), plain("seurat")),
+        "scvi": ((0,), plain("scvi-kmeans", "scvi-leiden")),
         "parts": ((0,), parts),
-        "peers": ((0,), plain("scvi-kmeans", "scvi-leiden", "dca")),
-        "slow": ((0,), plain("scdeepcluster")),
+        "dca": ((0,), plain("dca")),
+        "scdeepcluster": ((0,), plain("scdeepcluster")),
         "seeds": ((1, 2), plain("scsmd", *SIMPLE)),
     }
 
@@ -327,7 +332,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", default=str(ROOT / "bench/accuracy"))
-    names = ("first", "parts", "peers", "slow", "seeds")
+    names = tuple(stages())
     parser.add_argument("--stages", nargs="*", default=names, choices=[*names, "none"])
     parser.add_argument("--cells", type=int, default=MOST_CELLS, help="most of a set; 0: all")
     parser.add_argument("--sets", nargs="*", default=SETS, choices=SETS, metavar="SET")
