@@ -101,6 +101,37 @@ def test_bench_accuracy_shares_pretraining_where_only_later_phases_differ(tmp_pa
     assert list(tmp_path.iterdir()) == [kept] and kept.stat().st_mtime_ns == before
 
 
+def test_bench_accuracy_tells_hits_from_misses(capsys):
+    import bench_accuracy
+    import pandas as pd
+
+    scores = {"kmeans": [0.7, 0.6, 0.75], "leiden-k": [0.7, 0.7, 0.7], "gmm": [0.9, 0.9, 0.6]}
+    sets, rows = ["pbmc4k", "bm_stroma", "zeisel"], []
+    for method, values in (scores | {"scsmd": [0.9, 0.8, 0.6]}).items():
+        for name, value in zip(sets, values):
+            row = dict(method=method, dataset=name, seed=0, ari=value, nmi_max=value, options="{}")
+            row |= dict(n_clusters_found=4, n_clusters_asked=4, n_cells=100, warnings="")
+            rows.append(row | dict(status="ok", budget="laptop", cpu_seconds=1.0))
+    rows = pd.DataFrame(rows)
+    bench_accuracy.accuracy(rows)
+    said = capsys.readouterr().out
+    assert "MISSED  first in mean ARI; behind: Gaussian mixture (-0.033)" in said
+    assert "MISSED  -0.033 +- 0.033 to the best, Gaussian mixture (0.800)" in said
+    assert "MISSED  on no set more than 0.10 behind k-means or Leiden to K: zeisel -0.15" in said
+    bench_accuracy.spread(rows)
+    assert "holds   every fit with fewer says so" in capsys.readouterr().out
+    bench_accuracy.spread(rows.assign(n_clusters_found=3))
+    assert "MISSED  every fit with fewer says so (0 of 3)" in capsys.readouterr().out
+    found = rows[rows["method"].isin(["scsmd", "leiden-k"])].assign(f1=0.4)
+    bench_accuracy.rare(found)
+    assert "holds   0.000 against 0.000 of Leiden" in capsys.readouterr().out
+    bench_accuracy.rare(found.assign(f1=found["method"].map({"scsmd": 0.4, "leiden-k": 0.5})))
+    assert "MISSED  0.000 against 1.000 of Leiden" in capsys.readouterr().out
+    price = pd.DataFrame(dict(cpu_fit=[10.0], cpu_confidence=[4.0]))
+    bench_accuracy.cost(rows, price)
+    assert "MISSED  10.0 s a fit, 14.0 s with confidence: 1.40 times" in capsys.readouterr().out
+
+
 def test_parts_of_bench_accuracy_are_known_ablations():
     import bench_accuracy
 

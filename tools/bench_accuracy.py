@@ -69,7 +69,6 @@ PARTS = (  # of smd.bench.suites.ABLATIONS
     "no linear part",
 )
 SIMPLE = ("kmeans", "gmm", "ward", "leiden-k")
-PEERS = (*SIMPLE, "seurat", "scvi-kmeans", "scvi-leiden", "dca", "scdeepcluster")
 
 
 def stages():
@@ -327,6 +326,159 @@ def rare_types(labels, types):
     return f1[size[:, 0] < RARE * table.sum()]
 
 
+# ---------------------------------------------------------------- what came out
+
+
+def claim(text, holds):
+    print(f"   {'holds ' if holds else 'MISSED'}  {text}", flush=True)
+
+
+def accuracy(plain):
+    "Means, ranks and pairs, and the bars on them."
+    import pandas as pd
+
+    from scsmd_nb.bench import SUITES
+    from scsmd_nb.bench.figures import paired, title
+
+    pairs, own = paired(plain), title("scsmd")
+    nmi = paired(plain, "nmi_max")["mean of the rival"].rename("NMI of the rival")
+    new = plain[~plain["dataset"].isin(SUITES["shared"].datasets)]
+    fresh = (
+        paired(new)[["sets", "difference", "standard error"]] if len(new) else pairs.iloc[:0, :0]
+    )
+    wide = plain.groupby(["method", "dataset"])["ari"].mean().unstack("method")
+    n = wide["scsmd"].notna().sum()
+    whole = wide.loc[wide["scsmd"].notna(), wide.notna().sum() >= n].dropna()
+    ranks = whole.rank(axis=1, ascending=False).mean().rename(title).sort_values()
+    print(f"\n1. K given, {n} sets; scSMD minus each, paired over the sets and seeds both have")
+    with pd.option_context("display.width", 200, "display.max_columns", 20):
+        print(pairs.join(nmi).round(3).to_string())
+        print("\n   the sets alone that played no part when the default was chosen")
+        print(fresh.round(3).to_string())
+    print(f"\n   mean rank of the {len(ranks)} methods that have all {len(whole)} sets")
+    print(ranks.round(2).to_string(), "\n")
+    cells = plain.groupby("dataset")["n_cells"].max()
+    most = cells.max()
+    print(
+        f"   cells: at most {most}; {(cells == most).sum()} sets have as many; seeds of each method:"
+    )
+    print("  ", plain.groupby("method")["seed"].nunique().to_dict())
+    best, means = pairs.index[0], pairs["mean of the rival"]
+    ahead = pairs["difference"]
+    behind = [f"{m} ({d:+.3f})" for m, d in ahead[ahead < 0].items()]
+    claim(f"first in mean ARI; behind: {', '.join(behind) or 'none'}", not behind)
+    claim(f"first in mean rank: {ranks.index[0]} is", ranks.index[0] == own)
+    lead, error = pairs.loc[best, ["difference", "standard error"]]
+    claim(
+        f"{lead:+.3f} +- {error:.3f} to the best, {best} ({means[best]:.3f}); bar +0.030",
+        lead >= 0.03,
+    )
+    sure = (pairs["p (Holm)"] < 0.05) & (ahead > 0)
+    apart = ", ".join(pairs.index[sure]) or "none"
+    claim(f"Wilcoxon with Holm below 0.05 against all but two: against {apart}", (~sure).sum() <= 2)
+    gap = wide["scsmd"] - wide[["kmeans", "leiden-k"]].max(axis=1)
+    far = ", ".join(f"{d} {v:+.2f}" for d, v in gap[gap < -0.1].sort_values().items())
+    claim(f"on no set more than 0.10 behind k-means or Leiden to K: {far or 'none'}", not far)
+
+
+def spread(plain):
+    "Deviation over seeds, and clusters that were asked for and do not stand."
+    own = plain[plain["method"] == "scsmd"]
+    if own["seed"].nunique() > 1:
+        sd = own.groupby("dataset")["ari"].std().dropna()
+        print(f"\n   standard deviation of ARI over seeds: mean of {len(sd)} sets {sd.mean():.3f}")
+    fewer = own[own["n_clusters_found"] != own["n_clusters_asked"]]
+    said = fewer["warnings"].astype(str).str.contains("hold cells")
+    print(f"   {len(own) - len(fewer)} of {len(own)} fits have K as asked")
+    claim(f"every fit with fewer says so ({said.sum()} of {len(fewer)})", said.all())
+
+
+def rare(found):
+    "Rare types found, beside Leiden at the same K, on the sets and seeds of both."
+    import pandas as pd
+
+    keys = ["dataset", "seed"]
+    plain = found[(found["options"] == "{}") & found["method"].isin(["scsmd", "leiden-k"])]
+    runs = [
+        set(map(tuple, plain.loc[plain["method"] == m, keys].values)) for m in ("scsmd", "leiden-k")
+    ]
+    both = [tuple(k) in runs[0] & runs[1] for k in plain[keys].values]
+    plain = plain[both]
+    share = (plain["f1"] >= FOUND).groupby(plain["method"]).agg(["sum", "size", "mean"])
+    print(
+        f"\n3. types under {RARE:.0%} of the cells: found if a cluster has F1 of at least {FOUND}"
+    )
+    print(share.round(3).to_string())
+    by_set = (plain["f1"] >= FOUND).groupby([plain["dataset"], plain["method"]]).mean().unstack()
+    minus = by_set["scsmd"] - by_set["leiden-k"]
+    ours, theirs = share["mean"]["scsmd"], share["mean"]["leiden-k"]
+    words = f"paired over {len(minus)} sets {minus.mean():+.3f} +- {minus.sem():.3f}"
+    claim(f"{ours:.3f} against {theirs:.3f} of Leiden at the same K; {words}", ours >= theirs)
+    return pd.DataFrame(by_set)
+
+
+def cost(plain, price):
+    "Processor seconds of each method, and what confidence adds."
+    print(
+        "\n4. seconds of processor, median over sets (the start of R and of scVI's Python counted)"
+    )
+    print(plain.groupby("method")["cpu_seconds"].median().round(1).sort_values().to_string())
+    fit, whole = price["cpu_fit"], price["cpu_fit"] + price["cpu_confidence"]
+    ratio = (whole / fit).median()
+    words = f"{fit.median():.1f} s a fit, {whole.median():.1f} s with confidence"
+    claim(f"{words}: {ratio:.2f} times, bar 1.33", ratio <= 4 / 3)
+
+
+def parts(rows):
+    "The default with a part switched off or exchanged, minus the default, same set and seed."
+    from scsmd_nb.bench.figures import ablation_table
+
+    own = rows[rows["method"] == "scsmd"]
+    if own["options"].eq("{}").all():
+        return
+    table = ablation_table(own).groupby("variant")["difference"].agg(["mean", "sem", "count"])
+    table["from zero"] = [
+        "told" if abs(m) > 2 * e else "cannot be told" for m, e in table[["mean", "sem"]].values
+    ]
+    print(
+        "\n5. parts: ARI without or exchanged minus the default; standard error over sets; seed 0"
+    )
+    print(table.round(3).to_string())
+
+
+def report(folder):
+    "Each bar with what was measured, and if it holds."
+    import pandas as pd
+
+    import scsmd_nb as smd
+
+    rows = smd.bench.read(folder)
+    lost = rows[rows["status"] != "ok"]
+    for _, r in lost.iterrows():
+        print(
+            f"   {r['method']} on {r['dataset']}, seed {r['seed']}: {r['status']}, {r['message']}"
+        )
+    rows = rows[rows["status"] == "ok"]
+    plain = smd.bench.figures.compared(rows)
+    print(
+        "The default was not changed for these runs, so there is no choice to leave a study out of. It was chosen "
+        "on twelve of the sets before. What choosing on all 27 would be worth, a study left out at a time: "
+        "nbs/explanations/choosing_the_default.ipynb."
+    )
+    accuracy(plain)
+    spread(plain)
+    rare(pd.read_csv(folder / "rare.csv"))
+    cost(plain, pd.read_csv(folder / "confidence.csv"))
+    parts(rows)
+
+
+def save(folder):
+    "The files that pages read."
+    for name, as_what in (("results", ""), ("rare", "_rare"), ("confidence", "_confidence")):
+        text = (folder / f"{name}.csv").read_text()
+        (RESULTS / f"accuracy{as_what}.csv").write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -336,10 +488,15 @@ def main():
     parser.add_argument("--stages", nargs="*", default=names, choices=[*names, "none"])
     parser.add_argument("--cells", type=int, default=MOST_CELLS, help="most of a set; 0: all")
     parser.add_argument("--sets", nargs="*", default=SETS, choices=SETS, metavar="SET")
+    parser.add_argument("--save", action="store_true", help="copy the rows to nbs/results")
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
         sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
-    run(Path(args.out), [s for s in args.stages if s != "none"], args.cells, args.sets)
+    folder = Path(args.out)
+    run(folder, [s for s in args.stages if s != "none"], args.cells, args.sets)
+    report(folder)
+    if args.save:
+        save(folder)
 
 
 if __name__ == "__main__":

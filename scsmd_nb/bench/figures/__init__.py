@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "maps": ("match_labels", "umap_table", "umap_table_of_runs", "draw_maps", "umap_panels"),
         "parts": ("DEFAULT_DILATIONS", "dilation_runs", "dilations", "ablation_table", "ablation", "disturbed", "robustness"),
         "cost": ("cost_medians", "time_accuracy", "memory"),
-        "tables": ("summary", "budget_table", "losses", "provenance", "run_counts", "seeds_in_words"),
+        "tables": ("summary", "budget_table", "losses", "holm", "paired", "provenance", "run_counts", "seeds_in_words"),
         "paper": ("read_published", "dilation_table", "measured_beside_published"),
 })
