@@ -431,19 +431,12 @@ def cost(plain, price):
 
 def parts(rows):
     "The default with a part switched off or exchanged, minus the default, same set and seed."
-    from scsmd_nb.bench.figures import ablation_table
+    from scsmd_nb.bench.figures import worth
 
-    own = rows[rows["method"] == "scsmd"]
-    if own["options"].eq("{}").all():
+    if rows.loc[rows["method"] == "scsmd", "options"].eq("{}").all():
         return
-    table = ablation_table(own).groupby("variant")["difference"].agg(["mean", "sem", "count"])
-    table["from zero"] = [
-        "told" if abs(m) > 2 * e else "cannot be told" for m, e in table[["mean", "sem"]].values
-    ]
-    print(
-        "\n5. parts: ARI without or exchanged minus the default; standard error over sets; seed 0"
-    )
-    print(table.round(3).to_string())
+    print("\n5. parts: ARI without or exchanged minus the default, paired over sets; seed 0")
+    print(worth(rows[rows["method"] == "scsmd"]).round(3).to_string())
 
 
 def report(folder):
