@@ -9,7 +9,8 @@ order drawn by the seed. Seurat and scVI start once and take one set after the o
   first           seed 0: scSMD, k-means, Gaussian mixture, Ward, Leiden to K
   seurat          seed 0: real Seurat, its resolution searched for K
   scvi            seed 0: scVI, trained once, cut by k-means and by Leiden
-  parts           seed 0: scSMD with one part switched off or exchanged
+  parts           seed 0: scSMD with one part switched off or exchanged after its pretraining
+  gates           seed 0: scSMD without attention gates
   dca             seed 0: DCA
   scdeepcluster   seed 0: scDeepCluster
   seeds           seeds 1 and 2 of scSMD and the four simple methods
@@ -63,8 +64,7 @@ SETS = (
     *("mouse_bladder", "onek1k_40donors", "pancreas_endocrinogenesis", "paul15"),
     *("pdac_indrop", "worm_neuron", "zebrafish_blood"),
 )
-PARTS = (  # of smd.bench.suites.ABLATIONS
-    "no attention gates",
+PARTS = (  # of smd.bench.suites.ABLATIONS, which pretraining does not see
     "no CellNet",
     "no soft clustering",
     "no linear part",
@@ -83,6 +83,7 @@ def stages():
         "seurat": ((0,), plain("seurat")),
         "scvi": ((0,), plain("scvi-kmeans", "scvi-leiden")),
         "parts": ((0,), parts),
+        "gates": ((0,), [("scsmd", ABLATIONS["no attention gates"])]),
         "dca": ((0,), plain("dca")),
         "scdeepcluster": ((0,), plain("scdeepcluster")),
         "seeds": ((1, 2), plain("scsmd", *SIMPLE)),
@@ -551,13 +552,15 @@ def main():
     parser.add_argument("--stages", nargs="*", default=names, choices=[*names, "none"])
     parser.add_argument("--cells", type=int, default=MOST_CELLS, help="most of a set; 0: all")
     parser.add_argument("--sets", nargs="*", default=SETS, choices=SETS, metavar="SET")
+    parser.add_argument("--quiet", action="store_true", help="run, and print no bars")
     parser.add_argument("--save", action="store_true", help="copy the rows to nbs/results")
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
         sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
     folder = Path(args.out)
     run(folder, [s for s in args.stages if s != "none"], args.cells, args.sets)
-    report(folder)
+    if not args.quiet:
+        report(folder)
     if args.save:
         save(folder)
 
