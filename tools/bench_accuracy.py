@@ -18,6 +18,9 @@ order drawn by the seed. Seurat and scVI start once and take one set after the o
 A row is written as soon as its run ends; called again, the tool goes on where it stopped, and `--stages` picks some.
 Rows are kept in bench/accuracy/ (`--out DIR`); `--save` copies them to nbs/results. Labels only score the end.
 
+The rows in nbs/results of November 2026 are the stages `first` and `seurat`, and scVI on three sets, on a busy machine;
+there Seurat and scVI were still started for each set, so that their seconds hold the start.
+
 scVI needs SCSMD_SCVI_PYTHON, an interpreter with scvi-tools; Seurat needs R with Seurat. Without them their rows fail.
 """
 
