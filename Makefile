@@ -47,7 +47,7 @@ tutorials-full: setup ## run every notebook of the site with its full setting an
 bench: setup ## compare all methods: SUITE=quick (or paper, shared, ablation, noise), results in bench/SUITE/
 	@$(BIN)/scsmd bench --suite $${SUITE:-quick} --out bench/$${SUITE:-quick} --jobs 2
 
-bench-accuracy: setup ## the default preset against its best peers on the twelve data sets (SCSMD_DATA_DIR), about 1 h
+bench-accuracy: setup ## the default preset beside its peers on 27 data sets (SCSMD_DATA_DIR), some hours
 	@$(BIN)/python tools/bench_accuracy.py
 
 bench-core: setup ## measure quality and speed on the real data sets (SCSMD_DATA_DIR)

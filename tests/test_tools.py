@@ -74,43 +74,62 @@ def test_rare_types_are_scored_by_their_best_cluster():
     assert bench_accuracy.rare_types(halved, types) == pytest.approx([2 * 6 / 18, 2 * 8 / 22])
 
 
+def test_bench_accuracy_shares_pretraining_where_only_later_phases_differ(tmp_path, monkeypatch):
+    import bench_accuracy
+
+    import scsmd_nb as smd
+    from scsmd_nb.bench.methods import registry
+    from scsmd_nb.tl import training
+
+    cells = smd.io.simulate(n_cells=60, n_genes=50, n_clusters=3, fold_change=2, random_state=0)
+
+    def fit(**options):
+        method = registry.get("scsmd", "laptop", max_epochs=1, **{"start": "kmeans"} | options)
+        return method(cells, 3, 0)
+
+    plain, part = training.train_phase, dict(n_linear=0, soft_epochs=0)
+    labels, z = fit(**part)
+    monkeypatch.setattr(training, "train_phase", plain)  # put back at the end
+    bench_accuracy.share_pretraining(tmp_path, takes=False)
+    fit()
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    training.train_phase = plain
+    bench_accuracy.share_pretraining(tmp_path, takes=True)
+    again = fit(**part)
+    assert (again[0] == labels).all() and (again[1] == z).all()
+    assert list(tmp_path.iterdir()) == [kept] and kept.stat().st_mtime_ns == before
+
+
 def test_bench_accuracy_tells_hits_from_misses(capsys):
     import bench_accuracy
     import pandas as pd
 
-    rows = pd.DataFrame(
-        [
-            dict(
-                method=m,
-                dataset=d,
-                seed=s,
-                ari=x,
-                nmi_max=x,
-                options="{}",
-                n_clusters_found=k,
-                n_clusters_asked=4,
-                warnings=w,
-            )
-            for m, d, s, x, k, w in [
-                ("scsmd", "one", 0, 0.9, 4, ""),
-                ("scsmd", "one", 1, 0.8, 3, "3 of the 4 clusters asked for hold cells"),
-                ("scsmd", "two", 0, 0.7, 4, ""),
-                ("scsmd", "two", 1, 0.7, 4, ""),
-                ("gmm", "one", 0, 0.6, 4, ""),
-                ("gmm", "two", 0, 0.8, 4, ""),
-            ]
-        ]
-    )
-    bench_accuracy.accuracy(rows, ["gmm"])
-    bench_accuracy.spread(rows)
-    bench_accuracy.numbers_of_clusters(rows)
+    scores = {"kmeans": [0.7, 0.6, 0.75], "leiden-k": [0.7, 0.7, 0.7], "gmm": [0.9, 0.9, 0.6]}
+    sets, rows = ["pbmc4k", "bm_stroma", "zeisel"], []
+    for method, values in (scores | {"scsmd": [0.9, 0.8, 0.6]}).items():
+        for name, value in zip(sets, values):
+            row = dict(method=method, dataset=name, seed=0, ari=value, nmi_max=value, options="{}")
+            row |= dict(n_clusters_found=4, n_clusters_asked=4, n_cells=100, warnings="")
+            rows.append(row | dict(status="ok", budget="laptop", cpu_seconds=1.0))
+    rows = pd.DataFrame(rows)
+    bench_accuracy.accuracy(rows)
     said = capsys.readouterr().out
-    assert "holds   mean ARI 0.775" in said and "+0.075 to the best peer (gmm)" in said
-    assert "MISSED  no set more than 0.05 behind the best peer: two -0.100" in said
-    assert "MISSED  mean 0.035" in said  # sd of 0.9 and 0.8, and 0
-    assert "holds   every run that found fewer says so" in said
-    bench_accuracy.numbers_of_clusters(rows.assign(warnings=""))
-    assert "MISSED  every run" in capsys.readouterr().out
+    assert "MISSED  first in mean ARI; behind: Gaussian mixture (-0.033)" in said
+    assert "MISSED  -0.033 +- 0.033 to the best, Gaussian mixture (0.800)" in said
+    assert "MISSED  on no set more than 0.10 behind k-means or Leiden to K: zeisel -0.15" in said
+    bench_accuracy.spread(rows)
+    assert "holds   every fit with fewer says so" in capsys.readouterr().out
+    bench_accuracy.spread(rows.assign(n_clusters_found=3))
+    assert "MISSED  every fit with fewer says so (0 of 3)" in capsys.readouterr().out
+    found = rows[rows["method"].isin(["scsmd", "leiden-k"])].assign(f1=0.4)
+    bench_accuracy.rare(found)
+    assert "holds   0.000 against 0.000 of Leiden" in capsys.readouterr().out
+    bench_accuracy.rare(found.assign(f1=found["method"].map({"scsmd": 0.4, "leiden-k": 0.5})))
+    assert "MISSED  0.000 against 1.000 of Leiden" in capsys.readouterr().out
+    price = pd.DataFrame(dict(cpu_fit=[10.0], cpu_confidence=[4.0]))
+    bench_accuracy.cost(rows, price)
+    assert "MISSED  10.0 s a fit, 14.0 s with confidence: 1.40 times" in capsys.readouterr().out
 
 
 def test_parts_of_bench_accuracy_are_known_ablations():
