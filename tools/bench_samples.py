@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -30,13 +31,24 @@ SETS = {
     "baron_human": "donor",
     "onek1k_40donors": "batch",
 }
-REMOVED = ("cellmix_3lines_2protocols", "lung_immune", "pbmc_3chemistries", "baron_human")
+SIMULATED = (
+    "simulated"  # two samples, each gene caught with another chance in each; not among the seven
+)
+REMOVED = (
+    SIMULATED,
+    "cellmix_3lines_2protocols",
+    "lung_immune",
+    "pbmc_3chemistries",
+    "baron_human",
+)
 TWO = "onek1k_two_groups"  # the same cells, every other donor in one group: what 40 samples cost
 NEEDS = {"pca": "scanpy", "harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi"}
+PACKAGES = {"pca": "scanpy", "scvi": "scvi-tools", "scsmd": "scsmd_nb", "scsmd-batch": "scsmd_nb"}
 METHODS = (*NEEDS, "scsmd", "scsmd-batch")
 COLUMNS = (
     "dataset method cut seed removed only_in cells samples types clusters ari nmi_max ari_samples"
-    " f1 f1_before cpu_seconds silhouette ilisi bras"
+    " ari_types_samples everywhere"
+    " f1 f1_before cpu_seconds silhouette ilisi bras version date"
 ).split()
 SHOWN = "dataset method cut seed removed clusters ari ari_samples f1 cpu_seconds".split()
 PCS = 30  # principal components, as smd.bench has them
@@ -134,6 +146,7 @@ def work(todo):
             start = time.process_time()
             z, labels = globals()[method.replace("-", "_")](adata, job["seed"], job["k"])
             found = dict(z=np.asarray(z, dtype=np.float32), cpu=time.process_time() - start)
+            found["version"] = version(PACKAGES.get(method, method))
             np.savez(
                 out.with_suffix(".part.npz"), **found, **({} if labels is None else {"own": labels})
             )
@@ -178,6 +191,22 @@ def there(method):
     return subprocess.run([interpreter(method), "-c", look], check=False).returncode == 0
 
 
+def simulated():
+    "600 cells of five types in two samples; a gene is caught with another chance in each sample."
+    import numpy as np
+    import scipy.sparse as sp
+
+    import scsmd_nb as smd
+
+    adata, rng = smd.io.simulate(600, 1000, 5, random_state=0), np.random.default_rng(0)
+    codes = rng.integers(0, 2, adata.n_obs)
+    caught = rng.uniform(0.3, 1.0, (2, adata.n_vars))
+    counts = sp.csr_matrix(adata.X).toarray().astype(int)
+    adata.X = sp.csr_matrix(rng.binomial(counts, caught[codes]).astype(np.float32))
+    adata.obs["batch"] = codes.astype(str)
+    return adata
+
+
 @functools.cache
 def cells(name, removed=""):
     "Counts with obs['sample'] and obs['cell_type'], and the one sample that keeps the removed type."
@@ -187,8 +216,11 @@ def cells(name, removed=""):
     import scsmd_nb as smd
 
     source = "onek1k_40donors" if name == TWO else name
-    adata = smd.io.load(source)
-    sample = adata.obs[SETS[source]].astype(str)
+    if name == SIMULATED:
+        adata = simulated()
+    else:
+        adata = smd.io.load(source)
+    sample = adata.obs[SETS.get(source, "batch")].astype(str)
     if name == TWO:
         sample = pd.Series(pd.factorize(sample, sort=True)[0] % 2, sample.index).astype(str)
     types = adata.obs["cell_type"].astype(str)
@@ -200,8 +232,9 @@ def cells(name, removed=""):
     return ad.AnnData(adata.X[keep.to_numpy()], obs=obs, var=adata.var[[]]), only
 
 
+@functools.cache
 def cuts(vectors, k, seed):
-    "Labels by each way of cutting."
+    "Labels by each way of cutting, and what else is known of the run."
     import numpy as np
     from sklearn.cluster import KMeans
 
@@ -211,12 +244,12 @@ def cuts(vectors, k, seed):
     with np.load(vectors) as file:
         found = dict(file)
     if "own" in found:
-        return {"own": found["own"]}, float(found["cpu"])
+        return {"own": found["own"]}, found
     graph = neighbor_graph(found["z"])
     return {
         "kmeans": KMeans(k, n_init=20, random_state=seed).fit_predict(found["z"]),
         "leiden": bisect(lambda r: leiden_groups(graph, r, seed), k)[0],
-    }, float(found["cpu"])
+    }, found
 
 
 def best_f1(labels, member):
@@ -243,22 +276,29 @@ def score(folder, name, method, seed, removed=""):
 
     adata, only = cells(name, removed)
     types = adata.obs["cell_type"].to_numpy()
-    k = len(set(types))
-    found, cpu = cuts(vectors(folder, name, method, seed, removed), k, seed)
+    k, sample = len(set(types)), adata.obs["sample"].to_numpy()
+    truth = (
+        smd.tl.ari(sample, types),
+        bool((smd.tl.contingency(types, sample) > 0).to_numpy().all()),
+    )
+    found, about = cuts(vectors(folder, name, method, seed, removed), k, seed)
+    tail = dict(version=str(about["version"]), date=time.strftime("%Y-%m-%d"))
     rows = []
     for cut, labels in found.items():
         row = dict(dataset=name, method=method, cut=cut, seed=seed, removed=removed, only_in=only)
         row |= dict(cells=len(types), samples=adata.obs["sample"].nunique(), types=k)
         row |= dict(clusters=len(np.unique(labels)), ari=smd.tl.ari(types, labels))
-        row |= dict(nmi_max=smd.tl.nmi(types, labels, average="max"), cpu_seconds=cpu)
-        row |= dict(ari_samples=smd.tl.ari(adata.obs["sample"].to_numpy(), labels))
+        row |= dict(nmi_max=smd.tl.nmi(types, labels, average="max"))
+        row |= dict(cpu_seconds=float(about["cpu"]))
+        row |= dict(ari_samples=smd.tl.ari(sample, labels), ari_types_samples=truth[0])
+        row |= dict(everywhere=truth[1])
         whole = vectors(folder, name, method, seed)
         if removed:
             row |= dict(f1=best_f1(labels, types == removed))
         if removed and whole.exists():
             every = cells(name)[0].obs["cell_type"].to_numpy()
             row |= dict(f1_before=best_f1(cuts(whole, k, seed)[0][cut], every == removed))
-        rows.append(row)
+        rows.append(row | tail)
     return rows
 
 
@@ -287,8 +327,9 @@ def run(out, folder, runs):
             call = [program, __file__, "work", str(listed)]
             with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
                 for line in process.stdout:
-                    if not line.startswith("done "):
+                    if line.startswith("FAILED"):
                         print(line, end="", flush=True)
+                    if not line.startswith("done "):
                         continue
                     new = pd.DataFrame(score(folder, *mine[int(line.split()[1])]))
                     rows = new if rows.empty else pd.concat([rows, new])
@@ -338,7 +379,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", default=str(ROOT / "nbs/results/samples.csv"))
-    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=[*SETS, TWO])
+    parser.add_argument("--sets", nargs="*", default=[*SETS, SIMULATED], choices=[*SETS, SIMULATED])
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument(
