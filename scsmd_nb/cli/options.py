@@ -43,6 +43,7 @@ OWN = {
     "key_added": "--key",
     "random_state": "--seed",
     "preset": "--preset",
+    "batch_key": "--batch",
     "accelerator": "--accelerator",
     "max_epochs": "--max-epochs",
     "checkpoint": "--out (the checkpoint is kept there)",
@@ -164,24 +165,26 @@ def check_columns(
     adata,  # the cells that were read
     key: str,  # name of the slots to be filled
     reference: str | None,  # column of reference types
+    batch: str | None = None,  # column of samples
 ) -> None:
     "Nothing if the names can be used, else an error with the nearest name."
     if not key or "/" in key:
         raise ValueError(
             f"--key {key!r} cannot be the name of a column in an .h5ad file: it must not be empty or contain '/'."
         )
-    if reference is None:
-        return
-    if reference == key:
-        raise ValueError(
-            f"--reference {reference} would be overwritten by the clusters. Give them another name with --key."
-        )
-    if reference not in adata.obs:
-        columns = [str(c) for c in adata.obs.columns]
-        there = f" There are: {', '.join(columns[:12]) or 'none'}."
-        hint = did_you_mean(reference, columns) or there
-        raise ValueError(f"--reference {reference!r} is not a column of obs.{hint}")
-    if not adata.obs[reference].notna().any():
+    for option, name in (("--reference", reference), ("--batch", batch)):
+        if name is None:
+            continue
+        if name == key:
+            raise ValueError(
+                f"{option} {name} would be overwritten by the clusters. Give them another name with --key."
+            )
+        if name not in adata.obs:
+            columns = [str(c) for c in adata.obs.columns]
+            there = f" There are: {', '.join(columns[:12]) or 'none'}."
+            hint = did_you_mean(name, columns) or there
+            raise ValueError(f"{option} {name!r} is not a column of obs.{hint}")
+    if reference is not None and not adata.obs[reference].notna().any():
         raise ValueError(
             f"--reference {reference!r}: none of the {adata.n_obs:,} cells has a value in this column. "
             "Give another one, or leave --reference out."

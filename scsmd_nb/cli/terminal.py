@@ -98,6 +98,8 @@ _SAID = (  # in Python, in the command
     (r"give n_clusters as a number", "give --n-clusters a number"),
     (r"\bn_clusters=(\d+)", r"--n-clusters \1"),
     (r"another random_state", "another --seed"),
+    (r"\b[Pp]ass batch_key='([^']+)'", r"add --batch \1"),
+    (r"batch_key='([^']+)'", r"--batch \1"),
     (r"pass another key_added", "give another --key"),
     (r"accelerator='cpu' or 'auto'", "--accelerator cpu or auto"),
     (r"cluster\(\) has no option", "-o: there is no parameter"),

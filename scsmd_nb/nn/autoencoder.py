@@ -220,21 +220,28 @@ class Autoencoder(nn.Module):
         decoder: nn.Module,  # [n, d] to (D [n, h], x_hat [n, t])
         heads: NBHead,  # D to mean and dispersion
         n_decoded: int | None = None,  # the decoder reads so many of the latent numbers; None: all
+        sample_means=None,  # [S, t] log of a sample's mean over that of all to start from; None: one sample
     ):
         super().__init__()
         self.encoder, self.decoder, self.heads, self.n_decoded = encoder, decoder, heads, n_decoded
+        start = None if sample_means is None else torch.as_tensor(sample_means).float()
+        self.of_sample = None if start is None else nn.Parameter(start)
 
     def forward(
         self,
         x: torch.Tensor,  # [n, t] model input
         size_factor: torch.Tensor | None = None,  # [n] size factors; None: all 1
         reconstruct: bool = True,  # False: x_hat is not needed, see DenseDecoder
+        sample: torch.Tensor | None = None,  # [n] sample of each cell, for a decoder that sees it
     ) -> Decoded:
         "Latent vectors, reconstruction and NB parameters."
         u = self.encoder(x)
         z = u[:, : self.n_decoded]
         D, x_hat = self.decoder(z, reconstruct)
-        return Decoded(u, x_hat, *self.heads.log_params(D, size_factor))
+        log_mu, log_phi = self.heads.log_params(D, size_factor)
+        if self.of_sample is not None and sample is not None:
+            log_mu = log_mu + self.of_sample[sample]
+        return Decoded(u, x_hat, log_mu, log_phi)
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #2ddf7493
 class TwoViews(nn.Module):
@@ -371,6 +378,7 @@ def build_autoencoder(
     n_gates: int | None = None,  # gates after the last so many convolutions; None: after each
     channels: tuple = (16, 32, 64),  # channels after each convolution
     gate_width: int | None = None,  # channels of each dilated convolution, see MDAG
+    sample_means=None,  # [S, t] see Autoencoder; None: all cells are of one sample
 ) -> Autoencoder:
     "An untrained autoencoder; seed torch before calling."
     genes = GeneLayout(order, image=layout == "image")
@@ -395,5 +403,5 @@ def build_autoencoder(
         )
     if n_linear:
         encoder = TwoViews(encoder, t, n_linear)
-    net = Autoencoder(encoder, decoder, heads, n_latent)
+    net = Autoencoder(encoder, decoder, heads, n_latent, sample_means)
     return (xavier(net) if architecture == "authors" else net).to(memory_format=torch.channels_last)

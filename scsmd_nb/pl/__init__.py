@@ -14,4 +14,5 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
         "k_views": ("choose_k",),
         "drawings": ("drawing",),
         "cluster_trust": ("trust",),
+        "sample_mixing": ("batches",),
 })

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = hand_on(__name__, {
     "choose_k": ("suggest_k", "Choice", "spectrum", "eigengaps", "silhouette", "calinski_harabasz",
                  "kmeans_scores", "leiden_scan", "subsample_stability"),
     "trust": ("assess", "judge", "Trust"),
+    "samples": ("mixing_table",),
     "annotation": ("annotate", "marker_scores"),
     "references": ("transfer",),
     "metrics": ("contingency", "ari", "nmi", "accuracy", "scores", "stability", "cluster_sizes"),

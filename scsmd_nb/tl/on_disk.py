@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RowFile', 'check_room', 'some_cells', 'Survey', 'survey', 'Prepared', 'copy_rows', 'prepare', 'memory_blocks',
-           'read_in_blocks']
+           'read_in_blocks', 'recommended']
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #3c9eb879
 import os
@@ -21,9 +21,11 @@ import scipy.sparse as sp
 
 from ..counts import Fingerprint, row_blocks
 from ..io.blocks import DiskCounts, read_tables, rows_in_memory
+from ..pp.batches import SampleSums, genes_within
 from ..pp.genes import GeneSums, select_genes, size_factors
 from .params import Params
-from .run import CellData, cell_data, learn_scaling
+from .choose_k import Choice, suggest_from_counts
+from .run import CellData, cell_data, learn_scaling, watched
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #b0dcb84b
 def _read_at(
@@ -113,7 +115,7 @@ class Survey:
     "What one reading of all cells tells."
 
     library: np.ndarray  # [n] counts of each cell
-    genes: GeneSums  # how much each gene varies
+    genes: GeneSums | SampleSums  # how much each gene varies
     entries: np.ndarray  # [genes] cells that have the gene
     shares: np.ndarray  # [genes] of a cell's library, mean
     fingerprint: Fingerprint  # of all counts
@@ -122,15 +124,17 @@ class Survey:
 # %% ../../nbs/api/tl/08_on_disk.ipynb #2b282fb1
 def survey(
     counts: DiskCounts,  # all cells and genes
+    samples: np.ndarray | None = None,  # [n] sample of each cell; None: all are of one
 ) -> Survey:
     "Read all cells once, block by block; a cell without counts is an error."
     n, t = counts.shape
-    s = Survey(np.zeros(n), GeneSums(t), np.zeros(t, np.int64), np.zeros(t), Fingerprint())
+    genes = GeneSums(t) if samples is None else SampleSums(t, samples)
+    s = Survey(np.zeros(n), genes, np.zeros(t, np.int64), np.zeros(t), Fingerprint())
     for at, rows in row_blocks(counts):
         total = s.library[at] = np.asarray(rows.sum(1, dtype=np.float64)).ravel()
         if (total <= 0).any():
             size_factors(rows, counts.names[0][at])  # says which cells
-        s.genes.add(rows, total)
+        s.genes.add(*([] if samples is None else [at]), rows, total)
         s.entries += np.bincount(rows.indices, minlength=t)
         weights = rows.data / np.repeat(total, np.diff(rows.indptr))
         s.shares += np.bincount(rows.indices, weights, t) / n
@@ -175,9 +179,12 @@ def prepare(
     mask: np.ndarray
     | None,  # [genes] bool, genes that the caller chose; None: those that vary most
     params: Params,  # n_top_genes, gene_selection and what learn_scaling reads
+    samples: np.ndarray | None = None,  # [n] sample of each cell; None: all are of one
 ) -> Prepared:
-    "Choose genes, and take from the cells what a fit reads."
+    "Choose genes, within samples where there are several, and take from the cells what a fit reads."
     if not isinstance(counts, DiskCounts):
+        if mask is None and samples is not None:
+            mask = genes_within(counts, samples, params.n_top_genes)
         if mask is None:
             mask = select_genes(counts, params.n_top_genes, params.gene_selection)
         cells = cell_data(counts, mask, params)
@@ -188,7 +195,7 @@ def prepare(
             f"gene_selection={params.gene_selection!r} needs all counts in memory. Use 'seurat' for cells "
             "on disk, mark genes in adata.var['highly_variable'], or read the file into memory."
         )
-    s = survey(counts)
+    s = survey(counts, samples)
     mask = s.genes.top(params.n_top_genes) if mask is None else mask
     rows = copy_rows(counts, s, mask)
     scaling = learn_scaling(rows, s.library, params)
@@ -222,3 +229,27 @@ def read_in_blocks(
     for text in dict.fromkeys(str(w.message) for w in said if w.category is UserWarning):
         warnings.warn(text, stacklevel=3)
     return np.concatenate(parts)
+
+# %% ../../nbs/api/tl/08_on_disk.ipynb #1fb9d060
+def recommended(
+    counts: sp.csr_matrix,  # [n, genes]
+    genes: np.ndarray | None,  # [genes] bool, genes that the caller has marked; None: none
+    random_state: int,  # seed
+) -> Choice:
+    "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
+    if (n := counts.shape[0]) < 10:
+        raise ValueError(
+            f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
+            "Give n_clusters as a number, or bring more cells."
+        )
+    if isinstance(counts, DiskCounts):
+        counts = some_cells(counts, watched(n, random_state))
+    k_max = min(30, n - 2)
+    choice = suggest_from_counts(counts, genes, k_max, random_state, progress=False)
+    if choice.k < 2:
+        raise ValueError(
+            "n_clusters='auto' found no groups that come back when some cells are left out: "
+            + " ".join(choice.reasons)
+            + " If you know better, give n_clusters as a number."
+        )
+    return choice

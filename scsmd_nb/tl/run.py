@@ -19,6 +19,7 @@ from ..counts import check_given, row_blocks
 from ..nn.autoencoder import Autoencoder, build_autoencoder, gene_order
 from ..nn.cellnet import CellNet
 from ..nn.in_parts import in_threads
+from ..pp.batches import SampleShift
 from scsmd_nb.tl.devices import (
     DeviceRows,
     dense,
@@ -76,6 +77,7 @@ class Batch(NamedTuple):
     size_factor: torch.Tensor | None  # [b] size factors; None: all 1
     place: tuple[int, int] | None = None  # where several processes share a batch: the first of
     # these cells in it, and how many cells it has in all; None: these are all
+    sample: torch.Tensor | None = None  # [b] sample of each cell; None: all are of one
 
 # %% ../../nbs/api/tl/01_run.ipynb #3e76f684
 @dataclass
@@ -87,6 +89,8 @@ class CellData:
     scaling: Scaling  # what makes network input of counts
     nb_target: str = "counts"  # see Params
     resident: DeviceRows | None = None  # all counts on a GPU, see keep_on
+    samples: np.ndarray | None = None  # [n] sample of each cell, from 0; None: all are of one
+    shift: SampleShift | None = None  # moves the input of each sample; None: as it is
 
     def __len__(self):
         return self.counts.shape[0]
@@ -104,7 +108,17 @@ class CellData:
         index: np.ndarray,  # [b] cells
         device="cpu",  # where the tensors go
     ) -> Batch:
-        "The cells as dense tensors."
+        "The cells as dense tensors, the input of each sample moved if there is a shift."
+        found = self._batch(index, device)
+        if self.samples is None:
+            return found
+        sample = torch.from_numpy(self.samples[index]).to(found.x.device)
+        if self.shift is None:
+            return found._replace(sample=sample)
+        return found._replace(sample=sample, x=self.shift.to(found.x.device)(found.x, sample))
+
+    def _batch(self, index, device) -> Batch:
+        "The cells as dense tensors, as if of one sample."
         if torch.device(device).type == "cuda":
             return dense_there(self, index, device)
         rows, s = self.counts[index], self.scaling
@@ -173,6 +187,7 @@ def build_networks(
     order: np.ndarray,  # [t] order of the genes, see smd.nn.gene_order
     init_mean: np.ndarray | None = None,  # [t] means that the NB heads start from
     random_state: int = 0,  # seed of the first weights
+    sample_means: np.ndarray | None = None,  # [S, t] see Autoencoder; None: all cells are of one
 ) -> tuple[Autoencoder, CellNet]:
     "The autoencoder and CellNet of a fit, untrained."
     n_latent = n_clusters if params.n_latent is None else params.n_latent
@@ -190,6 +205,7 @@ def build_networks(
             n_gates=params.n_gates,
             channels=params.channels,
             gate_width=params.gate_width,
+            sample_means=sample_means,
         )
         cellnet = CellNet(n_latent + params.n_linear, n_clusters)
     return net, cellnet
@@ -208,6 +224,24 @@ def _gene_means(
         sums += np.bincount(rows.indices, values, len(sums))
     counted = data.nb_target == "counts"
     return sums / (data.library.sum() / s.median_library if counted else len(data))
+
+# %% ../../nbs/api/tl/01_run.ipynb #302f63e6
+def _sample_means(
+    data: CellData,  # the cells
+) -> np.ndarray | None:
+    "Log of each sample's gene means over those of all cells, [S, t]; None if all are of one sample."
+    if data.samples is None or data.nb_target != "counts":
+        return None
+    S, t = data.samples.max() + 1, data.counts.shape[1]
+    sums = np.zeros((S, t))
+    for at, rows in row_blocks(data.counts):
+        here = data.samples[at]
+        of = sp.csr_matrix((np.ones(len(here)), (here, np.arange(len(here)))), (S, len(here)))
+        sums += (of @ rows).toarray()
+    library = np.bincount(data.samples, data.library, S)[:, None]
+    mean = sums.sum(0) / data.library.sum()
+    few = 20 * data.scaling.median_library
+    return np.log(((sums + mean * few) / (library + few) + 1e-12) / (mean + 1e-12))
 
 # %% ../../nbs/api/tl/01_run.ipynb #9a33a5eb
 PHASES = ("pretrain", "soft", "cellnet")
@@ -232,6 +266,7 @@ class Run:
     optimizer: object = None  # of this phase
     wrapped: object = None  # the networks as Fabric prepared them
     pending: dict | None = None  # optimizer state read from a checkpoint
+    shift: SampleShift | None = None  # what moves the input of each sample; None: nothing does
     checkpoint: object = None  # smd.tl.Checkpoint that keeps the state after each epoch; None: none
 
 # %% ../../nbs/api/tl/01_run.ipynb #a3bc2e44
@@ -247,7 +282,8 @@ def new_run(
     if params.gene_order != "hvg":
         sample = data.batch(np.arange(min(len(data), 5000))).x.numpy()
         order = gene_order(sample, params.gene_order, random_state)
-    net, cellnet = build_networks(params, n_clusters, order, _gene_means(data), random_state)
+    means = _gene_means(data), random_state, _sample_means(data)
+    net, cellnet = build_networks(params, n_clusters, order, *means)
     rng = torch.Generator().manual_seed(random_state)
     return Run(params, n_clusters, random_state, net, cellnet, rng, fabric or make_fabric())
 
@@ -307,7 +343,9 @@ def subset(
     "Some of the cells, in memory; the data as they are if that is all of them."
     if np.array_equal(index, np.arange(len(data))):
         return data
-    return CellData(data.counts[index], data.library[index], data.scaling, data.nb_target)
+    own = dict(shift=data.shift)
+    own |= {} if data.samples is None else {"samples": data.samples[index]}
+    return CellData(data.counts[index], data.library[index], data.scaling, data.nb_target, **own)
 
 # %% ../../nbs/api/tl/01_run.ipynb #a6dcc5d9
 @torch.no_grad()

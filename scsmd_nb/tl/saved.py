@@ -24,7 +24,9 @@ from safetensors.torch import load, save
 
 from .._files import atomic
 from ..counts import check_given
+from .samples import mixing_table
 from .devices import make_fabric
+from ..pp.batches import restored_shift
 from .params import ARGUMENTS, check_value, get_params, is_whole
 from .run import PHASES, Run, Scaling, build_networks
 from .training import COLUMNS
@@ -226,6 +228,8 @@ def pack_run(
         "scaling.mean": torch.as_tensor(scaling.mean),
         "scaling.divisor": torch.as_tensor(scaling.divisor),
     }
+    if run.shift is not None:
+        tensors |= {f"shift.{k}": v for k, v in run.shift.state_dict().items()}
     return facts, tensors
 
 # %% ../../nbs/api/tl/03_saved.ipynb #034bb93b
@@ -238,12 +242,15 @@ def unpack_run(
     check_form(facts, _MODEL, "model.json")
     params, K = get_params("default", **facts["params"]), facts["n_clusters"]
     n_genes = len(tensors["net.heads.W_mu.bias"])
-    net, cellnet = build_networks(params, K, np.arange(n_genes))
+    own = _part(tensors, "shift.")
+    shift = restored_shift(own) if own else None
+    means = np.zeros(own["offsets"].shape) if "net.of_sample" in tensors else None
+    net, cellnet = build_networks(params, K, np.arange(n_genes), sample_means=means)
     net.load_state_dict(_part(tensors, "net."))
     cellnet.load_state_dict(_part(tensors, "cellnet."))
     device = make_fabric(accelerator).device
     run = Run(params, K, facts["seed"], net.to(device), cellnet.to(device), None, None, "done")
-    run.centroids = tensors["centroids"]
+    run.centroids, run.shift = tensors["centroids"], shift
     mean, divisor = (tensors[f"scaling.{part}"].numpy() for part in ("mean", "divisor"))
     if len(run.centroids) != K or {mean.size, divisor.size} - {1, n_genes}:
         raise ValueError("the shapes of its tensors do not fit together")
@@ -364,6 +371,8 @@ def _loaded(
     every = np.arange(len(model.mask_)) if names is None else model.feature_names_in_
     model.genes_, model.data_hash_ = every[model.mask_], facts["data_hash"]
     model.history_, model.warnings_ = history, facts["warnings"]
+    model.samples_, model.batch_key_ = facts.get("samples"), facts.get("batch_key")
+    check_form(model.samples_ or [], [str], "samples")
     return model
 
 # %% ../../nbs/api/tl/03_saved.ipynb #10fb1374
@@ -437,6 +446,9 @@ def _fill(
     used = [str(k) for k in range(model.probabilities_.shape[1]) if (model.labels_ == k).any()]
     names = pd.Categorical([str(k) for k in model.labels_], categories=used)
     report = _report(model) | {"clusters": trust.clusters}
+    if model.samples_ is not None:
+        of = np.asarray(model.samples_, dtype=object)[model._codes]
+        report |= dict(batch_key=model.batch_key_, samples=mixing_table(model.labels_, of))
     if adata.is_view:
         adata._init_as_actual(adata.copy())
     adata.obs[key] = pd.Series(names, index=adata.obs_names)

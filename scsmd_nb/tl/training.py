@@ -76,10 +76,11 @@ class CellLosses(nn.Module):
         size_factor: torch.Tensor | None,  # [b]; None: all 1
         seeds: torch.Tensor,  # [b] whole numbers, of which the first decides what is hidden
         noise: float,  # share of the genes hidden
+        sample: torch.Tensor | None = None,  # [b] sample of each cell; None: all are of one
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         "Latent vectors [b, d], squared errors [b], NB losses [b]."
         seen = hide(x, noise, int(seeds[0])) if noise else x
-        out = self.net(seen, size_factor, self.reconstruct)
+        out = self.net(seen, size_factor, self.reconstruct, sample)
         nb = nb_loss_from_logs(target, out.log_mu, out.log_phi, "cell")
         if not self.reconstruct:
             return out.u.float(), torch.zeros_like(nb), nb
@@ -136,7 +137,7 @@ def cell_losses(
     n = len(batch.x)
     first, whole = batch.place or (0, n)
     seeds = torch.randint(2**62, (whole,), generator=run.rng)[first : first + n]
-    return run.wrapped(batch.x, batch.target, batch.size_factor, seeds, noise)
+    return run.wrapped(batch.x, batch.target, batch.size_factor, seeds, noise, batch.sample)
 
 # %% ../../nbs/api/tl/02_training.ipynb #e4639714
 def descend(
