@@ -43,7 +43,7 @@ REMOVED = (
 )
 TWO = "onek1k_two_groups"  # the same cells, every other donor in one group: what 40 samples cost
 NEEDS = {"pca": "scanpy", "harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi"}
-PACKAGES = {"pca": "scanpy", "scvi": "scvi-tools", "scsmd": "scsmd_nb", "scsmd-batch": "scsmd_nb"}
+NAMES = {"harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi-tools", "pca": "scanpy"}
 METHODS = (*NEEDS, "scsmd", "scsmd-batch")
 COLUMNS = (
     "dataset method cut seed removed only_in cells samples types clusters ari nmi_max ari_samples"
@@ -146,11 +146,10 @@ def work(todo):
             start = time.process_time()
             z, labels = globals()[method.replace("-", "_")](adata, job["seed"], job["k"])
             found = dict(z=np.asarray(z, dtype=np.float32), cpu=time.process_time() - start)
-            found["version"] = version(PACKAGES.get(method, method))
-            np.savez(
-                out.with_suffix(".part.npz"), **found, **({} if labels is None else {"own": labels})
-            )
-            out.with_suffix(".part.npz").replace(out)
+            found["version"] = version(NAMES.get(method, "scsmd_nb"))
+            found |= {} if labels is None else {"own": labels}
+            np.savez(part := out.with_suffix(".part.npz"), **found)
+            part.replace(out)
             print(f"done {job['at']}", flush=True)
         except Exception as error:  # the others still run
             print(f"FAILED {out.stem}: {type(error).__name__}: {error}", flush=True)
