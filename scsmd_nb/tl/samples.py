@@ -99,7 +99,7 @@ def add_samples(
             f"{len(few)} of {len(names)} samples have fewer than 20 cells: {shown}"
             f"{', ...' if len(few) > 3 else ''}. Their own shift can hardly be told."
         )
-    if len(lone := np.flatnonzero((matched < 0.2) & (sizes >= 20))):
+    if len(lone := np.flatnonzero((matched < 0.1) & (sizes >= 20))):
         shown = ", ".join(repr(names[s]) for s in lone[:3])
         said.append(
             f"sample {shown}{', ...' if len(lone) > 3 else ''} shares hardly a group of cells with the others. "
