@@ -10,14 +10,17 @@ from typer.testing import CliRunner
 
 import scsmd_nb as smd
 from scsmd_nb.cli import app
-from scsmd_nb.pp.batches import close_pairs, find_shift, genes_within, mutual_pairs
-from scsmd_nb.pp.genes import log_normalize, select_genes
+from scsmd_nb.pp.batches import close_pairs, genes_within, mutual_pairs
+from scsmd_nb.pp.genes import select_genes
 from scsmd_nb.tl.metrics import contingency
 
+SIMULATED = dict(
+    n_cells=360, n_genes=200, n_clusters=4, fold_change=4, library_size=3000, random_state=1
+)
 QUICK = dict(n_top_genes=80, max_epochs=1, start="kmeans", progress=False, accelerator="cpu")
 
 
-def caught_otherwise(a, codes, seed=0, strength=0.8):
+def caught_otherwise(a, codes, seed=0, strength=1.5):
     "The counts as if the second sample had been caught by another protocol: each gene by its own factor."
     rng = np.random.default_rng(seed)
     caught = np.minimum(np.exp(rng.normal(-0.7, strength, a.n_vars)), 1)
@@ -29,7 +32,7 @@ def caught_otherwise(a, codes, seed=0, strength=0.8):
 @pytest.fixture(scope="module")
 def cells():
     "Four types in two samples; type_3 is in the first only."
-    a = smd.io.simulate(n_cells=360, n_genes=400, n_clusters=4, library_size=3000, random_state=1)
+    a = smd.io.simulate(**SIMULATED)
     codes = np.random.default_rng(0).integers(0, 2, a.n_obs)
     a.X = caught_otherwise(a, codes)
     a.obs["donor"] = np.array(["a", "b"])[codes]
@@ -40,7 +43,14 @@ def cells():
 def fitted(cells):
     a = cells.copy()
     _, model = smd.cluster(
-        a, 4, batch_key="donor", max_epochs=8, progress=False, accelerator="cpu", return_model=True
+        a,
+        4,
+        batch_key="donor",
+        max_epochs=4,
+        batch_size=64,
+        progress=False,
+        accelerator="cpu",
+        return_model=True,
     )
     return a, model
 
@@ -79,9 +89,7 @@ def test_the_result_can_be_written_and_the_model_knows_its_samples(fitted, tmp_p
 
 def test_a_sample_that_came_later(fitted, cells):
     _, model = fitted
-    later = smd.io.simulate(
-        n_cells=360, n_genes=400, n_clusters=4, library_size=3000, random_state=1
-    )
+    later = smd.io.simulate(**SIMULATED)
     later.X = caught_otherwise(later, np.ones(360, int), seed=5)
     later = later[cells.obs_names].copy()  # the same cells, caught a third time
     later.obs["donor"] = "c"
@@ -101,18 +109,18 @@ def test_sure_pairs_and_pairs_that_only_seem_so():
     assert len(close_pairs(z, codes, same)[0]) > 0.9 * len(same[0])
     other = z + 6 * np.eye(8)[2 + np.arange(300) % 2] * codes[:, None]  # types of their own
     seeming = mutual_pairs(other, codes)
-    assert len(close_pairs(other, codes, seeming)[0]) < 0.1 * len(seeming[0])
+    assert len(close_pairs(other, codes, seeming)[0]) < 0.2 * len(seeming[0])
 
 
 def test_samples_without_a_type_in_common_stay_apart_and_are_named():
-    a = smd.io.simulate(n_cells=300, n_genes=400, n_clusters=4, library_size=3000, random_state=1)
+    a = smd.io.simulate(n_cells=600, n_genes=600, n_clusters=4, library_size=3000, random_state=1)
     codes = a.obs["cell_type"].isin(["type_0", "type_1"]).to_numpy().astype(int)
-    logs = log_normalize(a.X, None).toarray().astype(np.float32)
-    shift, matched = find_shift(logs, codes)
-    assert matched.max() < 0.1 and shift.offsets.abs().max() < 0.2 * logs.std(0).max()
     a.obs["donor"] = codes.astype(str)
-    with pytest.warns(UserWarning, match="shares? hardly a group of cells"):
-        smd.cluster(a, 4, batch_key="donor", **QUICK)
+    with pytest.warns(UserWarning, match="hardly a group of cells"):
+        smd.cluster(a, 4, batch_key="donor", **QUICK | dict(n_top_genes=600))
+    a.obs["donor"] = a.obs["cell_type"].astype(str)  # each sample is one type
+    with pytest.warns(UserWarning, match="show no groups of cells"):
+        smd.cluster(a, 4, batch_key="donor", **QUICK | dict(n_top_genes=600))
 
 
 def test_genes_are_chosen_within_samples(cells):
@@ -121,7 +129,7 @@ def test_genes_are_chosen_within_samples(cells):
     loud = cells.X.toarray()
     loud[:, :10] = 30 * codes[:, None]
     loud = sp.csr_matrix(loud)
-    assert select_genes(loud, 50)[:10].any() and not genes_within(loud, codes, 50)[:10].any()
+    assert select_genes(loud, 100)[:10].any() and not genes_within(loud, codes, 100)[:10].any()
 
 
 def test_memory_disk_and_estimator_agree(cells, tmp_path):
@@ -188,9 +196,8 @@ def test_a_name_that_is_not_there(cells):
 
 def test_a_column_that_clusters_follow_is_named_without_batch_key(cells):
     a = cells.copy()
-    a.X = caught_otherwise(a, (a.obs["donor"] == "b").to_numpy().astype(int), seed=3, strength=2)
     with pytest.warns(UserWarning, match="clusters follow obs\\['donor'\\]"):
-        smd.cluster(a, 2, **QUICK | dict(max_epochs=4))
+        smd.cluster(a, 4, **QUICK | dict(max_epochs=4, batch_size=64))
     assert "batch_key" not in a.uns["scsmd"] and "samples" not in a.uns["scsmd"]
 
 

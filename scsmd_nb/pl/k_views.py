@@ -6,7 +6,7 @@
 __all__ = ['choose_k']
 
 # %% ../../nbs/api/pl/04_k_views.ipynb #d739eeb4
-from ..tl.choose_k import VIEWS, Choice
+from ..tl.choose_k import DECIDE, VIEWS, Choice
 
 # %% ../../nbs/api/pl/04_k_views.ipynb #a0871df2
 _LINE, _MARK, _OTHER = "#0072B2", "#D55E00", "#009E73"  # curve, the K it names, second curve
@@ -59,16 +59,17 @@ def _plot_names(
     ax,  # matplotlib axes
     c: Choice,  # what to draw
 ) -> None:
-    "The K that each view names, their range, and the recommendation."
-    named = [c.views[v] for v in VIEWS]
-    ax.axvspan(*c.range, color="0.92", zorder=0)
+    "The K that each view names (hollow: it has no say), the 80 % interval, and the recommendation."
+    ax.axvspan(*c.interval, color="0.92", zorder=0)
     ax.axvline(c.k, color="black", lw=2)
-    ax.plot(named, range(5), "D", color=_MARK, ms=6)
-    for y, k in enumerate(named):
+    for y, view in enumerate(VIEWS):
+        k, filled = c.views[view], _MARK if view in DECIDE else "white"
+        ax.plot(k, y, "D", mec=_MARK, mfc=filled, ms=6)
         ax.annotate(str(k), (k, y), (5, 5), textcoords="offset points", fontsize=8)
     short = ["eigengap", "silhouette", "Cal.-Har.", "plateau", "stability"]
-    right = max(*named, c.k) * 1.15 + 1
-    ax.set(yticks=range(5), yticklabels=short, ylim=(4.6, -0.6), xlim=(0, right), xlabel="K")
+    right = max(*c.views.values(), *c.interval) * 1.15 + 1
+    ax.set(yticks=range(5), yticklabels=short, ylim=(4.6, -0.6), xlim=(0, right))
+    ax.set_xlabel("K (grey: 80 % interval; hollow: has no say)")
     ending = "" if c.structure else " (no structure)"
     ax.set_title(f"Recommended: K = {c.k}{ending}", fontweight="bold")
 

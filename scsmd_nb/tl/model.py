@@ -29,16 +29,18 @@ from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
+from .choose_k import with_steps
 from scsmd_nb.tl.samples import (
     add_samples,
     column_of_samples,
     known_samples,
     place_samples,
     read_samples,
+    recommended,
     unmixed_column,
 )
 from .devices import from_first, make_fabric
-from .on_disk import prepare, read_in_blocks, recommended
+from .on_disk import prepare, read_in_blocks
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
 from .run import CellData, Run, latent, new_run, probabilities
@@ -229,15 +231,16 @@ class _Learner(_Results):
         mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
         auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
         with Progress(chosen["progress"] and self._writes) as line:
-            if auto:
-                line.says("recommending K")
-            find = lambda: recommended(counts, mask, seed) if auto else None
-            self.k_choice_ = from_first(fabric, find)
-            K = self.k_choice_.k if auto else check_n_clusters(K, counts.shape[0])
+            K = K if auto else check_n_clusters(K, counts.shape[0])
             line.says("choosing genes")
             ready = prepare(counts, mask, params, codes)
-            cells, mask = ready.cells, ready.mask
+            cells, marked, mask = ready.cells, mask, ready.mask
             said = add_samples(cells, self.samples_, codes, seed)
+            if auto:
+                line.says("recommending K")
+            find = lambda: recommended(counts, marked, seed, cells) if auto else None
+            self.k_choice_ = from_first(fabric, find)
+            K = self.k_choice_.k if auto else K
             run = new_run(cells, params, K, seed, fabric)
             if self.checkpoint:
                 more = () if codes is None else (codes.tobytes(),)
@@ -436,6 +439,7 @@ def cluster(
         raise type(e)(str(e)) from None
     rest = (adata.var_names, adata.obs.get("sample") if batch is None else batch, model.seed_)
     trust = judge(model.embedding_, model.labels_, counts, *rest)
+    with_steps(model.k_choice_, model.embedding_, counts, adata.var_names, model.labels_)
     model.warnings_ += trust.notes
     for text in trust.notes:
         warnings.warn(text, stacklevel=2)

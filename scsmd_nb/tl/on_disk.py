@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RowFile', 'check_room', 'some_cells', 'Survey', 'survey', 'Prepared', 'copy_rows', 'prepare', 'memory_blocks',
-           'read_in_blocks', 'recommended']
+           'read_in_blocks']
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #3c9eb879
 import os
@@ -24,8 +24,7 @@ from ..io.blocks import DiskCounts, read_tables, rows_in_memory
 from ..pp.batches import SampleSums, genes_within
 from ..pp.genes import GeneSums, select_genes, size_factors
 from .params import Params
-from .choose_k import Choice, suggest_from_counts
-from .run import CellData, cell_data, learn_scaling, watched
+from .run import CellData, cell_data, learn_scaling
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #b0dcb84b
 def _read_at(
@@ -229,27 +228,3 @@ def read_in_blocks(
     for text in dict.fromkeys(str(w.message) for w in said if w.category is UserWarning):
         warnings.warn(text, stacklevel=3)
     return np.concatenate(parts)
-
-# %% ../../nbs/api/tl/08_on_disk.ipynb #1fb9d060
-def recommended(
-    counts: sp.csr_matrix,  # [n, genes]
-    genes: np.ndarray | None,  # [genes] bool, genes that the caller has marked; None: none
-    random_state: int,  # seed
-) -> Choice:
-    "The recommended K, at least 2, and its reasons; a ValueError if the cells fall into no groups."
-    if (n := counts.shape[0]) < 10:
-        raise ValueError(
-            f"n_clusters='auto' needs at least 10 cells, and there are {n}. "
-            "Give n_clusters as a number, or bring more cells."
-        )
-    if isinstance(counts, DiskCounts):
-        counts = some_cells(counts, watched(n, random_state))
-    k_max = min(30, n - 2)
-    choice = suggest_from_counts(counts, genes, k_max, random_state, progress=False)
-    if choice.k < 2:
-        raise ValueError(
-            "n_clusters='auto' found no groups that come back when some cells are left out: "
-            + " ".join(choice.reasons)
-            + " If you know better, give n_clusters as a number."
-        )
-    return choice

@@ -420,8 +420,9 @@ def _report(
     history = {
         k: np.asarray(v, dtype=object if k == "phase" else None) for k, v in model.history_.items()
     }
-    chosen = "given by the caller" if model.k_choice_ is None else str(model.k_choice_)
-    return dict(
+    choice = model.k_choice_
+    steps = {} if choice is None or choice.steps is None else dict(k_steps=choice.steps)
+    return steps | dict(
         params={k: _storable(v) for k, v in asdict(model.params_).items()},
         preset=model.preset,
         version=__version__,
@@ -430,7 +431,7 @@ def _report(
         history=history,
         n_clusters=model.probabilities_.shape[1],
         n_clusters_found=model.n_clusters_,
-        n_clusters_chosen=chosen,
+        n_clusters_chosen="given by the caller" if choice is None else str(choice),
         warnings=list(model.warnings_),
         genes=np.asarray(model.genes_, dtype=object),
     )
