@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE FIX
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-samples bench-scale bench-transfer bench-trust tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-same bench-samples bench-scale bench-transfer bench-trust tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -73,6 +73,9 @@ bench-scale: setup ## seconds and memory of fits from 4,000 to a million cells, 
 
 bench-transfer: setup ## labels from references on seven sets with samples (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_transfer.py
+
+bench-same: setup ## the same partition with other threads, orders and formats? on the sets of SCSMD_DATA_DIR, about 30 min
+	@$(BIN)/python tools/bench_same.py
 
 bench-trust: setup ## confidence against ten whole fits on twelve small sets (SCSMD_DATA_DIR)
 	@$(BIN)/python tools/bench_trust.py

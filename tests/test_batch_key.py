@@ -1,4 +1,4 @@
-"""Several samples: what a fit with batch_key removes, what it leaves, and what it says of samples that cannot be compared."""
+"""Several samples: what a fit with batch_key removes, what it leaves, and what it says where samples cannot be compared."""
 
 import warnings
 
@@ -158,7 +158,6 @@ def test_memory_disk_and_estimator_agree(cells, tmp_path):
 def test_odd_samples_run(cells, codes):
     a = cells.copy()
     a.obs["donor"] = codes[: a.n_obs].astype(str)
-    said = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         smd.cluster(a, 4, batch_key="donor", **QUICK)
@@ -194,8 +193,10 @@ def test_a_name_that_is_not_there(cells):
         smd.cluster(cells.copy(), 4, batch_key="doner", **QUICK)
 
 
-def test_a_column_that_clusters_follow_is_named_without_batch_key(cells):
-    a = cells.copy()
+def test_a_column_that_clusters_follow_is_named_without_batch_key():
+    a = smd.io.simulate(**SIMULATED)
+    codes = np.arange(a.n_obs) % 2
+    a.X, a.obs["donor"] = caught_otherwise(a, codes, strength=2.5), codes.astype(str)
     with pytest.warns(UserWarning, match="clusters follow obs\\['donor'\\]"):
         smd.cluster(a, 4, **QUICK | dict(max_epochs=4, batch_size=64))
     assert "batch_key" not in a.uns["scsmd"] and "samples" not in a.uns["scsmd"]

@@ -383,7 +383,7 @@ def test_predict_puts_its_table_beside_the_file_and_names_it_after_it(
     assert run("predict", fitted / "model", new, "--accelerator", "cpu").exit_code == 0
     assert [p.name for p in tmp_path.iterdir()] == ["there"]
     table = pd.read_csv(tmp_path / "there" / "new.labels.csv")
-    assert list(table.columns) == ["cell", "cluster", "confidence"]
+    assert list(table.columns) == ["cell", "cluster", "probability"]
 
 
 def test_predict_refuses_what_is_not_a_model(cells, fitted, tmp_path):

@@ -76,6 +76,17 @@ def test_missing_software_is_said(adata, no_software, name, words):
     assert O.missing(name)
 
 
+def test_a_wrong_interpreter_for_scvi_is_said(adata, monkeypatch, tmp_path):
+    "A path that leads nowhere, and a file that cannot be run."
+    (tmp_path / "python").write_text("no program")
+    for wrong in (tmp_path / "none", tmp_path / "python"):
+        monkeypatch.setenv("SCSMD_SCVI_PYTHON", str(wrong))
+        with pytest.raises(ImportError, match="is no program that can be run. Let it name"):
+            methods.get("scvi-kmeans")(adata, 3)
+    monkeypatch.setenv("SCSMD_SCVI_PYTHON", sys.executable)
+    assert O.missing("scvi-leiden") == ""
+
+
 def test_r_without_seurat(adata, monkeypatch, tmp_path):
     stand_in(monkeypatch, tmp_path, there="FALSE")
     with pytest.raises(ImportError, match="R package Seurat, which this R does not have"):

@@ -124,7 +124,8 @@ def test_last_row_of_the_history_is_the_result(preset):
                 a
             )
         assert model.history_["n_clusters"][-1] == model.n_clusters_
-        assert model._run.labels.tolist() == model.order_[model.labels_].tolist()
+        rows = smd.tl.prepare(smd.counts.get_counts(a), None, model.params_).rows
+        assert model._run.labels.tolist() == model.order_[model.labels_][rows].tolist()
 
 
 def test_asking_for_the_epochs_changes_nothing(cells):

@@ -84,13 +84,14 @@ def test_cells_sorted_by_type_are_drawn_from_everywhere(cells, tmp_path):
     ordered = cells[order].copy()
     ordered.X = ordered.X.toarray()
     types = ordered.obs["cell_type"].cat.codes.to_numpy()
-    ready = prepared(smd.io.DiskCounts(left(ordered, tmp_path))).cells
+    found = prepared(smd.io.DiskCounts(left(ordered, tmp_path)))
+    ready, at = found.cells, found.rows
     parts = smd.tl.batches(len(ready), 32, torch.Generator().manual_seed(0))
     assert sorted(np.concatenate(parts)) == list(range(257))
     for index in parts:
-        assert len(set(types[index])) == 3
+        assert len(set(types[at[index]])) == 3
         rows = ready.batch(index)
-        assert (rows.target.sum(1).numpy() <= ordered.X[index].sum(1)).all()
+        assert (rows.target.sum(1).numpy() <= ordered.X[at[index]].sum(1)).all()
 
 
 def test_new_cells_are_read_in_blocks(cells, tmp_path, monkeypatch):

@@ -256,7 +256,8 @@ class _Job:
 # %% ../../nbs/api/cli/07_main.ipynb #62cba871
 @app.command(
     epilog="\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
-    "  scsmd fit cells.h5ad -k 12 --out results --batch donor\n  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000"
+    "  scsmd fit cells.h5ad -k 12 --out results --batch donor\n"
+    "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000"
 )
 @session()
 def fit(

@@ -92,20 +92,20 @@ def _libraries(
 def _share_rows(
     p,  # [n, K] probabilities
 ) -> list[dict]:
-    "One row a cluster: cells, their share, and their mean confidence."
+    "One row a cluster: cells, their share, and the mean probability of their cluster."
     label, best = p.argmax(1), p.max(1)
     return [
         {
             "cluster": str(k),
             "cells": int((label == k).sum()),
             "share": f"{(label == k).mean():.1%}",
-            "confidence": f"{best[label == k].mean():.2f}" if (label == k).any() else "-",
+            "probability": f"{best[label == k].mean():.2f}" if (label == k).any() else "-",
         }
         for k in range(p.shape[1])
     ]
 
 # %% ../../nbs/api/cli/05_predict.ipynb #da1d5644
-UNSURE = 0.5  # below this confidence a cell is unsure
+UNSURE = 0.5  # a cell is unsure if no cluster has this probability
 MANY = 1 / 3  # share of unsure cells that is said
 DEPTH = 3  # how many times larger or smaller a library may be
 
@@ -121,8 +121,8 @@ def _doubts(
     said, unsure, library = [], (p.max(1) < UNSURE).mean(), float(np.median(np.asarray(library)))
     if unsure >= MANY:
         said.append(
-            f"{unsure:.0%} of the cells are unsure (confidence below {UNSURE}). They may be of types that the "
-            "model has not seen, or be measured otherwise: look at the column confidence before using the labels."
+            f"{unsure:.0%} of the cells are unsure (probability below {UNSURE}). They may be of types that the "
+            "model has not seen, or be measured otherwise: look at the column probability before using the labels."
         )
     if not known / DEPTH <= library <= known * DEPTH:
         said.append(
@@ -191,7 +191,7 @@ def predict(
     cells = _counts_only(say, file, layer, fitted.check_counts, columns=columns)
     say(_genes_found(cells, fitted.genes_))
     p = fitted.predict_proba(cells, batch=_samples_of(cells, fitted, batch))
-    write_labels(out, cells.obs_names, p.argmax(1), p.max(1))
+    write_labels(out, cells.obs_names, p.argmax(1), probability=p.max(1))
     for doubt in _doubts(p, _libraries(cells), fitted._scaling.median_library):
         typer.secho(f"warning: {doubt}", fg="yellow", err=True)
-    typer.echo(f"{text_table(_share_rows(p))}\n\nWritten to {out} (cell, cluster, confidence).")
+    typer.echo(f"{text_table(_share_rows(p))}\n\nWritten to {out} (cell, cluster, probability).")

@@ -192,14 +192,13 @@ def write_labels(
     path: Path,  # .csv file
     names,  # [n] cell names
     clusters,  # [n] cluster names
-    confidence,  # [n] largest probabilities
+    **column,  # [n] numbers, under the name that the column gets
 ) -> None:
-    "A table with the columns cell, cluster, confidence."
+    "A table with the columns cell, cluster, and the one that is given."
     import pandas as pd
 
-    table = pd.DataFrame(
-        {"cell": list(names), "cluster": list(clusters), "confidence": list(confidence)}
-    )
+    table = pd.DataFrame({"cell": list(names), "cluster": list(clusters)})
+    table = table.assign(**{name: list(values) for name, values in column.items()})
     with atomic(path) as part:
         table.to_csv(part, index=False, float_format="%.4f")
 
@@ -306,8 +305,8 @@ def write_results(
     facts = {"run": run_hash(model), "version": __version__, "key": key, "asked": asked}
     with together(out, replaces, **facts) as stage:
         model.save(stage / "model")
-        clusters, confidence = adata.obs[key], adata.obs[f"{key}_confidence"]
-        write_labels(stage / "labels.csv", adata.obs_names, clusters, confidence)
+        clusters, sure = adata.obs[key], adata.obs[f"{key}_confidence"]
+        write_labels(stage / "labels.csv", adata.obs_names, clusters, confidence=sure)
         with atomic(stage / "clusters.csv") as part:
             adata.uns[key]["clusters"].to_csv(part, float_format="%.4f")
         if figures:

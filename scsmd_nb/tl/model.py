@@ -30,6 +30,12 @@ from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
 from .choose_k import with_steps
+from .devices import from_first, make_fabric
+from .on_disk import prepare, read_in_blocks
+from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
+from .progress import Progress
+from .refill import missing
+from .run import CellData, Run, latent, new_run, probabilities
 from scsmd_nb.tl.samples import (
     add_samples,
     column_of_samples,
@@ -39,11 +45,6 @@ from scsmd_nb.tl.samples import (
     recommended,
     unmixed_column,
 )
-from .devices import from_first, make_fabric
-from .on_disk import prepare, read_in_blocks
-from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
-from .progress import Progress
-from .run import CellData, Run, latent, new_run, probabilities
 from scsmd_nb.tl.saved import (
     Checkpoint,
     _fill,
@@ -55,7 +56,7 @@ from scsmd_nb.tl.saved import (
     write_model,
 )
 from .training import train
-from .trust import judge, missing
+from .trust import judge
 
 # %% ../../nbs/api/tl/04_model.ipynb #f4378f3e
 class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -170,12 +171,11 @@ class _Results(_Reader):
     def _set_results(
         self,
         run: Run,  # finished
-        cells: CellData,  # that it was trained on
+        u: np.ndarray,  # [n, d] latent vectors of its cells
         said: list = (),  # warnings that there are already
     ):
         "Labels, probabilities, embedding and warnings, clusters ordered by falling size."
-        self.embedding_ = latent(run, cells)
-        q = probabilities(run, self.embedding_)
+        self.embedding_, q = u, probabilities(run, u)
         sizes = np.bincount(q.argmax(1), minlength=run.n_clusters)
         self.order_ = np.argsort(-sizes, kind="stable")
         self.probabilities_ = q[:, self.order_]
@@ -187,7 +187,7 @@ class _Results(_Reader):
         self.history_ = {c: [row[c] for row in run.history] for c in columns}
         self.warnings_ = list(said)
         if found < run.n_clusters:
-            self.warnings_.append(missing(found, run.n_clusters, run.params.max_epochs))
+            self.warnings_.append(missing(run, u, found))
         for text in self.warnings_:
             warnings.warn(text, stacklevel=4)
         return self
@@ -235,7 +235,7 @@ class _Learner(_Results):
             line.says("choosing genes")
             ready = prepare(counts, mask, params, codes)
             cells, marked, mask = ready.cells, mask, ready.mask
-            said = add_samples(cells, self.samples_, codes, seed)
+            said = add_samples(cells, self.samples_, ready.of(codes), seed)
             if auto:
                 line.says("recommending K")
             find = lambda: recommended(counts, marked, seed, cells) if auto else None
@@ -252,8 +252,9 @@ class _Learner(_Results):
         run.shift, self._codes = cells.shift, codes
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
         self.mask_, self._shares, self.data_hash_ = mask, ready.shares, ready.fingerprint.hex()
+        self._columns = ready.columns
         self.genes_ = (np.arange(len(mask)) if names is None else names)[mask]
-        self._set_results(run, cells, said)
+        self._set_results(run, ready.back(latent(run, cells)), said)
         run.fabric = run.wrapped = run.optimizer = run.rng = run.checkpoint = None  # for training
         return self
 
@@ -290,7 +291,8 @@ class _Answerer(_Learner):
                 "so nothing can be said about them. "
                 "Remove them first, for example with smd.pp.filter(adata, min_genes=1)."
             )
-        cells = CellData(counts, library, self._scaling, self.params_.nb_target)
+        columns = counts[:, self._columns]
+        cells = CellData(columns, library, self._scaling, self.params_.nb_target)
         return place_samples(cells, *known, self._run.shift)
 
     def transform(
@@ -358,8 +360,8 @@ class SCSMD(_Answerer):
             warnings=self.warnings_,
             history=self.history_,
         )
-        tensors["mask"], tensors["order"] = map(torch.from_numpy, (self.mask_, self.order_))
-        return write_model(path, facts, tensors | {"shares": torch.from_numpy(self._shares)})
+        own = dict(mask=self.mask_, order=self.order_, shares=self._shares, columns=self._columns)
+        return write_model(path, facts, tensors | {k: torch.from_numpy(v) for k, v in own.items()})
 
     @classmethod
     def load(
@@ -440,12 +442,10 @@ def cluster(
     rest = (adata.var_names, adata.obs.get("sample") if batch is None else batch, model.seed_)
     trust = judge(model.embedding_, model.labels_, counts, *rest)
     with_steps(model.k_choice_, model.embedding_, counts, adata.var_names, model.labels_)
-    model.warnings_ += trust.notes
-    for text in trust.notes:
+    follows = unmixed_column(adata.obs, model.labels_) if batch is None else []
+    model.warnings_ += (notes := trust.notes + follows)
+    for text in notes:
         warnings.warn(text, stacklevel=2)
-    if batch is None and (text := unmixed_column(adata.obs, model.labels_)):
-        warnings.warn(text, stacklevel=2)
-        model.warnings_.append(text)
     out = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
     _fill(out, model, key_added, trust)
     result = out if copy or path else None

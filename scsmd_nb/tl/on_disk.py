@@ -23,8 +23,9 @@ from ..counts import Fingerprint, row_blocks
 from ..io.blocks import DiskCounts, read_tables, rows_in_memory
 from ..pp.batches import SampleSums, genes_within
 from ..pp.genes import GeneSums, select_genes, size_factors
+from .one_order import one_order
 from .params import Params
-from .run import CellData, cell_data, learn_scaling
+from .run import CellData, learn_scaling
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #b0dcb84b
 def _read_at(
@@ -53,7 +54,7 @@ class RowFile:
         self.value_kind = np.dtype(np.uint16 if small else np.float32)
         self.width = self.gene_kind.itemsize + self.value_kind.itemsize  # bytes of an entry
         self.file, self.ends = tempfile.TemporaryFile(), [np.zeros(1, np.int64)]
-        self.shape = (0, n_columns)
+        self.shape, self.place = (0, n_columns), None  # place: where each column is now
 
     def append(self, rows: sp.csr_matrix):
         "Write rows [b, t] behind those that are there."
@@ -67,13 +68,14 @@ class RowFile:
     def finish(self):
         "All is written; from now on rows are read."
         self.file.flush()
-        self.ends = np.concatenate(self.ends)
+        ends = np.concatenate(self.ends)
+        self.starts, self.sizes = ends[:-1] * self.width, np.diff(ends)
         return self
 
     def __getitem__(self, index) -> sp.csr_matrix:
         "The rows [b, t] of a slice, or of an array of numbers."
         index = np.arange(self.shape[0])[index]
-        starts, sizes = self.ends[index] * self.width, self.ends[index + 1] - self.ends[index]
+        starts, sizes = self.starts[index], self.sizes[index]
         ends = np.concatenate([[0], np.cumsum(sizes)])
         genes, values = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
         for start, size, at in zip(starts.tolist(), sizes.tolist(), ends.tolist()):
@@ -81,7 +83,15 @@ class RowFile:
             genes[at : at + size] = np.frombuffer(row, self.gene_kind, size)
             past = size * self.gene_kind.itemsize
             values[at : at + size] = np.frombuffer(row, self.value_kind, size, past)
+        if self.place is not None:
+            genes = self.place[genes]
         return sp.csr_matrix((values, genes, ends), shape=(len(index), self.shape[1]))
+
+    def reorder(self, rows: np.ndarray, columns: np.ndarray):
+        "The same file, its rows [n] and columns [t] in another order."
+        self.starts, self.sizes = self.starts[rows], self.sizes[rows]
+        self.place = np.argsort(columns).astype(np.int32)
+        return self
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #137c4101
 def check_room(
@@ -150,6 +160,18 @@ class Prepared:
     mask: np.ndarray  # [genes] bool, which they are
     shares: np.ndarray  # [genes] of a cell's library, mean
     fingerprint: Fingerprint  # of all counts
+    rows: np.ndarray  # [n] the cells, in the order in which `cells` has them
+    columns: np.ndarray  # [t] the chosen genes, in the order in which `cells` has them
+
+    def of(self, values: np.ndarray | None) -> np.ndarray | None:
+        "Values [n, ...] of the file, in the order of `cells`; None stays None."
+        return None if values is None else values[self.rows]
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        "Values [n, ...] of `cells`, in the order of the file."
+        out = np.empty_like(values)
+        out[self.rows] = values
+        return out
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #ca29261c
 def copy_rows(
@@ -180,27 +202,33 @@ def prepare(
     params: Params,  # n_top_genes, gene_selection and what learn_scaling reads
     samples: np.ndarray | None = None,  # [n] sample of each cell; None: all are of one
 ) -> Prepared:
-    "Choose genes, within samples where there are several, and take from the cells what a fit reads."
-    if not isinstance(counts, DiskCounts):
+    "Choose genes, and take from the cells what a fit reads, in an order that the counts decide."
+    if isinstance(counts, DiskCounts):
+        if mask is None and params.gene_selection != "seurat":
+            raise ValueError(
+                f"gene_selection={params.gene_selection!r} needs all counts in memory. Use 'seurat' for cells "
+                "on disk, mark genes in adata.var['highly_variable'], or read the file into memory."
+            )
+        s = survey(counts, samples)
+        mask = s.genes.top(params.n_top_genes) if mask is None else mask
+        chosen, library = copy_rows(counts, s, mask), s.library
+        rows, columns = one_order(chosen, library)
+        chosen = chosen.reorder(rows, columns)
+        shares, mark = s.shares, s.fingerprint
+    else:
         if mask is None and samples is not None:
             mask = genes_within(counts, samples, params.n_top_genes)
-        if mask is None:
+        elif mask is None:
             mask = select_genes(counts, params.n_top_genes, params.gene_selection)
-        cells = cell_data(counts, mask, params)
-        shares = counts.T @ (1 / cells.library) / len(cells)
-        return Prepared(cells, mask, shares, Fingerprint(counts))
-    if mask is None and params.gene_selection != "seurat":
-        raise ValueError(
-            f"gene_selection={params.gene_selection!r} needs all counts in memory. Use 'seurat' for cells "
-            "on disk, mark genes in adata.var['highly_variable'], or read the file into memory."
-        )
-    s = survey(counts, samples)
-    mask = s.genes.top(params.n_top_genes) if mask is None else mask
-    rows = copy_rows(counts, s, mask)
-    scaling = learn_scaling(rows, s.library, params)
-    return Prepared(
-        CellData(rows, s.library, scaling, params.nb_target), mask, s.shares, s.fingerprint
-    )
+        chosen = counts if mask.all() else counts[:, np.flatnonzero(mask)]
+        library = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
+        rows, columns = one_order(chosen, library)
+        chosen = chosen[rows][:, columns]
+        shares, mark = counts.T @ (1 / library) / len(library), Fingerprint(counts)
+    library = library[rows]
+    scaling = learn_scaling(chosen, library, params)
+    cells = CellData(chosen, library, scaling, params.nb_target)
+    return Prepared(cells, mask, shares, mark, rows, columns)
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #b8d31913
 def memory_blocks(

@@ -15,8 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .._words import did_you_mean
-from ..pp.batches import SampleShift, drawn_cells, find_shift, with_new_samples
 from ..io.blocks import DiskCounts
+from ..pp.batches import SampleShift, drawn_cells, find_shift, with_new_samples
 from .choose_k import Choice, enough_cells, suggest_from_counts, suggest_k
 from .on_disk import some_cells
 from .run import CellData, watched
@@ -113,7 +113,7 @@ def add_samples(
     if big.any() and (cloudy[big] > 0.75).mean() > 0.5:
         said.append(
             f"{(cloudy[big] > 0.75).sum()} of {len(names)} samples show no groups of cells. If each is of one type, "
-            "types cannot be distinguished from samples, and may have been removed: compare with a fit without batch_key."
+            "types cannot be distinguished from samples and may have been removed: compare with a fit without batch_key."
         )
     return said
 
@@ -154,7 +154,7 @@ def known_samples(
     names: list[str] | None,  # samples of the model; None: it was fitted without
     batch_key: str | None,  # column that fit read
 ) -> tuple[np.ndarray | None, list[str]]:
-    "The number of each cell's sample [n], None for a model without samples; and the samples that the model has not seen."
+    "The number of each cell's sample [n], None for a model without samples; and the samples that are new to it."
     if names is None:
         if batch is not None:
             raise ValueError("the model was fitted without samples: leave batch out.")
@@ -223,15 +223,18 @@ def mixing_table(
     return pd.DataFrame(out, index=table.index.to_numpy(object)).iloc[order]
 
 # %% ../../nbs/api/tl/17_samples.ipynb #3ca21bd5
-_WORDS = r"(sample|batch|donor|patient|plate|run|library|lane|protocol|chemistry|platform|orig.ident|animal|subject|replicate|individual|tumou?r)"
+_WORDS = (
+    r"(sample|batch|donor|patient|plate|run|library|lane|protocol|chemistry|platform|orig.ident|animal|"
+    r"subject|replicate|individual|tumou?r)"
+)
 
 
 def unmixed_column(
     obs: pd.DataFrame,  # tables of the cells; only read
     labels: np.ndarray,  # [n] cluster of each cell
-) -> str:
-    "A warning that names the column that looks like a sample and that clusters follow most; '' if none."
-    worst, said = 0.5, ""
+) -> list[str]:
+    "A warning that names the column that looks like a sample and that clusters follow most; [] if none."
+    worst, said = 0.5, []
     for name in obs.columns:
         column = obs[name]
         if not re.fullmatch(rf"{_WORDS}([_ .-]?(id|name|no))?", str(name).strip().lower()):

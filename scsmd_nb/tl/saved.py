@@ -24,11 +24,11 @@ from safetensors.torch import load, save
 
 from .._files import atomic
 from ..counts import check_given
-from .samples import mixing_table
-from .devices import make_fabric
 from ..pp.batches import restored_shift
+from .devices import make_fabric
 from .params import ARGUMENTS, check_value, get_params, is_whole
 from .run import PHASES, Run, Scaling, build_networks
+from .samples import mixing_table
 from .training import COLUMNS
 
 # %% ../../nbs/api/tl/03_saved.ipynb #5cdff393
@@ -362,9 +362,11 @@ def _loaded(
     model = cls(**facts["arguments"])
     model._checked()
     model.mask_, model.order_ = tensors["mask"].numpy(), tensors["order"].numpy()
-    model.n_features_in_, model._shares = facts["n_features_in"], tensors["shares"].numpy()
+    model.n_features_in_ = facts["n_features_in"]
+    model._shares, model._columns = tensors["shares"].numpy(), tensors["columns"].numpy()
     sizes = {model.n_features_in_, *model.mask_.shape, *model._shares.shape}
-    if len(sizes) > 1 or model.mask_.dtype != bool or (names and len(names) not in sizes):
+    known = sorted(model._columns) == list(range(model.mask_.sum())) and model.mask_.dtype == bool
+    if len(sizes) > 1 or not known or (names and len(names) not in sizes):
         raise ValueError(f"the numbers of its genes do not fit together: {sorted(sizes)}")
     if names is not None:
         model.feature_names_in_ = np.asarray(names, dtype=object)

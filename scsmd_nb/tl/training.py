@@ -26,6 +26,7 @@ from ..nn.soft_clustering import cluster_loss, joint_loss, memberships, update_c
 from .devices import from_first, send
 from .processes import add_gradients, agree, own_batch, same_everywhere, shares
 from .progress import Progress
+from .refill import goes_on
 from scsmd_nb.tl.run import (
     PHASES,
     Batch,
@@ -277,6 +278,7 @@ def step_of(
     "The step of the current epoch, a function of run and batch."
     if run.phase == "cellnet":
         first = run.epoch < enough_epochs(run.params.first_epochs, run.params, len(data))
+        first = first or run.epoch >= n_epochs(run, data)  # beyond its end, see smd.tl.refill
         return partial(cellnet_step, first=first)
     return {"pretrain": pretrain_step, "soft": soft_step}[run.phase]
 
@@ -404,9 +406,9 @@ def train_phase(
     if run.phase != "pretrain":
         progress.says("start of the clusters" if run.centroids is None else "latent vectors")
     source, row = begin(run, data), {}
-    while run.epoch < last:
+    while run.epoch < last or goes_on(run, source, last):
         told = {k: row[k] for k in ("loss", "changed") if k in row}
-        progress.says(f"{WORDS[run.phase]} {run.epoch + 1}/{last}", **told)
+        progress.says(f"{WORDS[run.phase]} {run.epoch + 1}/{max(last, run.epoch + 1)}", **told)
         row = _one_epoch(run, data, source, progress)
     run.phase, run.epoch = (*PHASES, "done")[PHASES.index(run.phase) + 1], 0
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KEPT', 'REPEATS', 'SHARE', 'CALIBRATION', 'WEAK', 'OFTEN', 'MOST', 'partition_again', 'repeats', 'matched',
            'confidence', 'mean_jaccard', 'nearest_clusters', 'separating_genes', 'quality', 'largest_sample', 'advice',
-           'missing', 'rivals', 'sample_of', 'spread', 'Trust', 'judge', 'assess']
+           'rivals', 'sample_of', 'spread', 'Trust', 'judge', 'assess']
 
 # %% ../../nbs/api/tl/13_trust.ipynb #de34c56e
 import warnings
@@ -221,21 +221,6 @@ def advice(
             "elsewhere). smd.pp.filter(adata) removes such cells; then cluster again."
         )
     return out
-
-# %% ../../nbs/api/tl/13_trust.ipynb #a53a18bb
-def missing(
-    found: int,  # clusters that hold cells
-    asked: int,  # K
-    max_epochs: int | None = None,  # most epochs of any phase; None: no limit
-) -> str:
-    "Why there are fewer clusters than asked for, the K that stands, and what to try."
-    few = max_epochs is not None and max_epochs < 10
-    trial = f" max_epochs={max_epochs} is for quick trials only." if few else ""
-    return (
-        f"{found} of the {asked} clusters asked for hold cells: while CellNet was trained, the cells of the rest went "
-        f"to their neighbours, as those of small clusters or of groups that hardly differ do. The result stands with "
-        f"{found}.{trial} To get {asked}, try another random_state; else ask for fewer with n_clusters."
-    )
 
 # %% ../../nbs/api/tl/13_trust.ipynb #cb170426
 OFTEN = 1 / 3  # share of the repeats in which two clusters are one

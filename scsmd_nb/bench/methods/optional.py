@@ -47,8 +47,10 @@ def missing(
 ) -> str:
     "What is missing for this method, and how to get it; empty if nothing is."
     if name.startswith("scvi"):
-        if os.environ.get("SCSMD_SCVI_PYTHON"):
-            return ""
+        if program := os.environ.get("SCSMD_SCVI_PYTHON"):
+            wrong = f"SCSMD_SCVI_PYTHON={program} is no program that can be run. "
+            how = "Let it name the Python that has scvi-tools, or unset it."
+            return "" if shutil.which(program) else wrong + how
         if importlib.util.find_spec("scvi") is None:
             return f"{name} needs the package scvi-tools: pip install scvi-tools"
         return ""
