@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= passive
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE FIX
 export GOALS := $(MAKECMDGOALS)
 
-.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-same bench-scale bench-transfer bench-trust tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
+.PHONY: help setup demo test test-notebooks lint bench bench-accuracy bench-core bench-k bench-read bench-prep bench-faults bench-mutations bench-same bench-samples bench-scale bench-transfer bench-trust tutorials tutorials-full docs docs-check lab export readme notebooks lock clean distclean
 
 help: ## list the targets
 	@echo "scsmd_nb: make TARGET"
@@ -64,6 +64,9 @@ bench-prep: setup ## time and memory of QC and exploration on 100,000 simulated 
 
 bench-faults: setup ## kill scsmd fit 50 times, fill the disk, start two on one folder; counts what was lost, about 5 min
 	@$(BIN)/python tools/bench_faults.py
+
+bench-samples: setup ## cells of several samples: types kept, samples mixed, beside Harmony, Scanorama, scVI (SCSMD_DATA_DIR)
+	@$(BIN)/python tools/bench_samples.py
 
 bench-scale: setup ## seconds and memory of fits from 4,000 to a million cells, in memory and on disk, about 1 h
 	@$(BIN)/python tools/bench_scale.py

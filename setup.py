@@ -51,6 +51,7 @@ setup(
     extras_require={
         "bench": lines("bench_requirements"),
         "dask": lines("dask_requirements"),
+        "samples": lines("samples_requirements"),
         "dev": [r for key in ("dev", "bench", "dask") for r in lines(f"{key}_requirements")],
     },
     entry_points={

@@ -8,6 +8,9 @@ from pathlib import Path
 import check_clean
 import check_sync
 import nbformat
+import numpy as np
+
+import scsmd_nb as smd
 
 
 def test_modules_out_of_step_are_named():
@@ -138,6 +141,39 @@ def test_parts_of_bench_accuracy_are_known_ablations():
     from scsmd_nb.bench.suites import ABLATIONS
 
     assert set(bench_accuracy.PARTS) <= set(ABLATIONS)
+
+
+def test_bench_samples_takes_a_type_out_of_all_samples_but_one(tmp_path):
+    import anndata as ad
+    import bench_samples as b
+
+    whole, nothing = b.cells(b.SIMULATED)
+    part, only = b.cells(b.SIMULATED, "type_2")
+    assert nothing == "" and only in set(whole.obs["sample"])
+    here = part.obs["cell_type"] == "type_2"
+    assert set(part.obs["sample"][here]) == {only} and part.obs["sample"].nunique() == 2
+    gone = (whole.obs["cell_type"] == "type_2") & (whole.obs["sample"] != only)
+    assert gone.sum() and part.n_obs == whole.n_obs - gone.sum()
+    job = b.job(tmp_path, tmp_path, 0, b.SIMULATED, "pca", 0, "type_2")
+    assert job["k"] == 5 and list(ad.read_h5ad(job["cells"]).obs) == ["sample"]  # no types
+
+
+def test_bench_samples_scores_what_a_run_left(tmp_path):
+    import bench_samples as b
+
+    adata, _ = b.cells(b.SIMULATED)
+    types, sample = adata.obs["cell_type"].to_numpy(), adata.obs["sample"].to_numpy()
+    z = np.random.default_rng(0).normal(size=(adata.n_obs, 4))
+    for removed, own in (("", types), ("type_2", b.cells(b.SIMULATED, "type_2")[0].obs["sample"])):
+        file = b.vectors(tmp_path, b.SIMULATED, "scsmd", 0, removed)
+        own = np.unique(own, return_inverse=True)[1]
+        np.savez(file, z=z[: len(own)], own=own, cpu=1.5, version="0")
+    (right,) = b.score(tmp_path, b.SIMULATED, "scsmd", 0)
+    assert right["ari"] == right["nmi_max"] == 1 and right["everywhere"]
+    assert right["ari_samples"] == right["ari_types_samples"] == smd.tl.ari(sample, types)
+    (wrong,) = b.score(tmp_path, b.SIMULATED, "scsmd", 0, "type_2")
+    assert wrong["ari_samples"] == 1 and wrong["f1_before"] == 1 and wrong["f1"] < 0.5
+    assert set(right) | set(wrong) <= set(b.COLUMNS)
 
 
 def test_notebooks_that_fail_or_end_their_process_are_told(tmp_path):
