@@ -35,8 +35,10 @@ def test_an_empty_cluster_is_refilled(cells):
     "Two passes of CellNet lose clusters; more bring each of them back, on new cells, too."
     run = trained(cells, max_epochs=1)
     sizes = [row["n_clusters"] for row in run.history if row["phase"] == "cellnet"]
-    assert max(sizes[:-1]) < sizes[-1] == 5 and len(sizes) > 2
-    assert len(set(probabilities(run, latent(run, cells)).argmax(1))) == 5
+    assert max(sizes[:2]) < sizes[-1] == 5 and len(sizes) > 2
+    u = latent(run, cells)
+    sizes = np.bincount(probabilities(run, u).argmax(1), minlength=5)
+    assert (2 * sizes >= refill.held(run, u)).all()
 
 
 def test_what_loses_no_cluster_is_as_it_was_bit_for_bit(cells, monkeypatch):

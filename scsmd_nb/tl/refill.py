@@ -11,7 +11,6 @@ import math
 import numpy as np
 import torch
 
-from ..nn.cellnet import clusters_in_use
 from ..nn.soft_clustering import memberships
 from .run import LatentData, Run, batches, watched
 from .schedule import cells_an_epoch
@@ -20,10 +19,10 @@ from .schedule import cells_an_epoch
 def held(
     run: Run,  # only read: its centroids
     u: np.ndarray,  # [n, d] latent vectors
-) -> int:
-    "Number of clusters that hold a cell by its largest membership."
+) -> np.ndarray:
+    "Cells of each cluster by largest membership, [K] int."
     p = memberships(torch.from_numpy(u), run.centroids, run.params.fuzzifier)
-    return clusters_in_use(p.argmax(1), run.n_clusters)
+    return np.bincount(p.argmax(1).numpy(), minlength=run.n_clusters)
 
 # %% ../../nbs/api/tl/15_refill.ipynb #af9eeb06
 MORE = 300  # steps of CellNet at most, beyond the passes that were asked for
@@ -41,16 +40,17 @@ def goes_on(
     source,  # what the phase reads, see smd.tl.training.begin
     last: int,  # epochs that were asked for
 ) -> bool:
-    "True while a cluster of the memberships has no cell by CellNet, for some 300 steps at most."
+    "True after passes that left a cluster empty, until each has half of its cells, for some 300 steps at most."
     if run.epoch < last or not (isinstance(source, LatentData) and guarded(run) and last):
         return False
     steps = len(batches(cells_an_epoch(run, source), run.params.batch_size))
     if run.epoch - last >= math.ceil(MORE / steps):
         return False
-    found = clusters_in_use(run.labels, run.n_clusters)
-    if found == run.n_clusters:
-        return False
-    return found < held(run, source.u[watched(len(source), run.random_state)])
+    if (found := run.history[last - run.epoch - 1]["n_clusters"]) == run.n_clusters:
+        return False  # none was empty after the last pass asked for
+    sizes = held(run, source.u[watched(len(source), run.random_state)])
+    short = 2 * np.bincount(run.labels, minlength=run.n_clusters) < sizes
+    return found < (sizes > 0).sum() and bool(short.any())
 
 # %% ../../nbs/api/tl/15_refill.ipynb #1a57b699
 def missing(
@@ -62,7 +62,7 @@ def missing(
     asked, most = run.n_clusters, run.params.max_epochs
     if (distinct := len(np.unique(u, axis=0))) < asked:
         why = f"the cells are of only {distinct} different kinds, all others are copies of them"
-    elif found >= held(run, u):
+    elif found >= (held(run, u) > 0).sum():
         why = "in soft clustering no cell stayed nearest to the centre of the others"
     elif guarded(run):
         why = f"the cells of the others are too much like their neighbours, also after {MORE} more steps"
