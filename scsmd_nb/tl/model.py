@@ -29,13 +29,12 @@ from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
 from ..pp.genes import gene_mask, marked_genes, size_factors
-from .choose_k import with_steps
 from .devices import from_first, make_fabric
 from .on_disk import prepare, read_in_blocks
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
 from .refill import missing
-from .run import CellData, Run, latent, new_run, probabilities
+from .run import CellData, Run, latent, new_run, probabilities, refuse_empty
 from scsmd_nb.tl.samples import (
     add_samples,
     column_of_samples,
@@ -43,20 +42,17 @@ from scsmd_nb.tl.samples import (
     place_samples,
     read_samples,
     recommended,
-    unmixed_column,
 )
 from scsmd_nb.tl.saved import (
-    Checkpoint,
-    _fill,
     _loaded,
-    check_key,
     pack_run,
     read_model,
+    resume,
     unpack_run,
     write_model,
 )
+from .slots import _fill, check_key, looked_at
 from .training import train
-from .trust import judge
 
 # %% ../../nbs/api/tl/04_model.ipynb #f4378f3e
 class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -226,8 +222,8 @@ class _Learner(_Results):
         if not isinstance(counts, DiskCounts):
             size_factors(counts)  # refuses empty cells
         names, self.batch_key_ = getattr(self, "feature_names_in_", None), batch_key
-        where = "batch" if batch_key is None else f"obs[{batch_key!r}]"
-        self.samples_, codes = read_samples(batch, counts.shape[0], where)
+        self.samples_, self._codes = read_samples(batch, counts.shape[0], batch_key)
+        codes = self._codes
         mask = None if genes is None else gene_mask(genes, counts.shape[1], names)
         auto, K = chosen["n_clusters"] == "auto", chosen["n_clusters"]
         with Progress(chosen["progress"] and self._writes) as line:
@@ -236,20 +232,16 @@ class _Learner(_Results):
             ready = prepare(counts, mask, params, codes)
             cells, marked, mask = ready.cells, mask, ready.mask
             said = add_samples(cells, self.samples_, ready.of(codes), seed)
-            if auto:
-                line.says("recommending K")
+            line.says("recommending K" if auto else "starting")
             find = lambda: recommended(counts, marked, seed, cells) if auto else None
             self.k_choice_ = from_first(fabric, find)
             K = self.k_choice_.k if auto else K
             run = new_run(cells, params, K, seed, fabric)
             if self.checkpoint:
-                more = () if codes is None else (codes.tobytes(),)
-                mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes(), *more)
-                run.checkpoint = Checkpoint(self.checkpoint, mark)
-                if from_first(fabric, Path(self.checkpoint).exists):
-                    run.checkpoint.load(run)
+                more = b"" if codes is None else codes.tobytes()
+                mark = ready.fingerprint.hex(asdict(params), K, seed, mask.tobytes(), more)
+                resume(run, self.checkpoint, mark, fabric)
             train(run, cells, line)
-        run.shift, self._codes = cells.shift, codes
         self._run, self._scaling, self.params_, self.seed_ = run, cells.scaling, params, seed
         self.mask_, self._shares, self.data_hash_ = mask, ready.shares, ready.fingerprint.hex()
         self._columns = ready.columns
@@ -285,14 +277,9 @@ class _Answerer(_Learner):
             whole = self._read(X, layer, reset=False)
             library = np.asarray(whole.sum(1, dtype=np.float64)).ravel()
             counts = whole[:, np.flatnonzero(self.mask_)]
-        if (empty := np.flatnonzero(library <= 0)).size:
-            raise ValueError(
-                f"{len(empty)} of {len(library)} cells have no counts at all (first: cell {empty[0]}), "
-                "so nothing can be said about them. "
-                "Remove them first, for example with smd.pp.filter(adata, min_genes=1)."
-            )
-        columns = counts[:, self._columns]
-        cells = CellData(columns, library, self._scaling, self.params_.nb_target)
+        refuse_empty(library)
+        own = (self._scaling, self.params_.nb_target)
+        cells = CellData(counts[:, self._columns], library, *own)
         return place_samples(cells, *known, self._run.shift)
 
     def transform(
@@ -314,8 +301,7 @@ class _Answerer(_Learner):
         batch=None,  # as in transform
     ) -> np.ndarray:
         "CellNet's probabilities [n, K] float32; rows sum to 1."
-        u = self.transform(X, layer, batch)
-        return probabilities(self._run, u)[:, self.order_]
+        return probabilities(self._run, self.transform(X, layer, batch))[:, self.order_]
 
     def predict(
         self,
@@ -439,13 +425,7 @@ def cluster(
         model._learn(counts, genes, batch, batch_key)
     except (ValueError, FloatingPointError) as e:
         raise type(e)(str(e)) from None
-    rest = (adata.var_names, adata.obs.get("sample") if batch is None else batch, model.seed_)
-    trust = judge(model.embedding_, model.labels_, counts, *rest)
-    with_steps(model.k_choice_, model.embedding_, counts, adata.var_names, model.labels_)
-    follows = unmixed_column(adata.obs, model.labels_) if batch is None else []
-    model.warnings_ += (notes := trust.notes + follows)
-    for text in notes:
-        warnings.warn(text, stacklevel=2)
+    trust = looked_at(model, adata, counts, batch)
     out = (adata.to_memory() if adata.isbacked else adata.copy()) if copy else adata
     _fill(out, model, key_added, trust)
     result = out if copy or path else None

@@ -44,11 +44,13 @@ def sample_names(
 def read_samples(
     values,  # [n] sample of each cell; None: all are of one
     n_cells: int,  # n
-    where: str = "batch",  # its name, for messages
+    batch_key: str
+    | None = None,  # column of obs that they come from; None: an argument called batch
 ) -> tuple[list[str] | None, np.ndarray | None]:
     "Names of the samples, and the number of each cell's [n]; None and None without samples."
     if values is None:
         return None, None
+    where = "batch" if batch_key is None else f"obs[{batch_key!r}]"
     kinds = pd.Categorical(texts := sample_names(values, where))
     if len(texts) != n_cells:
         raise ValueError(f"{where} has {len(texts):,} entries, and there are {n_cells:,} cells.")
