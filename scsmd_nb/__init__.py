@@ -6,7 +6,7 @@ Written by hand (nbdev only keeps `__version__` in step). A wing loads when it i
 
 from ._faces import hand_on
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 WINGS = ("counts", "io", "pp", "nn", "tl", "pl", "bench", "course", "cli")
 __getattr__, __dir__, __all__ = hand_on(

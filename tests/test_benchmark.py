@@ -194,30 +194,29 @@ def test_nothing_is_left_running(endings):
     assert len(logs) == 5 and any("Traceback" in text and "no more" in text for text in logs)
 
 
-def test_global_seeds_are_set(endings, tmp_path):
-    again = run([texts], tmp_path, seeds=[0, 1]).set_index("seed")["ari"]
-    assert again[0] == endings[1].loc["texts", "ari"] != again[1]
+def test_global_seeds_are_set(endings):
+    key = {"dataset": "small", "method": "texts", "options": "{}", "budget": "laptop", "seed": 0}
+    sizes = np.unique(smd.bench.arrays(endings[0], key)["labels"], return_counts=True)[1]
+    drawn = [np.random.RandomState(seed).randint(3, size=90) for seed in (0, 1)]
+    assert (sizes == np.bincount(drawn[0])).all() and (sizes != np.bincount(drawn[1])).any()
 
 
 def test_options_own_registered_methods_and_retry(tmp_path, monkeypatch):
     monkeypatch.setenv("SCSMD_TEST_MARK", str(tmp_path))
-    methods = [("test-own", {"parts": 3}), "test-own", Method("once", once)]
+    methods = [("test-own", {"parts": 3}), Method("once", once)]
     first = smd.bench.run(
         methods, ("small", small()), [0], out=tmp_path / "out", progress=False, jobs=2
     )
-    assert list(first["status"]) == ["ok", "ok", "failed"] and list(
-        first["n_clusters_found"].dropna()
-    ) == [3, 2]
-    assert list(first["options"]) == ['{"parts": 3}', "{}", "{}"] and first["message"][2].endswith(
-        "with file.txt"
-    )
+    assert list(first["status"]) == ["ok", "failed"] and first["n_clusters_found"][0] == 3
+    assert list(first["options"]) == ['{"parts": 3}', "{}"]
+    assert first["message"][1].endswith("with file.txt")
     second = smd.bench.run(methods, ("small", small()), [0], out=tmp_path / "out", progress=False)
     pd.testing.assert_frame_equal(first, second)
     third = smd.bench.run(
         methods, ("small", small()), [0], out=tmp_path / "out", progress=False, retry=True
     )
-    assert list(third["status"]) == ["ok"] * 3 and (third["date"][:2] == first["date"][:2]).all()
-    assert len((tmp_path / "out/results.csv").read_text().splitlines()) == 5
+    assert list(third["status"]) == ["ok"] * 2 and third["date"][0] == first["date"][0]
+    assert len((tmp_path / "out/results.csv").read_text().splitlines()) == 4
     assert not list((tmp_path / "out/runs").glob("*.log"))
 
 
@@ -276,12 +275,11 @@ def test_a_method_that_cannot_travel(tmp_path):
         smd.bench.run(Method("locked", lambda a, k, s: lock), ("small", small()), out=tmp_path)
 
 
-def test_changed_data_are_not_mixed(tmp_path):
-    run([naps], tmp_path)
+def test_changed_data_are_not_mixed(endings):
     other = small()
     other.layers["counts"] = other.layers["counts"].copy() * 2
     with pytest.raises(ValueError, match="has changed"):
-        run([naps], tmp_path, datasets=("small", other))
+        run([looks], endings[0], datasets=("small", other))
 
 
 # ---------------------------------------------------------------- the file
@@ -312,7 +310,7 @@ def test_every_cut_keeps_the_rows_before_it(file):
     whole = file.read_bytes()
     ends = [i + 1 for i, byte in enumerate(whole) if byte == 10]
     near = {end + step for end in ends for step in (-2, -1, 0, 1)}
-    for size in sorted({*range(0, len(whole), 5), *near} - {*range(len(whole), len(whole) + 2)}):
+    for size in sorted({*range(0, len(whole), 37), *near} - {*range(len(whole), len(whole) + 2)}):
         file.write_bytes(whole[:size])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -412,11 +410,11 @@ def gone(process):
 
 
 def test_two_harnesses_share_the_work(tmp_path):
-    both = [harness(tmp_path, "naps", seeds=4) for _ in range(2)]
+    both = [harness(tmp_path, "naps", seeds=2) for _ in range(2)]
     texts = [h.communicate(timeout=120)[1] for h in both]
     assert [h.returncode for h in both] == [0, 0], texts
     lines = (tmp_path / "results.csv").read_text().splitlines()
-    assert len(lines) == 5 and list(smd.bench.read(tmp_path)["status"]) == ["ok"] * 4
+    assert len(lines) == 3 and list(smd.bench.read(tmp_path)["status"]) == ["ok"] * 2
     assert not list((tmp_path / "runs").glob("*.lock"))
 
 
@@ -432,17 +430,14 @@ def test_a_harness_that_ends_takes_its_run_with_it(tmp_path, how):
     first.send_signal(how)
     text = first.communicate(timeout=30)[1]
     wait_for(lambda: gone(child), 10)
+    assert not (tmp_path / "out/results.csv").exists()
     if how == signal.SIGINT:
         assert "0 finished runs are kept" in text
-    assert not (tmp_path / "out/results.csv").exists()
-    method = Method(
-        "sleeps", naps
-    )  # the same key; the claim of the dead harness does not stand in the way
-    assert list(
-        smd.bench.run(method, ("small", small()), [0], out=tmp_path / "out", progress=False)[
-            "status"
-        ]
-    ) == ["ok"]
+        assert not list((tmp_path / "out/runs").glob("*.lock"))
+    else:  # its claim does not stand in the way of the same run
+        claim = next((tmp_path / "out/runs").glob("*.lock")).stem
+        assert (again := runner._claim(tmp_path / "out", claim)) is not None
+        again.close()
 
 
 def test_a_full_disk_says_so_and_keeps_what_is_there(file, monkeypatch):
@@ -486,18 +481,11 @@ def test_disturbances_have_their_expectation(kind, amount):
 
 
 def test_the_same_disturbed_counts_for_every_method_new_ones_for_every_seed(tmp_path):
-    table = run(
-        [first_total, second_total],
-        tmp_path,
-        datasets=[("small+depth=0.5", small())],
-        seeds=[0, 1],
-        jobs=2,
-    )
+    where = dict(datasets=[("small+depth=0.5", small())])
+    table = run([first_total, second_total], tmp_path, seeds=[0], jobs=2, **where)
+    other = run([first_total], tmp_path, seeds=[1], **where)
     assert list(table["dataset"].unique()) == ["small+depth=0.5"]
-    totals = table.pivot(index="seed", columns="method", values="warnings")
-    assert (totals["first_total"] == totals["second_total"]).all() and totals[
-        "first_total"
-    ].nunique() == 2
+    assert table["warnings"].nunique() == 1 and table["warnings"][0] != other["warnings"][0]
 
 
 def first_total(adata, n_clusters, random_state):
@@ -555,9 +543,10 @@ def test_ctrl_c_on_the_command_keeps_finished_rows(tmp_path):
         "--out",
         tmp_path / "out",
     ]
-    process = subprocess.Popen(
-        [str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    (tmp_path / "csv.py").write_text("open('ran', 'w'); raise SystemExit(3)")  # not to be loaded
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([str(w) for w in words], cwd=tmp_path, env=env, **pipes)
     results = tmp_path / "out/results.csv"
     try:
         wait_for(
@@ -577,6 +566,7 @@ def test_ctrl_c_on_the_command_keeps_finished_rows(tmp_path):
         and "Traceback" not in text
     )
     assert 1 <= len(done) < 8 and not list((tmp_path / "out/runs").glob("*.lock"))
+    assert not (tmp_path / "ran").exists(), "a module of the folder it is started in was loaded"
 
 
 @pytest.mark.parametrize("missing", ["cloudpickle", "scikit_posthocs"])

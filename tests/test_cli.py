@@ -1,5 +1,6 @@
 """The `scsmd` command as a user meets it: installed, in a process of its own; and its commands on small files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -144,7 +145,9 @@ def test_fit_says_that_no_cells_are_filtered_and_where_results_are(cells, tmp_pa
     )
 
 
-def test_figures_are_drawn_and_old_ones_removed(cells, tmp_path):
+def test_figures_are_drawn_and_old_ones_removed(cells, tmp_path, monkeypatch):
+    flat = lambda adata, key, *a, **k: adata.obsm[f"X_{key}"][:, :2]  # UMAP takes long to compile
+    monkeypatch.setattr("scsmd_nb.pl.clusters.embed_cells", flat)
     words = ["fit", cells, "-k", 2, "--out", tmp_path, "--max-epochs", 2, "--accelerator", "cpu"]
     assert run(*words, "--reference", "cell_type").exit_code == 0
     assert {p.name for p in tmp_path.glob("*.png")} == {"umap.png", "history.png", "confusion.png"}
@@ -241,19 +244,50 @@ def test_samples_are_counted_in_each_cluster(cells, tmp_path):
     assert sum(int(n) for row in table[1:3] for n in row.split()[1:]) in (160, 80)
 
 
-def test_the_system_may_end_it_too(cells, tmp_path):
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        words = [PROGRAM, "fit", cells, "-k", 2, "--out", tmp_path / "out", *QUICK]
-        words += ["-o", "pretrain_epochs=60", "-o", "min_steps=0"]
-        first = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
-        limit = time.monotonic() + 120
-        while not (tmp_path / "out/.scsmd.lock").exists() and time.monotonic() < limit:
+LOADED = """
+import json, sys
+from pathlib import Path
+from bench_faults import command, status
+import scanpy, scsmd_nb.tl.model
+for line in sys.stdin:
+    words, log = json.loads(line)
+    print(process := command(words, Path(log), wait=False), flush=True)
+    print(status(process), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    "A process that has loaded all that a fit needs, and runs each command in a fork of itself."
+    tools = Path(__file__).parent.parent / "tools"
+    paths = [str(tools), str(tools.parent), os.environ.get("PYTHONPATH")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-c", LOADED], env=env, **pipes) as process:
+        yield process
+
+
+def command(loaded, words, log, number=None, sight=None) -> tuple[int, str]:
+    "Exit code and words of a command; the signal of this number is sent when the file is seen."
+    loaded.stdin.write(json.dumps([[str(word) for word in words], str(log)]) + "\n")
+    loaded.stdin.flush()
+    process, limit = int(loaded.stdout.readline()), time.monotonic() + 120
+    if number:
+        while not sight.exists() and time.monotonic() < limit:
             time.sleep(0.02)
-        first.send_signal(number)
-        text = first.communicate(timeout=200)[1]
-        assert first.returncode == 128 + number and "stopped" in text and "Traceback" not in text
-        left = [p.name for p in (tmp_path / "out").glob("*")] if (tmp_path / "out").exists() else []
-        assert set(left) <= {"checkpoint.safetensors"}
+        os.kill(process, number)
+    return int(loaded.stdout.readline()), log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_system_may_end_it_too(loaded, cells, tmp_path, number):
+    words = ["fit", cells, "-k", 2, "--out", tmp_path / "out", *QUICK]
+    words += ["-o", "pretrain_epochs=60", "-o", "min_steps=0"]
+    lock = tmp_path / "out/.scsmd.lock"
+    code, text = command(loaded, words, tmp_path / "log", number, lock)
+    assert code == 128 + number and "stopped" in text and "Traceback" not in text
+    left = [p.name for p in (tmp_path / "out").glob("*")] if (tmp_path / "out").exists() else []
+    assert set(left) <= {"checkpoint.safetensors"}
 
 
 def test_a_wrong_file_is_one_line(tmp_path):
@@ -307,47 +341,19 @@ def test_a_full_disk_while_writing_is_one_line_and_keeps_the_checkpoint(
     assert not (tmp_path / "checkpoint.safetensors").exists() and (tmp_path / "cells.h5ad").exists()
 
 
-def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(cells, tmp_path):
-    def program(out, **kwargs):
-        words = [
-            PROGRAM,
-            "fit",
-            cells,
-            "-k",
-            2,
-            "--out",
-            out,
-            "--accelerator",
-            "cpu",
-            "--no-figures",
-            "-o",
-            "pretrain_epochs=25",
-            "-o",
-            "min_steps=0",
-        ]
-        return subprocess.Popen(
-            [str(w) for w in words],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(loaded, cells, tmp_path):
+    def words(out):
+        fit = ["fit", cells, "-k", 2, "--out", out, "--accelerator", "cpu", "--no-figures"]
+        return [*fit, "-o", "pretrain_epochs=25", "-o", "min_steps=0"]
 
-    first, checkpoint = program(tmp_path / "out"), tmp_path / "out" / "checkpoint.safetensors"
-    limit = time.monotonic() + 120
-    while not checkpoint.exists() and first.poll() is None and time.monotonic() < limit:
-        time.sleep(0.02)
-    first.send_signal(signal.SIGINT)
-    text = first.communicate(timeout=200)[1]
-    assert first.returncode == 130, text
-    assert "The same command again goes on" in text and "Traceback" not in text
-    assert [p.name for p in checkpoint.parent.iterdir()] == ["checkpoint.safetensors"]
-
-    runs = [program(tmp_path / "out"), program(tmp_path / "whole")]
-    texts = [run.communicate(timeout=120)[1] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], texts
-    assert "going on from" in texts[0] and not checkpoint.exists()
-    assert (tmp_path / "out/labels.csv").read_text() == (tmp_path / "whole/labels.csv").read_text()
+    out, checkpoint = tmp_path / "out", tmp_path / "out/checkpoint.safetensors"
+    code, text = command(loaded, words(out), tmp_path / "1.log", signal.SIGINT, checkpoint)
+    assert code == 130 and "The same command again goes on" in text and "Traceback" not in text
+    assert [p.name for p in out.iterdir()] == ["checkpoint.safetensors"]
+    code, text = command(loaded, words(out), tmp_path / "2.log")
+    assert code == 0 and "going on from" in text and not checkpoint.exists()
+    assert command(loaded, words(tmp_path / "whole"), tmp_path / "3.log")[0] == 0
+    assert (out / "labels.csv").read_text() == (tmp_path / "whole/labels.csv").read_text()
 
 
 # ---------------------------------------------------------------- predict

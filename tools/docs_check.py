@@ -4,13 +4,13 @@ usage: docs_check.py [ROOT]   prints one line for each fault, each with its plac
 """
 
 import ast
-import configparser
 import json
 import re
 import sys
 from pathlib import Path
 from urllib.parse import unquote
 
+import addresses
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +21,7 @@ LINK = re.compile(
 HTML_TAG = re.compile(r"<(img|a)\b([^>]*)>", re.I)
 HTML_ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
 FENCE = re.compile(r"^\s*(```+|~~~+)")
+ALT = 150  # characters of an alt text
 HEAVY_MB = 3  # a page with its outputs
 COLUMNS = 100  # characters of code that a line of a page holds in a window of 1280 px (nbs/styles/site.scss)
 GLOSSARY = "course/glossary.ipynb"  # its terms have anchors on the site
@@ -576,12 +577,17 @@ def check_outputs(path: Path, name: str) -> list[str]:
         if cell["cell_type"] == "markdown":
             before = source
             continue
-        directives = {k for k, _ in DIRECTIVE.findall(source)}
+        directives = dict(DIRECTIVE.findall(source))
         outputs = cell.get("outputs", [])
+        if (long := len(directives.get("fig-alt", "").strip("\"' "))) > ALT:
+            found.append(
+                f"{name} cell {i}: an alt text of {long} characters; at most {ALT} are read to the end, "
+                "and JupyterLab shows the line to all"
+            )
         if any(
             "image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {})
             for o in outputs
-        ) and not directives & {"fig-alt", "hide"}:
+        ) and not directives.keys() & {"fig-alt", "hide"}:
             found.append(
                 f"{name} cell {i}: draws a picture without alt text (`#| fig-alt: ...` in its first line)"
             )
@@ -630,27 +636,24 @@ def check_qmd(path: Path, name: str) -> list[str]:
 
 
 def check_tutorial(root: Path, path: Path, name: str) -> list[str]:
-    "The line that opens a tutorial: what it needs, how long it takes, a Colab link built from settings.ini."
-    settings = configparser.ConfigParser()
-    settings.read(root / "settings.ini", encoding="utf-8")
-    user, repo, branch = (settings["DEFAULT"].get(k, "") for k in ("user", "repo", "branch"))
-    colab = f"https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/{name}"
+    "The line that opens a tutorial: what it needs, how long it takes, its link to Colab; its last section."
     prose = [text for _, text in markdown_parts(path)]
     opening, last = "\n".join(prose[:2]), prose[-1] if prose else ""
-    found = [
-        f"{name}: its opening lacks {word}"
-        for word in ("**Needs**", "**takes**")
-        if word not in opening
+    needed = ("**Needs**", "**takes**", addresses.colab(root, name))
+    found = [f"{name}: its opening lacks {word}" for word in needed if word not in opening]
+    if "## What to read next" not in last:
+        found.append(f"{name}: does not close with `## What to read next`")
+    return found
+
+
+def check_install(root: Path, path: Path, name: str) -> list[str]:
+    "The first code cell of a tutorial or lesson installs the library in Colab."
+    sources = [text_of(c["source"]) for c in load(path)["cells"] if c["cell_type"] == "code"]
+    if sources and sources[0] == addresses.install_cell(root):
+        return []
+    return [
+        f"{name}: its first code cell does not install in Colab (`python tools/addresses.py --write`)"
     ]
-    if colab not in opening:
-        found.append(f"{name}: its opening lacks the link {colab}")
-    if f"%pip install git+https://github.com/{user}/{repo}" not in opening:
-        found.append(f"{name}: its opening does not say how to install in Colab")
-    return found + (
-        []
-        if "## What to read next" in last
-        else [f"{name}: does not close with `## What to read next`"]
-    )
 
 
 def check_exports(root: Path) -> list[str]:
@@ -701,7 +704,9 @@ def check(root: Path = ROOT) -> list[str]:
         )
         if path.suffix == ".ipynb" and path.parent.name == "tutorials":
             found += check_tutorial(root, path, name)
-    found += check_exports(root)
+        if path in addresses.taught(root):
+            found += check_install(root, path, name)
+    found += check_exports(root) + addresses.check(root)
     return list(dict.fromkeys(found))
 
 

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 import nbdev.processors as processors
 import nbdev.serve as serve
+from addresses import is_install_cell
 from docs_check import (
     COLUMNS,
     GLOSSARY,
@@ -119,8 +120,9 @@ def folded(node: ast.AST) -> str:
 
 
 def rm_hidden(cell):
-    "Remove hidden cells and the cell that names the module; exported cells stay."
-    if cell.directives_ and cell.directives_.keys() & HIDDEN:
+    "Remove hidden cells, the one that names the module and the one that installs in Colab; exported cells stay."
+    hidden = cell.directives_ and cell.directives_.keys() & HIDDEN
+    if hidden or cell.cell_type == "code" and is_install_cell(cell.source):
         del cell["source"]
 
 
