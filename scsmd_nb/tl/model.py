@@ -278,8 +278,7 @@ class _Answerer(_Learner):
             library = np.asarray(whole.sum(1, dtype=np.float64)).ravel()
             counts = whole[:, np.flatnonzero(self.mask_)]
         refuse_empty(library)
-        own = (self._scaling, self.params_.nb_target)
-        cells = CellData(counts[:, self._columns], library, *own)
+        cells = CellData(counts[:, self._columns], library, self._scaling, self.params_.nb_target)
         return place_samples(cells, *known, self._run.shift)
 
     def transform(
@@ -301,7 +300,8 @@ class _Answerer(_Learner):
         batch=None,  # as in transform
     ) -> np.ndarray:
         "CellNet's probabilities [n, K] float32; rows sum to 1."
-        return probabilities(self._run, self.transform(X, layer, batch))[:, self.order_]
+        u = self.transform(X, layer, batch)
+        return probabilities(self._run, u)[:, self.order_]
 
     def predict(
         self,
