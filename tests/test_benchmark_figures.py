@@ -426,7 +426,8 @@ def run_page(folder: Path, tables: dict) -> str:
     from nbclient import NotebookClient
 
     shutil.copy(RESULTS / "benchmark.ipynb", folder)
-    shutil.copy(RESULTS / "published.csv", folder)
+    for name in ("published.csv", "accuracy.csv"):
+        shutil.copy(RESULTS / name, folder)
     for name, table in tables.items():
         table.to_csv(folder / name, index=False)
     page = nbformat.read(folder / "benchmark.ipynb", 4)

@@ -59,3 +59,22 @@ def test_samples_are_told(cells):
     batch = np.where(cells.obs["mine"] == "1", "b", "a")
     table = smd.tl.judge(cells.obsm["X_mine"], cells.obs["mine"], cells.X, samples=batch).clusters
     assert table["sample"].tolist() == ["a", "b", "a", "a"] and (table["sample_share"] == 1).all()
+
+
+def test_two_partitions_that_are_about_equally_good_are_both_kept(cells):
+    rng, a = np.random.default_rng(0), cells.copy()
+    far = (
+        10 * np.eye(8)[:3]
+    )  # two groups of two halves each, alike; three clusters can cut only one
+    halves = np.array([0, 0, 1, 1])[np.arange(240) % 4]
+    z = far[halves] + np.where(np.arange(240) % 2, 2.2, -2.2)[:, None] * np.eye(8)[4 + halves]
+    a.obsm["X_two"] = (z + rng.normal(size=z.shape)).astype(np.float32)
+    a.obs["two"] = np.where(halves == 0, 0, np.arange(240) % 2 + 1).astype(str)
+    with pytest.warns(UserWarning, match="the other of two partitions"):
+        smd.tl.assess(a, "two")
+    assert a.obs["two_other"].nunique() == 3
+    first, second = (smd.tl.ari(halves, a.obs[c]) for c in ("two", "two_other"))
+    assert smd.tl.ari(a.obs["two"], a.obs["two_other"]) < 0.6 < min(first, second) + 0.2
+    a.obs["mine"] = a.obs["cell_type"].astype(str)
+    smd.tl.assess(a, "mine")
+    assert "mine_other" not in a.obs

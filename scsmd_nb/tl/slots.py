@@ -18,7 +18,7 @@ import pandas as pd
 from .choose_k import with_steps
 from .params import ARGUMENTS, check_value
 from .samples import mixing_table, unmixed_column
-from .trust import judge
+from .trust import judge, keep_other
 
 # %% ../../nbs/api/tl/20_slots.ipynb #10fb1374
 def check_key(
@@ -29,7 +29,8 @@ def check_key(
     key = check_value("key_added", key, ARGUMENTS)
     if "/" in key or key == "_index":
         raise ValueError(f"key_added={key!r} cannot be a name in an h5ad file. Choose another one.")
-    slots = dict(obs=(key, f"{key}_confidence"), obsm=(f"X_{key}", f"{key}_proba"), uns=(key,))
+    own = (key, f"{key}_confidence", f"{key}_other")
+    slots = dict(obs=own, obsm=(f"X_{key}", f"{key}_proba"), uns=(key,))
     taken = [f"{s}[{k!r}]" for s, names in slots.items() for k in names if k in getattr(adata, s)]
     kept = adata.uns.get(key)
     if taken and not (isinstance(kept, Mapping) and {"data_hash", "n_clusters_found"} <= set(kept)):
@@ -117,6 +118,7 @@ def _fill(
         adata._init_as_actual(adata.copy())
     adata.obs[key] = pd.Series(names, index=adata.obs_names)
     adata.obs[f"{key}_confidence"] = trust.confidence
+    keep_other(adata, key, trust)
     adata.obsm[f"X_{key}"] = model.embedding_.astype(np.float32)
     adata.obsm[f"{key}_proba"] = model.probabilities_.astype(np.float32)
     if "highly_variable" not in adata.var:
