@@ -353,9 +353,7 @@ class Trust:
     confidence: np.ndarray  # [n] float32, probability to be with the same cells again
     clusters: pd.DataFrame  # one row a cluster
     notes: list = field(default_factory=list)  # sentences on what to doubt, and what to do
-    other: np.ndarray | None = (
-        None  # [n] names, a partition that is about as good; None: there is none
-    )
+    other: np.ndarray | None = None  # [n] names, another partition that is about as good
 
 # %% ../../nbs/api/tl/13_trust.ipynb #8ef88e88
 BOTH = "the other of two partitions that are about equally good is kept in the column of obs that ends in _other."
