@@ -116,7 +116,7 @@ def test_samples_without_a_type_in_common_stay_apart_and_are_named():
     a = smd.io.simulate(n_cells=600, n_genes=600, n_clusters=4, library_size=3000, random_state=1)
     codes = a.obs["cell_type"].isin(["type_0", "type_1"]).to_numpy().astype(int)
     a.obs["donor"] = codes.astype(str)
-    with pytest.warns(UserWarning, match="hardly a group of cells"):
+    with pytest.warns(UserWarning, match="hardly a group of cells is shared"):
         smd.cluster(a, 4, batch_key="donor", **QUICK | dict(n_top_genes=600))
     a.obs["donor"] = a.obs["cell_type"].astype(str)  # each sample is one type
     with pytest.warns(UserWarning, match="show no groups of cells"):

@@ -268,13 +268,12 @@ def loaded():
 
 
 def command(loaded, words, log, number=None, sight=None) -> tuple[int, str]:
-    "Exit code and words of a command; the signal of this number is sent once it trains and the file is seen."
+    "Exit code and words of a command; the signal of this number is sent when the file is seen."
     loaded.stdin.write(json.dumps([[str(word) for word in words], str(log)]) + "\n")
     loaded.stdin.flush()
     process, limit = int(loaded.stdout.readline()), time.monotonic() + 120
     if number:
-        trains = lambda: log.exists() and "training" in log.read_text()
-        while not (sight.exists() and trains()) and time.monotonic() < limit:
+        while not sight.exists() and time.monotonic() < limit:
             time.sleep(0.02)
         os.kill(process, number)
     return int(loaded.stdout.readline()), log.read_text()

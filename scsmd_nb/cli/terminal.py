@@ -164,6 +164,15 @@ def _signals():
         came.append(number)
         raise Stopped(f"by {signal.Signals(number).name}.")
 
+    def again(lost):  # Python drops what is raised in a callback of its garbage collector
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            return hook(lost)
+        number = signal.SIGINT
+        if came:
+            signal.signal(number := came.pop(), stop)
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
@@ -172,6 +181,7 @@ def _signals():
     try:
         yield came
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -108,7 +108,7 @@ def add_samples(
     if len(lone := np.flatnonzero((matched < 0.1) & (sizes >= 20))):
         shown = ", ".join(repr(names[s]) for s in lone[:3])
         said.append(
-            f"sample {shown}{', ...' if len(lone) > 3 else ''} shares hardly a group of cells with the others. "
+            f"hardly a group of cells is shared with the others by sample {shown}{', ...' if len(lone) > 3 else ''}. "
             "Whether these are other types or other handling, the counts do not say."
         )
     big = sizes >= 20
@@ -247,12 +247,10 @@ def unmixed_column(
         mixing = float(np.average(table["mixing"], weights=table["cells"]))
         if mixing < worst:
             own = int((table["belongs_to"] != "").sum())
-            worst, said = (
-                mixing,
-                [
-                    f"clusters follow obs[{name!r}]: mixing {mixing:.2f} (1: as chance would, 0: each cluster is one "
-                    f"sample), {own} of {len(table)} clusters belong to one sample. If that column names samples whose "
-                    f"cells should mix, pass batch_key={name!r}."
-                ],
+            text = (
+                f"clusters follow obs[{name!r}]: mixing {mixing:.2f} (1: as chance would, 0: each cluster is one "
+                f"sample), {own} of {len(table)} clusters belong to one sample. If that column names samples whose "
+                f"cells should mix, pass batch_key={name!r}."
             )
+            worst, said = mixing, [text]
     return said
