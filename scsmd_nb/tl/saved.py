@@ -10,7 +10,6 @@ __all__ = ['FORMAT', 'seal', 'check_seal', 'check_form', 'Checkpoint', 'resume',
 import hashlib
 import json
 import re
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
