@@ -8,11 +8,11 @@ order drawn by the seed. Seurat and scVI start once and take one set after the o
 
   first           seed 0: scSMD, k-means, Gaussian mixture, Ward, Leiden to K
   seurat          seed 0: real Seurat, its resolution searched for K
-  scvi            seed 0: scVI, trained once, cut by k-means and by Leiden
+  scvi            seeds 0 to 2: scVI, trained once, cut by k-means and by Leiden
   parts           seed 0: scSMD with one part switched off or exchanged after its pretraining
   gates           seed 0: scSMD without attention gates
-  dca             seed 0: DCA
-  scdeepcluster   seed 0: scDeepCluster
+  dca             seeds 0 to 2: DCA
+  scdeepcluster   seeds 0 to 2: scDeepCluster
   seeds           seeds 1 and 2 of scSMD and the four simple methods
 
 A row is written as soon as its run ends; called again, the tool goes on where it stopped, and `--stages` picks some.
@@ -84,11 +84,11 @@ def stages():
     return {
         "first": ((0,), plain("scsmd", *SIMPLE)),
         "seurat": ((0,), plain("seurat")),
-        "scvi": ((0,), plain("scvi-kmeans", "scvi-leiden")),
+        "scvi": ((0, 1, 2), plain("scvi-kmeans", "scvi-leiden")),
         "parts": ((0,), parts),
         "gates": ((0,), [("scsmd", ABLATIONS["no attention gates"])]),
-        "dca": ((0,), plain("dca")),
-        "scdeepcluster": ((0,), plain("scdeepcluster")),
+        "dca": ((0, 1, 2), plain("dca")),
+        "scdeepcluster": ((0, 1, 2), plain("scdeepcluster")),
         "seeds": ((1, 2), plain("scsmd", *SIMPLE)),
     }
 
@@ -139,7 +139,7 @@ for (call in given[-1]) {
 """
 
 
-def together(stage, folder, sets, most, seed=0):
+def together(stage, folder, sets, most, seed):
     "Seurat or scVI has seen these sets, one after the other in one process; what it found lies in a folder a set."
     import anndata as ad
     import numpy as np
@@ -371,7 +371,8 @@ def run(folder, wanted, most, sets=SETS):
     for stage in wanted:
         seeds, methods = stages()[stage]
         if stage in ("seurat", "scvi"):
-            together(stage, folder, sets, most)
+            for seed in seeds:
+                together(stage, folder, sets, most, seed)
         for seed, name in ((s, n) for s in seeds for n in sets):
             for method, options in methods:
                 key = dict(dataset=name, method=method, seed=seed)

@@ -272,20 +272,21 @@ def fit_linear(
     x: np.ndarray,  # [n, t] model input
     variance: float,  # summed variance of the latent numbers, which the components are scaled to
     random_state: int = 0,  # seed of the randomized solver
-) -> TwoViews:
-    "The same module, with its axes at the principal axes of x."
+) -> np.ndarray | None:
+    "Up to 50 principal components of the cells, [n, 50]; the module gets the first axes. None if all cells are equal."
     from sklearn.decomposition import PCA
 
     views.axes.zero_()
     views.center.copy_(torch.from_numpy(x.mean(0)))
     if not np.ptp(x, axis=0).any():
-        return views  # all cells equal: no axes
+        return None
     m = min(views.axes.shape[1], *x.shape)
     with one_thread():  # sums split among threads are rounded in another order
-        pca = PCA(m, random_state=random_state).fit(x)
-    scale = (variance / max(pca.explained_variance_.sum(), 1e-12)) ** 0.5
-    views.axes[:, :m] = torch.from_numpy(pca.components_.T * scale)
-    return views
+        pca = PCA(min(max(m, 50), *x.shape), random_state=random_state)
+        wide = pca.fit_transform(x)
+    scale = (variance / max(pca.explained_variance_[:m].sum(), 1e-12)) ** 0.5
+    views.axes[:, :m] = torch.from_numpy(pca.components_[:m].T * scale)
+    return wide
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #01d0ad5f
 class AuthorsEncoder(nn.Module):

@@ -179,18 +179,20 @@ def pretrain_step(
 def add_linear_view(
     run: Run,  # its encoder gets the second view
     data: CellData,  # the cells
-) -> None:
-    "Principal components beside the latent numbers, both views equally wide; see smd.nn.TwoViews."
+) -> np.ndarray | None:
+    "Principal components beside the latent numbers, see smd.nn.TwoViews; 50 of them for the watched cells, [m, 50]."
     data, views = subset(data, watched(len(data), run.random_state)), run.net.encoder
     u = latent(run, data)[:, : run.net.n_decoded]
 
     def fitted():
         x = torch.cat([data.batch(part).x for part in batches(len(data), 1024)])
-        fit_linear(views, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
-        return views.axes.cpu(), views.center.cpu()
+        wide = fit_linear(views, x.numpy(), float(u.var(0, ddof=1).sum()), run.random_state)
+        return views.axes.cpu(), views.center.cpu(), wide
 
-    for mine, found in zip((views.axes, views.center), from_first(run.fabric, fitted)):
+    *numbers, wide = from_first(run.fabric, fitted)
+    for mine, found in zip((views.axes, views.center), numbers):
         mine.copy_(found)
+    return wide
 
 # %% ../../nbs/api/tl/02_training.ipynb #8996bee1
 def place_centroids(
@@ -198,10 +200,10 @@ def place_centroids(
     data: CellData,  # the cells
 ) -> None:
     "Centroids at the means of a partition of the latent space of the watched cells."
-    if run.params.n_linear:
-        add_linear_view(run, data)
+    wide = add_linear_view(run, data) if run.params.n_linear else None
     u = torch.from_numpy(latent(run, subset(data, watched(len(data), run.random_state))))
-    how = (u.numpy(), run.n_clusters, run.params.start, run.random_state)
+    z = u.numpy() if wide is None or data.samples is None else wide
+    how = (z, run.n_clusters, run.params.start, run.random_state, wide)
     run.labels = from_first(run.fabric, lambda: start_partition(*how))
     one_hot = torch.nn.functional.one_hot(
         torch.from_numpy(run.labels).long(), run.n_clusters
