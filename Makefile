@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 export OMP_WAIT_POLICY ?= passive
+# Modules are compiled once, out of the tree: without it each process of the tests would compile a thousand of them.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHON PIP_ARGS TORCH FORCE FORCE_SETUP NB SUITE FIX
 export GOALS := $(MAKECMDGOALS)
 
