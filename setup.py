@@ -19,10 +19,13 @@ def lines(key: str) -> list[str]:
 
 readme = here / "README.md"
 long_description = readme.read_text(encoding="utf-8") if readme.exists() else cfg["description"]
-# pictures are relative links in the repository; a package index needs whole ones
-long_description = re.sub(
-    r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{cfg['git_url']}/raw/{cfg['branch']}/", long_description
-)
+# links are relative in the repository; a package index needs whole ones, of pictures and of pages
+for picture, view in ((r"!", "raw"), (r"(?<!!)", "blob")):
+    long_description = re.sub(
+        rf"({picture}\[[^\]]*\]\()(?!https?:|#|mailto:)",
+        rf"\1{cfg['git_url']}/{view}/{cfg['branch']}/",
+        long_description,
+    )
 
 setup(
     name=cfg["lib_name"],
