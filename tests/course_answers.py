@@ -557,6 +557,12 @@ def lesson7():
     def by_depth(seed, n=5):
         return np.where(np.random.default_rng(seed).random(700) < 0.005, 0, cuts(n)).astype(str)
 
+    few, weak = lambda t: t["genes"] < 20, lambda t: t["jaccard"] < 0.6
+    doubt = lambda t: weak(t) | few(t)
+    by = lambda rule: lambda t: t["nearest"][rule(t)].to_dict()
+    doubtful = by(doubt)
+    as_int = lambda name: int(name) if name.isdigit() else name
+
     right = [
         ("7.1", matched),
         ("7.1", best),
@@ -577,6 +583,21 @@ def lesson7():
         ("7.4", lambda a, b: (np.mean(a) - np.mean(b), pd.Series(a - b).sem())),
         ("7.5", [by_depth(s) for s in range(3)]),
         ("7.5", np.array([by_depth(s) for s in range(4)])),
+        ("7.6", doubtful),
+        ("7.6", lambda t: t["nearest"][doubt(t)]),
+        ("7.6", lambda t: t.loc[doubt(t), ["nearest"]]),
+        ("7.6", lambda t: list(doubtful(t).items())),
+        ("7.6", lambda t: np.array(list(doubtful(t).items()), object)),
+        ("7.6", lambda t: set(doubtful(t).items())),
+        (
+            "7.6",
+            lambda t: {k: t["nearest"][k] for k in t.index if t["genes"][k] < 20 or weak(t)[k]},
+        ),
+        ("7.6", lambda t: t.query("jaccard < 0.6 or genes < 20")["nearest"].to_dict()),
+        ("7.6", lambda t: zip(t.index[doubt(t)], t["nearest"][doubt(t)])),
+        ("7.6", lambda t: dict(reversed(list(doubtful(t).items())))),
+        ("7.6", lambda t: {as_int(a): as_int(b) for a, b in doubtful(t).items()}),
+        ("7.6", lambda t: {a: f" {b}" for a, b in doubtful(t).items()}),
     ]
     wrong = [
         ("7.1", lambda t: t.max(0).sum() / t.sum(), "purity"),
@@ -610,6 +631,23 @@ def lesson7():
         ("7.5", [types.where(np.arange(700) != s, "x") for s in range(3)], "types"),
         ("7.5", [np.random.default_rng(s).integers(0, 5, 700) for s in range(3)], "stability"),
         ("7.5", by_depth(0), "one labeling"),
+        ("7.6", by(weak), "jaccard only"),
+        ("7.6", by(few), "genes only"),
+        ("7.6", by(lambda t: weak(t) & few(t)), "both at once"),
+        ("7.6", by(lambda t: ~(t["jaccard"] >= 0.6) | few(t)), "NaN"),
+        ("7.6", by(lambda t: (t["jaccard"].fillna(0) < 0.6) | few(t)), "NaN"),
+        ("7.6", by(lambda t: (t["jaccard"] <= 0.6) | few(t)), "0.6 itself"),
+        ("7.6", by(lambda t: weak(t) | (t["genes"] <= 20)), "20 are not fewer"),
+        ("7.6", by(lambda t: t["confidence"] < 0.6), "another column"),
+        ("7.6", by(lambda t: ~doubt(t)), "clusters to trust"),
+        ("7.6", by(lambda t: t["jaccard"] < 0.75), "not to be doubted"),
+        ("7.6", lambda t: t["genes"][doubt(t)].to_dict(), "column nearest"),
+        ("7.6", lambda t: dict(enumerate(t["nearest"][doubt(t)])), "missing|numbers of rows"),
+        ("7.6", lambda t: {b: a for a, b in doubtful(t).items()}, "turned round"),
+        ("7.6", lambda t: list(doubtful(t)), "are missing"),
+        ("7.6", lambda t: t[doubt(t)], "columns"),
+        ("7.6", lambda t: {"0": "1"}, "missing"),
+        ("7.6", {"0": "1"}, "should be a function"),
     ]
     return right, wrong
 
