@@ -655,6 +655,7 @@ def lesson7():
 def lesson8():
     import anndata as ad
 
+    import scsmd_nb as smd
     from scsmd_nb.course.core import blood_cells
     from scsmd_nb.tl.metrics import stability
 
@@ -686,6 +687,18 @@ def lesson8():
         "Question: which types?\nData: 700 cells\nQuality: at least 200 genes\nK: 7\nClusters: seeds 0, 1\n"
         "Stability: 0.9\nNames: monocytes\nLeiden: 0.8\nAnswer: monocytes\nLimits: one donor"
     )
+    at = np.random.default_rng(1).permutation(600)
+    sample = np.repeat(["first", "second"], [330, 270])[at]
+    plain = np.repeat(["0", "1"], [330, 270])[at]
+    joined = np.repeat(["0", "1", "2", "0", "1"], [100, 170, 60, 100, 170])[at]
+    mixed = np.resize(["0", "1"], 600)[np.argsort(np.argsort(sample, kind="stable"))]
+    both = pd.DataFrame(dict(sample=sample, plain=plain, joined=joined, mixed=mixed, one="one"))
+    found = [smd.tl.mixing_table(both[k], sample) for k in ("plain", "joined", "mixed")]
+    means = [float(np.average(t["mixing"], weights=t["cells"])) for t in found]
+    all_mixed, means = [means[0], means[2]], means[:2]
+    unweighted = [t["mixing"].mean() for t in found[:2]]
+    fits = {"cells": ad.AnnData(obs=both.set_axis(both.index.astype(str))), "samples": "sample"}
+    fits |= {"without": "plain", "with": "joined", "mixing": means, "own": ["2"], "removed": "c"}
     right = [
         ("8.1", cells),
         ("8.2", qc),
@@ -704,6 +717,21 @@ def lesson8():
         ("8.5", "\n\n".join(f"**{line.replace(':', '.**')}" for line in text.splitlines())),
         ("8.5", "\n".join(f"{i}. {line}" for i, line in enumerate(text.splitlines(), 1))),
         ("8.5", text.replace("Quality", "QC").replace("Answer", "Conclusion")),
+        ("8.6", fits),
+        ("8.6", fits | dict(cells=both)),
+        ("8.6", fits | dict(own=["2"])),
+        ("8.6", fits | dict(own="2")),
+        ("8.6", fits | dict(own={2.0})),
+        ("8.6", fits | dict(own=np.array([2]))),
+        ("8.6", fits | dict(mixing=tuple(means))),
+        ("8.6", fits | dict(mixing=np.round(means, 2))),
+        ("8.6", fits | dict(mixing=dict(zip(["without", "with"], means)))),
+        ("8.6", fits | dict(mixing=[np.array([m]) for m in means])),
+        ("8.6", fits | dict(removed="(C)")),
+        ("8.6", fits | dict(removed="c) within types", note="more")),
+        ("8.6", fits | dict(cells=both.assign(joined=joined.astype(int)))),
+        ("8.6", fits | dict(cells=both.astype("category"))),
+        ("8.6", fits | {"with": "mixed", "own": [], "mixing": all_mixed}),
     ]
     wrong = [
         ("8.1", logged, "raw counts"),
@@ -745,6 +773,24 @@ def lesson8():
             + "1 2 3 4 5 6 7 8",
             "not found",
         ),
+        ("8.6", fits | {"without": "joined", "with": "plain"}, "swapped"),
+        ("8.6", fits | {"with": "plain"}, "one column"),
+        ("8.6", fits | {"with": "leiden"}, "no column"),
+        ("8.6", fits | dict(samples="mixed"), "hardly"),
+        ("8.6", fits | dict(samples="one"), "one sample"),
+        ("8.6", fits | dict(mixing=means[::-1]), "turned round"),
+        ("8.6", fits | dict(mixing=unweighted), "weigh"),
+        ("8.6", fits | dict(mixing=[0.0, 0.2]), "not the weighted"),
+        ("8.6", fits | dict(mixing=means[1]), "two numbers"),
+        ("8.6", fits | dict(own=[]), "belongs_to"),
+        ("8.6", fits | dict(own=["first"]), "these are samples"),
+        ("8.6", fits | dict(own=["0", "1"]), "without batch_key"),
+        ("8.6", fits | dict(removed="a"), "no cluster could"),
+        ("8.6", fits | dict(removed="b"), "only one sample"),
+        ("8.6", fits | dict(removed="d"), "still apart"),
+        ("8.6", fits | dict(removed="everything"), "one of the letters"),
+        ("8.6", {k: v for k, v in fits.items() if k != "own"}, "Missing"),
+        ("8.6", joined, "dictionary"),
     ]
     return right, wrong
 
