@@ -557,6 +557,12 @@ def lesson7():
     def by_depth(seed, n=5):
         return np.where(np.random.default_rng(seed).random(700) < 0.005, 0, cuts(n)).astype(str)
 
+    few, weak = lambda t: t["genes"] < 20, lambda t: t["jaccard"] < 0.6
+    doubt = lambda t: weak(t) | few(t)
+    by = lambda rule: lambda t: t["nearest"][rule(t)].to_dict()
+    doubtful = by(doubt)
+    as_int = lambda name: int(name) if name.isdigit() else name
+
     right = [
         ("7.1", matched),
         ("7.1", best),
@@ -577,6 +583,21 @@ def lesson7():
         ("7.4", lambda a, b: (np.mean(a) - np.mean(b), pd.Series(a - b).sem())),
         ("7.5", [by_depth(s) for s in range(3)]),
         ("7.5", np.array([by_depth(s) for s in range(4)])),
+        ("7.6", doubtful),
+        ("7.6", lambda t: t["nearest"][doubt(t)]),
+        ("7.6", lambda t: t.loc[doubt(t), ["nearest"]]),
+        ("7.6", lambda t: list(doubtful(t).items())),
+        ("7.6", lambda t: np.array(list(doubtful(t).items()), object)),
+        ("7.6", lambda t: set(doubtful(t).items())),
+        (
+            "7.6",
+            lambda t: {k: t["nearest"][k] for k in t.index if t["genes"][k] < 20 or weak(t)[k]},
+        ),
+        ("7.6", lambda t: t.query("jaccard < 0.6 or genes < 20")["nearest"].to_dict()),
+        ("7.6", lambda t: zip(t.index[doubt(t)], t["nearest"][doubt(t)])),
+        ("7.6", lambda t: dict(reversed(list(doubtful(t).items())))),
+        ("7.6", lambda t: {as_int(a): as_int(b) for a, b in doubtful(t).items()}),
+        ("7.6", lambda t: {a: f" {b}" for a, b in doubtful(t).items()}),
     ]
     wrong = [
         ("7.1", lambda t: t.max(0).sum() / t.sum(), "purity"),
@@ -610,6 +631,23 @@ def lesson7():
         ("7.5", [types.where(np.arange(700) != s, "x") for s in range(3)], "types"),
         ("7.5", [np.random.default_rng(s).integers(0, 5, 700) for s in range(3)], "stability"),
         ("7.5", by_depth(0), "one labeling"),
+        ("7.6", by(weak), "jaccard only"),
+        ("7.6", by(few), "genes only"),
+        ("7.6", by(lambda t: weak(t) & few(t)), "both at once"),
+        ("7.6", by(lambda t: ~(t["jaccard"] >= 0.6) | few(t)), "NaN"),
+        ("7.6", by(lambda t: (t["jaccard"].fillna(0) < 0.6) | few(t)), "NaN"),
+        ("7.6", by(lambda t: (t["jaccard"] <= 0.6) | few(t)), "0.6 itself"),
+        ("7.6", by(lambda t: weak(t) | (t["genes"] <= 20)), "20 are not fewer"),
+        ("7.6", by(lambda t: t["confidence"] < 0.6), "another column"),
+        ("7.6", by(lambda t: ~doubt(t)), "clusters to trust"),
+        ("7.6", by(lambda t: t["jaccard"] < 0.75), "not to be doubted"),
+        ("7.6", lambda t: t["genes"][doubt(t)].to_dict(), "column nearest"),
+        ("7.6", lambda t: dict(enumerate(t["nearest"][doubt(t)])), "missing|numbers of rows"),
+        ("7.6", lambda t: {b: a for a, b in doubtful(t).items()}, "turned round"),
+        ("7.6", lambda t: list(doubtful(t)), "are missing"),
+        ("7.6", lambda t: t[doubt(t)], "columns"),
+        ("7.6", lambda t: {"0": "1"}, "missing"),
+        ("7.6", {"0": "1"}, "should be a function"),
     ]
     return right, wrong
 
@@ -617,6 +655,7 @@ def lesson7():
 def lesson8():
     import anndata as ad
 
+    import scsmd_nb as smd
     from scsmd_nb.course.core import blood_cells
     from scsmd_nb.tl.metrics import stability
 
@@ -648,6 +687,18 @@ def lesson8():
         "Question: which types?\nData: 700 cells\nQuality: at least 200 genes\nK: 7\nClusters: seeds 0, 1\n"
         "Stability: 0.9\nNames: monocytes\nLeiden: 0.8\nAnswer: monocytes\nLimits: one donor"
     )
+    at = np.random.default_rng(1).permutation(600)
+    sample = np.repeat(["first", "second"], [330, 270])[at]
+    plain = np.repeat(["0", "1"], [330, 270])[at]
+    joined = np.repeat(["0", "1", "2", "0", "1"], [100, 170, 60, 100, 170])[at]
+    mixed = np.resize(["0", "1"], 600)[np.argsort(np.argsort(sample, kind="stable"))]
+    both = pd.DataFrame(dict(sample=sample, plain=plain, joined=joined, mixed=mixed, one="one"))
+    found = [smd.tl.mixing_table(both[k], sample) for k in ("plain", "joined", "mixed")]
+    means = [float(np.average(t["mixing"], weights=t["cells"])) for t in found]
+    all_mixed, means = [means[0], means[2]], means[:2]
+    unweighted = [t["mixing"].mean() for t in found[:2]]
+    fits = {"cells": ad.AnnData(obs=both.set_axis(both.index.astype(str))), "samples": "sample"}
+    fits |= {"without": "plain", "with": "joined", "mixing": means, "own": ["2"], "removed": "c"}
     right = [
         ("8.1", cells),
         ("8.2", qc),
@@ -666,6 +717,21 @@ def lesson8():
         ("8.5", "\n\n".join(f"**{line.replace(':', '.**')}" for line in text.splitlines())),
         ("8.5", "\n".join(f"{i}. {line}" for i, line in enumerate(text.splitlines(), 1))),
         ("8.5", text.replace("Quality", "QC").replace("Answer", "Conclusion")),
+        ("8.6", fits),
+        ("8.6", fits | dict(cells=both)),
+        ("8.6", fits | dict(own=["2"])),
+        ("8.6", fits | dict(own="2")),
+        ("8.6", fits | dict(own={2.0})),
+        ("8.6", fits | dict(own=np.array([2]))),
+        ("8.6", fits | dict(mixing=tuple(means))),
+        ("8.6", fits | dict(mixing=np.round(means, 2))),
+        ("8.6", fits | dict(mixing=dict(zip(["without", "with"], means)))),
+        ("8.6", fits | dict(mixing=[np.array([m]) for m in means])),
+        ("8.6", fits | dict(removed="(C)")),
+        ("8.6", fits | dict(removed="c) within types", note="more")),
+        ("8.6", fits | dict(cells=both.assign(joined=joined.astype(int)))),
+        ("8.6", fits | dict(cells=both.astype("category"))),
+        ("8.6", fits | {"with": "mixed", "own": [], "mixing": all_mixed}),
     ]
     wrong = [
         ("8.1", logged, "raw counts"),
@@ -707,6 +773,24 @@ def lesson8():
             + "1 2 3 4 5 6 7 8",
             "not found",
         ),
+        ("8.6", fits | {"without": "joined", "with": "plain"}, "swapped"),
+        ("8.6", fits | {"with": "plain"}, "one column"),
+        ("8.6", fits | {"with": "leiden"}, "no column"),
+        ("8.6", fits | dict(samples="mixed"), "hardly"),
+        ("8.6", fits | dict(samples="one"), "one sample"),
+        ("8.6", fits | dict(mixing=means[::-1]), "turned round"),
+        ("8.6", fits | dict(mixing=unweighted), "weigh"),
+        ("8.6", fits | dict(mixing=[0.0, 0.2]), "not the weighted"),
+        ("8.6", fits | dict(mixing=means[1]), "two numbers"),
+        ("8.6", fits | dict(own=[]), "belongs_to"),
+        ("8.6", fits | dict(own=["first"]), "these are samples"),
+        ("8.6", fits | dict(own=["0", "1"]), "without batch_key"),
+        ("8.6", fits | dict(removed="a"), "no cluster could"),
+        ("8.6", fits | dict(removed="b"), "only one sample"),
+        ("8.6", fits | dict(removed="d"), "still apart"),
+        ("8.6", fits | dict(removed="everything"), "one of the letters"),
+        ("8.6", {k: v for k, v in fits.items() if k != "own"}, "Missing"),
+        ("8.6", joined, "dictionary"),
     ]
     return right, wrong
 

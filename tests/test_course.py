@@ -66,7 +66,7 @@ def test_a_lesson_has_all_its_parts(path):
     ):
         assert heading in text, heading
     assert "You will learn" in text
-    assert 3 <= len(numbers(path)) <= 5
+    assert 3 <= len(numbers(path)) <= 6
     assert numbers(path) == sorted(set(numbers(path))) and all(
         n.startswith(f"{int(path.name[:2])}.") for n in numbers(path)
     )

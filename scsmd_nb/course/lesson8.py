@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'WITH_NUMBERS', 'is_barcodes', 'check_data', 'check_qc', 'check_runs', 'gene_list', 'check_names',
-           'report_parts', 'check_report']
+           'report_parts', 'check_report', 'check_samples']
 
 # %% ../../nbs/course/solutions/08_project.ipynb #28637c4a
 import re
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..counts import get_counts
-from .core import Hint, as_number, exercise, hint_if
+from .core import Hint, as_choice, as_number, exercise, hint_if
 
 # %% ../../nbs/course/solutions/08_project.ipynb #e24acbf3
 def is_barcodes(
@@ -346,3 +346,99 @@ def check_report(
         )
     words = len(answer.split())
     hint_if(words > 1500, f"{words} words are more than a page or two. What can go?")
+
+# %% ../../nbs/course/solutions/08_project.ipynb #31af6a62
+def _two_fits(
+    answer,  # what the student gave
+) -> tuple[pd.Series, pd.Series, pd.Series]:
+    "Samples, clusters without and clusters with batch_key, as text; or a Hint."
+    needed = ("cells", "samples", "without", "with", "mixing", "own", "removed")
+    hint_if(not isinstance(answer, dict), f"Give a dictionary with {', '.join(needed)}.")
+    missing = [k for k in needed if k not in answer]
+    hint_if(bool(missing), f"Missing in the dictionary: {', '.join(missing)}.")
+    obs = getattr(answer["cells"], "obs", answer["cells"])
+    hint_if(not isinstance(obs, pd.DataFrame), "Give the AnnData of the two samples as cells.")
+    columns = []
+    for part in ("samples", "without", "with"):
+        name = answer[part]
+        hint_if(
+            not isinstance(name, str) or name not in obs,
+            f"{part}: obs has no column {name!r}. It has {', '.join(map(str, obs.columns))}.",
+        )
+        columns.append(obs[name].astype(str))
+    hint_if(answer["without"] == answer["with"], "Both fits are in one column: use key_added.")
+    hint_if(columns[0].nunique() < 2, "There is one sample only.")
+    return tuple(columns)
+
+# %% ../../nbs/course/solutions/08_project.ipynb #81e320d3
+def _mean_mixing(
+    table: pd.DataFrame,  # see mixing_table
+) -> float:
+    "Mean mixing of the clusters, weighted by their cells."
+    return float(np.average(table["mixing"], weights=table["cells"]))
+
+# %% ../../nbs/course/solutions/08_project.ipynb #de59c618
+def _hint_at_mixing(
+    given,  # two numbers, as the student gave them
+    before: pd.DataFrame,  # mixing table of the fit without batch_key
+    after: pd.DataFrame,  # of the fit with it
+) -> None:
+    "A Hint if the two numbers are not the weighted means of the tables, or the fits do not differ."
+    low, high = _mean_mixing(before), _mean_mixing(after)
+    hint_if(low > high + 0.1, "Clusters mix better in the column `without`. Are the two swapped?")
+    hint_if(
+        high - low < 0.3,
+        f"The mixing is {low:.2f} without batch_key and {high:.2f} with it: hardly a difference. "
+        "Were the two fits made as asked, and do the samples differ at all?",
+    )
+    given = list(given.values()) if hasattr(given, "items") else given
+    ask = "mixing: two numbers, without and with batch_key."
+    hint_if(isinstance(given, str) or not hasattr(given, "__len__") or len(given) != 2, ask)
+    numbers = [as_number(x) for x in given]
+    near = lambda a, b: np.allclose(a, b, atol=0.011)
+    hint_if(near(numbers, [high, low]), "mixing: the order is turned round. Without comes first.")
+    plain = [before["mixing"].mean(), after["mixing"].mean()]
+    if not near(numbers, [low, high]):
+        hint_if(near(numbers, plain), "mixing: weigh the clusters by their cells.")
+        raise Hint(
+            "mixing: these are not the weighted means of the two mixing tables. Two digits will do."
+        )
+
+# %% ../../nbs/course/solutions/08_project.ipynb #a06f819c
+@exercise(
+    "8.6",
+    "two samples without and with batch_key: mixing, clusters of one sample, what was removed",
+)
+def check_samples(
+    answer,  # dictionary, see the exercise
+) -> None:
+    "Two fits of two samples, read from their mixing tables."
+    from scsmd_nb.tl.samples import mixing_table
+
+    samples, without, joined = _two_fits(answer)
+    before, after = mixing_table(without, samples), mixing_table(joined, samples)
+    _hint_at_mixing(answer["mixing"], before, after)
+    own = answer["own"]
+    own = re.split(r"[,;\s]+", own.strip()) if isinstance(own, str) else own
+    own = list(own) if hasattr(own, "__iter__") else [own]
+    names = {re.sub(r"\.0$", "", str(k)) for k in own} - {""}
+    of = lambda t: set(t.index[t["belongs_to"] != ""].astype(str))
+    if names != of(after):
+        hint_if(names == of(before), "own: these are the clusters of the fit without batch_key.")
+        hint_if(bool(names) and names <= set(samples), "own: these are samples. Give the clusters.")
+        raise Hint(
+            "own: read belongs_to in the table of the fit with batch_key. Where it is empty, the cluster is of both."
+        )
+    letter = as_choice(answer["removed"], "abcd")
+    for wrong, hint in (
+        (
+            "a",
+            "removed: if all were removed, no cluster could belong to one sample, and none should.",
+        ),
+        (
+            "b",
+            "removed: a type that only one sample has is nothing that batch_key should remove. Look at belongs_to.",
+        ),
+        ("d", "removed: types are still apart after the fit. Compare the clusters with cell_type."),
+    ):
+        hint_if(letter == wrong, hint)
