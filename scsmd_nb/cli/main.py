@@ -308,9 +308,10 @@ def _warm_up() -> None:
     import numpy as np
 
     import scsmd_nb.pl.clusters  # noqa: F401
-    from scsmd_nb.nn.partition import neighbor_graph, over_cluster
+    from scsmd_nb.bench.methods.simple import leiden_groups
+    from scsmd_nb.nn.partition import neighbor_graph
 
-    over_cluster(neighbor_graph(np.random.default_rng(0).normal(size=(60, 4))))
+    leiden_groups(neighbor_graph(np.random.default_rng(0).normal(size=(60, 4))))
 
 # %% ../../nbs/api/cli/07_main.ipynb #70a5184b
 def _leiden_row(

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from .registry import check_k, register
 from ...counts import get_counts
-from ...nn.partition import bisect_resolution, neighbor_graph, over_cluster
+from ...nn.partition import bisect_resolution, neighbor_graph
 from ...pp.genes import log_normalize, normalize, not_constant, select_genes
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #866f07d5
@@ -127,7 +127,13 @@ def leiden_groups(
     random_state: int = 0,  # seed
 ) -> np.ndarray:
     "Leiden communities by scanpy, [n] int from 0."
-    return over_cluster(graph, resolution, random_state)
+    import anndata as ad
+    import scanpy as sc
+
+    a = ad.AnnData(sp.csr_matrix((graph.shape[0], 1), dtype=np.float32))
+    how = dict(flavor="igraph", n_iterations=2, directed=False, adjacency=graph)
+    sc.tl.leiden(a, resolution=resolution, random_state=random_state, **how)
+    return a.obs["leiden"].astype(int).to_numpy()
 
 # %% ../../../nbs/api/bench/methods/02_simple.ipynb #779d87e7
 def louvain_groups(
