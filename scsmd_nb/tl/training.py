@@ -199,7 +199,7 @@ def place_centroids(
     run: Run,  # gets centroids and labels, and the linear view where params ask for one
     data: CellData,  # the cells
 ) -> None:
-    "Centroids at the means of a partition of the latent space of the watched cells."
+    "Centroids at the means of a partition of the watched cells: of their latent vectors, or with samples of the input."
     wide = add_linear_view(run, data) if run.params.n_linear else None
     u = torch.from_numpy(latent(run, subset(data, watched(len(data), run.random_state))))
     z = u.numpy() if wide is None or data.samples is None else wide
