@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import scsmd_nb as smd
 from scsmd_nb.cli import app
-from scsmd_nb.pp.batches import close_pairs, genes_within, mutual_pairs
+from scsmd_nb.pp.batches import align, genes_within, has_counterpart
 from scsmd_nb.pp.genes import select_genes
 from scsmd_nb.tl.metrics import contingency
 
@@ -102,14 +102,16 @@ def test_a_sample_that_came_later(fitted, cells):
         model.predict(later[:5].copy())
 
 
-def test_sure_pairs_and_pairs_that_only_seem_so():
-    z = np.random.default_rng(0).normal(size=(300, 8)) + 6 * np.eye(8)[np.arange(300) % 2]
-    codes = np.arange(300) // 150
-    same = mutual_pairs(z, codes)
-    assert len(close_pairs(z, codes, same)[0]) > 0.9 * len(same[0])
-    other = z + 6 * np.eye(8)[2 + np.arange(300) % 2] * codes[:, None]  # types of their own
-    seeming = mutual_pairs(other, codes)
-    assert len(close_pairs(other, codes, seeming)[0]) < 0.2 * len(seeming[0])
+def test_types_that_are_elsewhere_have_counterparts_and_one_that_is_not_has_none():
+    rng = np.random.default_rng(0)
+    types, codes = np.arange(600) % 3, np.arange(600) // 300
+    z = rng.normal(size=(600, 8)) + 6 * np.eye(8)[types]
+    assert has_counterpart(z, codes).mean() > 0.95
+    keep = (types < 2) | (codes == 0)  # the third type is in the first sample only
+    found = has_counterpart(z[keep], codes[keep])
+    assert found[types[keep] < 2].mean() > 0.95 and not found[types[keep] == 2].any()
+    other = rng.normal(size=(600, 8)) + 6 * np.eye(8)[types + 3 * codes]  # no type in common
+    assert has_counterpart(other - align(other, codes)[0][codes], codes).mean() < 0.05
 
 
 def test_samples_without_a_type_in_common_stay_apart_and_are_named():

@@ -41,7 +41,86 @@ REMOVED = (
     "pbmc_3chemistries",
     "baron_human",
 )
+# Two studies put together, on the genes that both have; batch_key was chosen before any of them was run. For each part:
+# the set, the column of its samples ("" for one sample), and what its types are called here; other types are left out.
+_BLOOD = {"T_CD4": "T", "T_CD8": "T", "B": "B", "NK": "NK", "Mono_CD14": "CD14+ monocyte"}
+_LINES = {name: name for name in ("H1975", "H2228", "HCC827", "A549", "H838")}
+_DUCTAL = ("CRISP3_high-centroacinar_like", "terminal_ductal_like", "MHC_Class_II")
+_DUCTAL = {f"Ductal_{name}": "ductal" for name in (*_DUCTAL, "APOL1_high-hypoxic")}
+_ISLETS = {n: n for n in ("alpha", "beta", "ductal", "delta", "gamma", "endothelial")}
+JOINED = {
+    "lines_two_studies": [
+        ("cellmix_3lines_2protocols", "batch", _LINES),
+        ("cellmix_5lines", "", _LINES),
+    ],
+    "pancreas_two_species": [
+        ("baron_human", "donor", _ISLETS),
+        (
+            "baron_mouse1",
+            "",
+            _ISLETS | {"quiescent_stellate": "stellate", "macrophage": "macrophage"},
+        ),
+    ],
+    "blood_sorted_and_not": [
+        (
+            "pbmc_facs",
+            "",
+            {
+                "T cell": "T",
+                "B cell": "B",
+                "NK cell": "NK",
+                "CD14+": "CD14+ monocyte",
+                "CD34+": "CD34+",
+            },
+        ),
+        ("pbmc_3chemistries", "batch", _BLOOD | {"Mono_CD16": "CD16+ monocyte", "DC": "dendritic"}),
+    ],
+    "blood_and_marrow": [
+        (
+            "marrow_lymphoid",
+            "",
+            {"CD8": "CD8 T", "CD4": "CD4 T", "B_and_plasma": "B", "Myeloid": "myeloid"},
+        ),
+        (
+            "pbmc_3chemistries",
+            "batch",
+            {
+                "T_CD4": "CD4 T",
+                "T_CD8": "CD8 T",
+                "B": "B",
+                "Mono_CD14": "myeloid",
+                "Mono_CD16": "myeloid",
+            },
+        ),
+    ],
+    "pancreas_and_tumour": [
+        ("baron_human", "donor", _ISLETS),
+        (
+            "pdac_indrop",
+            "",
+            _DUCTAL
+            | {n: n for n in ("Cancer_clone_A", "Cancer_clone_B")}
+            | {
+                "T_cells_&_NK_cells": "T and NK",
+                "mDCs_B": "dendritic",
+                "Tuft_cells": "tuft",
+                "Macrophages_A": "macrophage",
+                "Macrophages_B": "macrophage",
+                "Endothelial_cells": "endothelial",
+            },
+        ),
+    ],
+    "immune_two_species": [
+        (
+            "lung_immune",
+            "batch",
+            {"B cells": "B", "NK cells": "NK", "T cells": "T", "Neutrophils": "neutrophil"},
+        ),
+        ("pbmc_3chemistries", "batch", _BLOOD | {"Mono_CD16": "CD16+ monocyte"}),
+    ],
+}
 TWO = "onek1k_two_groups"  # the same cells, every other donor in one group: what 40 samples cost
+ALL = (*SETS, SIMULATED, *JOINED)
 NEEDS = {"pca": "scanpy", "harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi"}
 NAMES = {"harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi-tools", "pca": "scanpy"}
 METHODS = (*NEEDS, "scsmd", "scsmd-batch")
@@ -206,6 +285,27 @@ def simulated():
     return adata
 
 
+def joined(name):
+    "Two studies in one table: genes of both, by name in capitals; types as JOINED names them."
+    import anndata as ad
+
+    import scsmd_nb as smd
+
+    parts = []
+    for source, column, types in JOINED[name]:
+        part = smd.io.load(source)
+        part = part[part.obs["cell_type"].isin(list(types))].copy()
+        part.var_names = part.var_names.str.upper()
+        part = part[:, ~part.var_names.duplicated()].copy()
+        sample = part.obs[column].astype(str) if column else "all"
+        part.obs["batch"] = source + " " + sample
+        part.obs["cell_type"] = part.obs["cell_type"].astype(str).map(types)
+        part.obs = part.obs[["batch", "cell_type"]]
+        parts.append(part)
+    out = ad.concat(parts, join="inner", index_unique="-")
+    return out[out.X.sum(1).A1 > 0].copy()
+
+
 @functools.cache
 def cells(name, removed=""):
     "Counts with obs['sample'] and obs['cell_type'], and the one sample that keeps the removed type."
@@ -217,6 +317,8 @@ def cells(name, removed=""):
     source = "onek1k_40donors" if name == TWO else name
     if name == SIMULATED:
         adata = simulated()
+    elif name in JOINED:
+        adata = joined(name)
     else:
         adata = smd.io.load(source)
     sample = adata.obs[SETS.get(source, "batch")].astype(str)
@@ -378,7 +480,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", default=str(ROOT / "nbs/results/samples.csv"))
-    parser.add_argument("--sets", nargs="*", default=[*SETS, SIMULATED], choices=[*SETS, SIMULATED])
+    parser.add_argument("--sets", nargs="*", default=[*ALL], choices=ALL)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument(
