@@ -124,6 +124,7 @@ ALL = (*SETS, SIMULATED, *JOINED)
 NEEDS = {"pca": "scanpy", "harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi"}
 NAMES = {"harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi-tools", "pca": "scanpy"}
 METHODS = (*NEEDS, "scsmd", "scsmd-batch")
+PARTS = ("genes", "decoder", "penalty", "centred", "one_shift", "all_cells")  # see batch_parts.py
 COLUMNS = (
     "dataset method cut seed removed only_in cells samples types clusters ari nmi_max ari_samples"
     " ari_types_samples everywhere"
@@ -211,6 +212,15 @@ def scsmd_batch(adata, seed, k):
     return scsmd(adata, seed, k, adata.obs["sample"].astype(str).to_numpy())
 
 
+def function(method):
+    "What runs this method, or this part of batch_key."
+    if method in PARTS:
+        import batch_parts
+
+        return getattr(batch_parts, method)
+    return globals()[method.replace("-", "_")]
+
+
 def work(todo):
     "Do the runs listed in a file, one after the other: vectors, labels if there are any, processor seconds."
     import anndata as ad
@@ -223,7 +233,7 @@ def work(todo):
             adata = ad.read_h5ad(job["cells"])
             importlib.import_module(NEEDS.get(method, "scsmd_nb.tl.model"))
             start = time.process_time()
-            z, labels = globals()[method.replace("-", "_")](adata, job["seed"], job["k"])
+            z, labels = function(method)(adata, job["seed"], job["k"])
             found = dict(z=np.asarray(z, dtype=np.float32), cpu=time.process_time() - start)
             found["version"] = version(NAMES.get(method, "scsmd_nb"))
             found |= {} if labels is None else {"own": labels}
@@ -486,9 +496,10 @@ def main():
     parser.add_argument(
         "--parts",
         nargs="*",
-        default=["all", "removed", "two", "scib"],
-        choices=["all", "removed", "two", "scib"],
-        help="all types; each type in one sample only, seed 0; two groups of donors; scib-metrics",
+        default=["all", "removed", "two", "scib", "parts"],
+        choices=["all", "removed", "two", "scib", "parts"],
+        help="all types; each type in one sample only, seed 0; two groups of donors; scib-metrics; "
+        "parts of batch_key taken away or exchanged, seed 0",
     )
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
@@ -501,6 +512,8 @@ def main():
     runs = []
     if "all" in args.parts:
         runs += [(n, m, s, "") for m in methods for s in args.seeds for n in args.sets]
+    if "parts" in args.parts:
+        runs += [(n, m, 0, "") for m in PARTS for n in args.sets]
     if "two" in args.parts and "scsmd-batch" in methods:
         runs += [(TWO, "scsmd-batch", 0, "")]
     if "removed" in args.parts:

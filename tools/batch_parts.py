@@ -1,0 +1,115 @@
+"""What `tools/bench_samples.py --parts parts` runs: fits with `batch_key`, one part taken away or exchanged.
+
+Each function takes cells (obs["sample"]), a seed and K, and returns latent vectors and clusters. Nothing here is used
+by the library: parts are exchanged by `unittest.mock` while a fit runs.
+"""
+
+from contextlib import ExitStack
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+import scsmd_nb as smd
+from scsmd_nb.nn.soft_clustering import memberships
+from scsmd_nb.pp import batches
+from scsmd_nb.tl import samples, training
+
+
+def fitted(adata, seed, k, *patches, params=None, **given):
+    "Latent vectors and clusters of a fit while these patches hold."
+    model = smd.SCSMD(k, random_state=seed, accelerator="cpu", params=params)
+    with ExitStack() as stack:
+        for p in patches:
+            stack.enter_context(p)
+        model.fit(adata, **given)
+    return model.embedding_, model.labels_
+
+
+def names(adata):
+    return dict(batch=adata.obs["sample"].astype(str).to_numpy())
+
+
+def shift_with(change):
+    "A patch: the shift as it is found, changed by a function of it, the input and the samples."
+    find = batches.find_shift
+
+    def found(x, codes, random_state=0):
+        shift, matched, cloudy = find(x, codes, random_state)
+        change(shift, x, codes)
+        return shift, matched, cloudy
+
+    return patch.object(samples, "find_shift", found)
+
+
+def none(shift, x, codes):
+    shift.offsets.zero_()
+    shift.shifts.zero_()
+
+
+def only_common(shift, x, codes):
+    shift.shifts.zero_()
+
+
+def means(shift, x, codes):
+    of = [x[codes == s].mean(0) for s in range(codes.max() + 1)]
+    shift.offsets.copy_(torch.as_tensor(np.array(of) - x.mean(0)))
+    shift.shifts.zero_()
+
+
+def genes(adata, seed, k):
+    "Genes that vary within samples, nothing else."
+    codes = adata.obs["sample"].astype("category").cat.codes.to_numpy().astype(int)
+    mask = batches.genes_within(adata.X.tocsr(), codes) if adata.n_vars > 2000 else None
+    return fitted(adata, seed, k, genes=mask)
+
+
+def decoder(adata, seed, k):
+    "No shift; the decoder sees the sample. The network alone, without principal components beside it."
+    return fitted(adata, seed, k, shift_with(none), params=dict(n_linear=0), **names(adata))
+
+
+def apart(u, sample, weights):
+    "Share of the variance of latent vectors that lies between the samples, within clusters of these weights [b, K]."
+    total, between = 0.0, 0.0
+    for w in weights.T:
+        mean = (w[:, None] * u).sum(0) / w.sum().clamp_min(1e-6)
+        total = total + (w[:, None] * (u - mean).square()).sum()
+        for s in sample.unique():
+            ws = w * (sample == s)
+            of = (ws[:, None] * u).sum(0) / ws.sum().clamp_min(1e-6)
+            between = between + ws.sum() * (of - mean).square().sum()
+    return between / total.clamp_min(1e-6)
+
+
+def penalty(adata, seed, k):
+    "The same, and the loss grows by as much as it is if all that the latent vectors tell is the sample."
+    plain = training.cell_losses
+
+    def losses(run, batch, noise):
+        u, r, nb = plain(run, batch, noise)
+        weights = torch.ones(len(u), 1)
+        if run.phase == "soft":
+            weights = memberships(u.detach(), run.centroids, run.params.fuzzifier)
+        return u, r, nb + nb.detach().mean() * apart(u, batch.sample, weights)
+
+    changed = patch.object(training, "cell_losses", losses)
+    return fitted(
+        adata, seed, k, shift_with(none), changed, params=dict(n_linear=0), **names(adata)
+    )
+
+
+def centred(adata, seed, k):
+    "In place of the shift: the mean of each sample is taken off."
+    return fitted(adata, seed, k, shift_with(means), **names(adata))
+
+
+def one_shift(adata, seed, k):
+    "The shift of a whole sample, from mutual neighbours; none of single kinds of cells."
+    return fitted(adata, seed, k, shift_with(only_common), **names(adata))
+
+
+def all_cells(adata, seed, k):
+    "Every cell is said to have a counterpart, so that clusters of all cells are centred (Harmony)."
+    every = patch.object(batches, "has_counterpart", lambda z, codes: np.ones(len(z), bool))
+    return fitted(adata, seed, k, every, **names(adata))
