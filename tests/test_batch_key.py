@@ -102,6 +102,19 @@ def test_a_sample_that_came_later(fitted, cells):
         model.predict(later[:5].copy())
 
 
+def test_samples_of_cells_on_disk_are_known_too(fitted, cells, tmp_path):
+    a, model = fitted
+    later = cells.copy()
+    later.obs["donor"] = np.where(cells.obs["donor"] == "b", "late", "a")
+    for name, some in (("known", cells), ("new", later)):
+        some.write_h5ad(tmp_path / f"{name}.h5ad")
+        there = ad.read_h5ad(tmp_path / f"{name}.h5ad", backed="r")
+        here = quiet(model.predict, some)
+        assert np.array_equal(quiet(model.predict, there), here)
+        donors = some.obs["donor"].to_numpy()
+        assert np.array_equal(quiet(model.predict, there, batch=donors), here)
+
+
 def test_types_that_are_elsewhere_have_counterparts_and_one_that_is_not_has_none():
     rng = np.random.default_rng(0)
     types, codes = np.arange(600) % 3, np.arange(600) // 300

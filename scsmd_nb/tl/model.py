@@ -28,9 +28,10 @@ from .._words import did_you_mean
 from ..counts import align, as_counts, check_names, get_counts, is_dask
 from ..io.backed import open_backed
 from ..io.blocks import DiskCounts, counts_of, on_disk
+from ..pp.batches import drawn_cells
 from ..pp.genes import gene_mask, marked_genes, size_factors
 from .devices import from_first, make_fabric
-from .on_disk import prepare, read_in_blocks
+from .on_disk import cells_in_memory, prepare, read_in_blocks
 from .params import ARGUMENTS, RULES, Params, check_n_clusters, check_value, get_params
 from .progress import Progress
 from .refill import missing
@@ -251,17 +252,15 @@ class _Learner(_Results):
         return self
 
 # %% ../../nbs/api/tl/04_model.ipynb #91c7fca0
-class _Answerer(_Learner):
-    "A fitted model tells latent vectors, probabilities and clusters of any cells."
+class _Asked(_Learner):
+    "A fitted model reads cells that it has not seen."
 
     def _new_cells(
         self,
-        X,  # as in transform
+        X,  # as in transform, in memory
         layer: str | None,  # of an AnnData: layer with the counts
-        batch=None,  # as in transform
     ) -> CellData:
-        "New cells as the model reads them."
-        known = known_samples(X, batch, self.samples_, self.batch_key_)
+        "New cells as the model reads them, before samples are looked at."
         names = getattr(self, "feature_names_in_", None)
         if isinstance(X, ad.AnnData) and names is not None:
             shares = pd.Series(self._shares, index=names)
@@ -278,8 +277,11 @@ class _Answerer(_Learner):
             library = np.asarray(whole.sum(1, dtype=np.float64)).ravel()
             counts = whole[:, np.flatnonzero(self.mask_)]
         refuse_empty(library)
-        cells = CellData(counts[:, self._columns], library, self._scaling, self.params_.nb_target)
-        return place_samples(cells, *known, self._run.shift)
+        return CellData(counts[:, self._columns], library, self._scaling, self.params_.nb_target)
+
+# %% ../../nbs/api/tl/04_model.ipynb #a5ce4ed1
+class _Answerer(_Asked):
+    "A fitted model tells latent vectors, probabilities and clusters of any cells."
 
     def transform(
         self,
@@ -289,9 +291,16 @@ class _Answerer(_Learner):
     ) -> np.ndarray:
         "Latent vectors [n, d] float32."
         check_is_fitted(self)
+        codes, new = known_samples(X, batch, self.samples_, self.batch_key_)
+        placed = lambda X, *samples: place_samples(self._new_cells(X, layer), *samples)
+        shift = self._run.shift
         if not (isinstance(X, ad.AnnData) and on_disk(X, layer)):
-            return latent(self._run, self._new_cells(X, layer, batch))
-        return read_in_blocks(X, lambda block: latent(self._run, self._new_cells(block, layer)))
+            return latent(self._run, placed(X, codes, new, shift))
+        if new:
+            some = drawn_cells(codes, 0)
+            shift = placed(cells_in_memory(X, some), codes[some], new, shift).shift
+        of = lambda at: None if codes is None else codes[at]
+        return read_in_blocks(X, lambda b, at: latent(self._run, placed(b, of(at), [], shift)))
 
     def predict_proba(
         self,

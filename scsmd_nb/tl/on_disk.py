@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RowFile', 'check_room', 'some_cells', 'Survey', 'survey', 'Prepared', 'copy_rows', 'prepare', 'memory_blocks',
-           'read_in_blocks']
+           'read_in_blocks', 'cells_in_memory']
 
 # %% ../../nbs/api/tl/08_on_disk.ipynb #3c9eb879
 import os
@@ -247,12 +247,27 @@ def memory_blocks(
 # %% ../../nbs/api/tl/08_on_disk.ipynb #0d9c2aed
 def read_in_blocks(
     adata: ad.AnnData,  # with X on disk
-    read,  # function of an AnnData in memory that gives an array of one row a cell
+    read,  # function of an AnnData in memory, and which cells it is, that gives an array of one row a cell
 ) -> np.ndarray:
     "What is read from all cells, a block at a time; each warning once."
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        parts = [read(block) for block in memory_blocks(adata)]
+        parts, first = [], 0
+        for block in memory_blocks(adata):
+            parts.append(read(block, slice(first, first := first + block.n_obs)))
     for text in dict.fromkeys(str(w.message) for w in said if w.category is UserWarning):
         warnings.warn(text, stacklevel=3)
     return np.concatenate(parts)
+
+# %% ../../nbs/api/tl/08_on_disk.ipynb #d15c0002
+def cells_in_memory(
+    adata: ad.AnnData,  # with X on disk
+    some: np.ndarray,  # numbers of cells, rising
+) -> ad.AnnData:
+    "These cells, read into memory, [m, genes]."
+    parts, first = [], 0
+    for block in memory_blocks(adata):
+        here = some[(some >= first) & (some < first + block.n_obs)]
+        parts.append(block[here - first])
+        first += block.n_obs
+    return ad.concat(parts, merge="same")

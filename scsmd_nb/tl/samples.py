@@ -167,7 +167,7 @@ def known_samples(
         column = "" if batch_key is None else f", or an AnnData with obs[{batch_key!r}]"
         raise ValueError(
             f"the model was fitted on {len(names)} samples and must know which one each cell is of: "
-            f"give batch=[sample of each cell]{column}. Cells that stay on disk: read them into memory first."
+            f"give batch=[sample of each cell]{column}."
         )
     if len(values := sample_names(batch, "batch")) != X.shape[0]:
         raise ValueError(f"batch has {len(values):,} entries, and there are {X.shape[0]:,} cells.")
