@@ -1,19 +1,22 @@
 """What `tools/bench_samples.py --parts parts` runs: fits with `batch_key`, one part taken away or exchanged.
 
 Each function takes cells (obs["sample"]), a seed and K, and returns latent vectors and clusters. Nothing here is used
-by the library: parts are exchanged by `unittest.mock` while a fit runs.
+by the library: parts are exchanged by `unittest.mock` while a fit runs. Run as a program it writes
+nbs/results/counterparts.csv: which types are said to have a counterpart in other samples (SCSMD_DATA_DIR).
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.neighbors import NearestNeighbors
 
 import scsmd_nb as smd
 from scsmd_nb.nn.soft_clustering import memberships
 from scsmd_nb.pp import batches
-from scsmd_nb.tl import samples, training
+from scsmd_nb.tl import model, samples, training
 
 
 def fitted(adata, seed, k, *patches, params=None, **given):
@@ -113,3 +116,93 @@ def all_cells(adata, seed, k):
     "Every cell is said to have a counterpart, so that clusters of all cells are centred (Harmony)."
     every = patch.object(batches, "has_counterpart", lambda z, codes: np.ones(len(z), bool))
     return fitted(adata, seed, k, every, **names(adata))
+
+
+def paired(z, codes):
+    "In place of round trips: pairs about as close as neighbours of one sample, 70 % of the 15 nearest in one."
+    i, j, _ = batches.mutual_pairs(z, codes)
+    u, own = batches._unit(z), batches.own_distances(z, codes)
+    close = np.linalg.norm(u[i] - u[j], axis=1) <= 1.15 * np.maximum(own[i], own[j])
+    has, out = np.zeros(len(z)), np.zeros(len(z), bool)
+    has[i[close]] = 1
+    for s in range(codes.max() + 1):
+        mine = np.flatnonzero(codes == s)
+        near = NearestNeighbors(n_neighbors=min(15, len(mine))).fit(z[mine])
+        out[mine] = has[mine][near.kneighbors(z[mine])[1]].mean(1) >= 0.7
+    return out
+
+
+def distances(adata, seed, k):
+    "Counterparts by the distances of pairs."
+    return fitted(adata, seed, k, patch.object(batches, "has_counterpart", paired), **names(adata))
+
+
+def counterparts(adata):
+    "Each type in each sample: cells here and elsewhere, and the share said to have a counterpart, in two ways."
+    seen = {}
+    plain = batches.has_counterpart
+
+    def both(z, codes):
+        seen.update(
+            before=paired(z, codes), now=plain(z, codes), trips=batches.round_trips(z, codes)
+        )
+        return seen["now"]
+
+    kept = {}
+    find = batches.find_shift
+
+    def found(x, codes, random_state=0):
+        kept["codes"] = codes
+        return find(x, codes, random_state)
+
+    add = samples.add_samples
+
+    def stop(cells, names, codes, seed):
+        kept["some"] = batches.drawn_cells(codes, seed)
+        add(cells, names, codes, seed)
+        raise StopIteration
+
+    ready = {}
+    prepare = model.prepare
+
+    def prepared(*args):
+        ready["all"] = prepare(*args)
+        return ready["all"]
+
+    with (
+        patch.object(batches, "has_counterpart", both),
+        patch.object(samples, "find_shift", found),
+        patch.object(model, "add_samples", stop),
+        patch.object(model, "prepare", prepared),
+        suppress(StopIteration),
+    ):
+        smd.SCSMD(2, accelerator="cpu", progress=False).fit(adata, **names(adata))
+    of = lambda column: ready["all"].of(adata.obs[column].astype(str).to_numpy())[kept["some"]]
+    table = pd.DataFrame(dict(type=of("cell_type"), sample=of("sample")))
+    table["before"], table["now"] = seen["before"], seen["now"]
+    table["out"], table["home"] = seen["trips"]
+    groups = table.groupby(["type", "sample"])
+    rows = groups[["out", "home"]].median().join(groups[["before", "now"]].mean())
+    rows["cells"] = groups.size()
+    rows["elsewhere"] = rows.groupby(level=0)["cells"].transform("sum") - rows["cells"]
+    return rows.reset_index()
+
+
+def main():
+    import bench_samples as bench
+
+    cases = [(name, "") for name in bench.ALL]
+    cases += [
+        (n, t) for n in bench.REMOVED for t in sorted(set(bench.cells(n)[0].obs["cell_type"]))
+    ]
+    tables = []
+    for name, removed in cases:
+        found = counterparts(bench.cells(name, removed)[0])
+        tables.append(found.assign(dataset=name, removed=removed))
+        print(name, removed, len(found), flush=True)
+    out = bench.ROOT / "nbs/results/counterparts.csv"
+    pd.concat(tables).round(3).to_csv(out, index=False)
+
+
+if __name__ == "__main__":
+    main()

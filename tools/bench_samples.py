@@ -124,7 +124,15 @@ ALL = (*SETS, SIMULATED, *JOINED)
 NEEDS = {"pca": "scanpy", "harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi"}
 NAMES = {"harmony": "harmonypy", "scanorama": "scanorama", "scvi": "scvi-tools", "pca": "scanpy"}
 METHODS = (*NEEDS, "scsmd", "scsmd-batch")
-PARTS = ("genes", "decoder", "penalty", "centred", "one_shift", "all_cells")  # see batch_parts.py
+PARTS = (
+    "genes",
+    "decoder",
+    "penalty",
+    "centred",
+    "one_shift",
+    "all_cells",
+    "distances",
+)  # see batch_parts.py
 COLUMNS = (
     "dataset method cut seed removed only_in cells samples types clusters ari nmi_max ari_samples"
     " ari_types_samples everywhere"
