@@ -283,7 +283,7 @@ def lesson4():
     conv = lambda L, k, s, p, d: torch.nn.Conv1d(1, 1, k, s, p, d)(torch.zeros(1, 1, L)).shape[-1]
 
     def by_conv(w, d):  # for tensors
-        x = torch.randn(1, 1, 3, 3, dtype=w.dtype)
+        x = torch.randn(1, 1, 3, 3)
         wide = torch.nn.functional.conv2d(x, w[None, None], padding=d, dilation=d)
         return w[1, 1] if torch.allclose(wide, x * w[1, 1]) else None
 

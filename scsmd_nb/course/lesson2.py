@@ -106,14 +106,11 @@ def _slips_of_formula_3(
     rest = right - gammaln(x + phi) + gammaln(x + 1) + gammaln(phi)
     hint_if(same(rest), "The first factor is missing: the fraction with the gamma functions.")
     hint_if(same(right - rest), "Only the first factor is there. Two powers follow.")
-    hint_if(
-        same(right + gammaln(x + 1) + gammaln(phi) - gammaln(x + 1) * gammaln(phi)),
-        "x! and the second gamma function are multiplied. The logarithm of a product is a sum.",
-    )
+    product = gammaln(x + 1) + gammaln(phi) - gammaln(x + 1) * gammaln(phi)
+    hint_if(same(right + product), "The logarithm of a product is a sum: see x! and gamma of phi.")
     hint_if(
         np.array_equal(~np.isfinite(value), x == 0),
-        "Not finite where x is 0. Is the logarithm of x taken? Formula (3) has a power of x, whose "
-        "logarithm is x times something.",
+        "Not finite where x is 0. Is the logarithm of x taken? Formula (3) has no factor for it.",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #3e47982e

@@ -102,7 +102,7 @@ def _answer_for(
         return answer(w.copy(), d)
     except Exception as e:
         try:
-            return answer(torch.tensor(w), d)
+            return answer(torch.tensor(w, dtype=torch.float32), d)
         except Exception:
             raise Hint(f"Your function stopped with {type(e).__name__}: {e}") from None
 

@@ -200,10 +200,8 @@ def check_calibration(
             chance[:24] = 0.3
         right = rng.random(200) < chance
         call = try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
-        hint_if(
-            np.ndim(call) == 0 and call != call,
-            "The answer is nan. A bin without cells has no mean: it is left out.",
-        )
+        nan = np.ndim(call) == 0 and call != call
+        hint_if(nan, "The answer is nan. A bin without cells has no mean: it is left out.")
         value = as_number(call)
         bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
         gaps = np.array([(confidence - right)[bins == b].mean() for b in np.unique(bins)])
