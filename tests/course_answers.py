@@ -130,11 +130,21 @@ def lesson2():
         ("2.1", math.exp(-2), "mean itself"),
         ("2.1", (x == 0).mean(), "seen"),
         ("2.1", "0.13", "one number"),
+        ("2.1", (x == 0).sum(), "number of cells"),
         ("2.1", x.mean() * p0, "what is left"),
         ("2.2", lambda x, m, p: g(x + p) - g(x) - g(p) + powers(x, m, p), r"\+ 1 is missing"),
         ("2.2", lambda x, m, p: math.lgamma(x + p) - math.lgamma(x + 1) - math.lgamma(p), "single"),
         ("2.2", lambda x, m, p: g(x + p) - g(x + 1) + powers(x, m, p), "factor by factor"),
         ("2.2", lambda x, m, p: stats.nbinom.logpmf(x, p, m / (p + m)), "two powers have changed"),
+        ("2.2", lambda x, m, p: print(end=""), "returns nothing"),
+        ("2.2", lambda x, m, p: g(x + p) - g(x + 1) * g(p) + powers(x, m, p), "is a sum"),
+        ("2.2", lambda x, m, p: logp(x, m, p) + m * np.log(x), "where x is 0"),
+        ("2.2", lambda x, m, p: logp(x, m, p) if x > 0 else p * np.log(p / (p + m)), r"np\.where"),
+        (
+            "2.2",
+            lambda x, m, p: math.log(math.gamma(x + p) / math.factorial(x) / math.gamma(p)),
+            "called with arrays",
+        ),
         ("2.2", lambda x, m, p: stats.nbinom.pmf(x, p, p / (p + m)), "logarithm"),
         ("2.2", lambda x, m, p: logp(x, m, p) / math.log(2), "factor by factor"),
         ("2.2", lambda x, m, p: stats.poisson.logpmf(x, m), "factor by factor"),
@@ -144,6 +154,9 @@ def lesson2():
         ("2.3", lambda x: x.mean() / extra(x) if extra(x) > 0 else math.inf, "units"),
         ("2.3", lambda x: x.mean() ** 2 / (x.std() - x.mean()), "standard deviation"),
         ("2.3", lambda x: 1 / phi(x), "1 / phi"),
+        ("2.3", lambda x: phi(x) if extra(x) > 0 else None, "which phi"),
+        ("2.3", lambda x: phi(x) if extra(x) > 0 else "Poisson", "which phi"),
+        ("2.3", lambda x: phi(x) if extra(x) > 0 else x.missing, "which phi"),
         ("2.4", lambda x, m, p: (x - m) * p / (p + m), "sign"),
         ("2.4", lambda x, m, p: slope(x, m, p) / m, "chain rule"),
         ("2.4", lambda x, m, p: slope(x, m, 1 / p), "two terms"),
@@ -156,6 +169,8 @@ def lesson2():
         ),
         ("2.5", dict(gene="NKG7", why="a"), "lost molecules"),
         ("2.5", dict(gene="LTB", why="c"), "gone, or left"),
+        ("2.5", dict(gene="nkg7", why="c"), "written like"),
+        ("2.5", dict(gene="NKG7", why="c, it is on in some types"), "letter alone"),
         ("2.5", dict(gene="MALAT1", why="c"), "MALAT1"),
         ("2.5", ("NKG7", "c"), "dictionary"),
     ]
@@ -266,6 +281,12 @@ def lesson4():
 
     length = lambda L, k, s, p, d: (L + 2 * p - d * (k - 1) - 1) // s + 1
     conv = lambda L, k, s, p, d: torch.nn.Conv1d(1, 1, k, s, p, d)(torch.zeros(1, 1, L)).shape[-1]
+
+    def by_conv(w, d):  # for tensors
+        x = torch.randn(1, 1, 3, 3)
+        wide = torch.nn.functional.conv2d(x, w[None, None], padding=d, dilation=d)
+        return w[1, 1] if torch.allclose(wide, x * w[1, 1]) else None
+
     types = np.repeat(["a", "b", "c"], 30)
     mixed = lambda n: np.r_[types[n:], types[:n]]
 
@@ -300,10 +321,13 @@ def lesson4():
         ("4.3", "(c) 1 to 2, so a feature is never removed"),
         ("4.4", lambda w, d: w[1, 1] if d > 2 else None),
         ("4.4", lambda w, d: w[1:2, 1:2] if d >= 3 else None),
+        ("4.4", by_conv),
+        ("4.4", lambda w, d: torch.as_tensor(w)[1, 1] if d >= 3 else None),
         ("4.4", lambda w, d: float(w.ravel()[4]) if d >= 3 else None),
         ("4.5", study(usual, changed)),
         ("4.5", study(usual, as_codes, error=lambda g: round(g.std(ddof=1) / 3**0.5, 3))),
         ("4.5", study(usual, usual)),
+        ("4.5", study(usual, changed) | dict(usual=pd.DataFrame(usual).T)),
     ]
     wrong = [
         ("4.1", lambda L, k, s, p, d: (L + 2 * p - k) // s + 1, "with gaps"),
@@ -326,12 +350,17 @@ def lesson4():
         ("4.4", lambda w, d: w[1, 1] if d >= 2 else None, "dilation 2"),
         ("4.4", lambda w, d: bool(d >= 3) or None, "weight itself"),
         ("4.4", lambda w, d: w if d >= 3 else None, "one number"),
+        ("4.4", lambda w, d: torch.as_tensor(w) if d >= 3 else None, "one number"),
+        ("4.4", lambda w, d: w[1, 1] if d >= 3 else 0, "None itself"),
+        ("4.4", lambda w, d: w[1, 1] if d >= 3 else "None", "None itself"),
+        ("4.4", lambda w, d: w.missing, "numpy.ndarray"),
         ("4.5", study(usual, changed) | dict(usual=[0.7, 0.8, 0.9]), "not their ARI"),
         ("4.5", study(usual, changed, error=lambda g: g.std() / 3**0.5), "ddof=1"),
         ("4.5", study(near, nearer, error=lambda g: g.std() / 3**0.5), "ddof=1"),
         ("4.5", study(usual, changed, error=lambda g: g.std(ddof=1)), "standard deviation"),
         ("4.5", study(usual, changed, mean=lambda g: -g.mean()), "sign"),
         ("4.5", study(usual, changed, mean=0.5), "mean does not fit"),
+        ("4.5", study(near, nearer, mean=lambda g: round(g.mean(), 2)), "rounded too far"),
         ("4.5", study(usual[:2], changed[:2]), "three at least"),
         ("4.5", study(usual, changed) | dict(types=types[:9]), "types"),
         ("4.5", study(usual, changed) | dict(change="  "), "as text"),
@@ -472,6 +501,7 @@ def lesson6():
         ("6.2", "B."),
         ("6.3", gone),
         ("6.3", dead_clusters),
+        ("6.3", lambda v, K: (torch.bincount(v, minlength=K) == 0).nonzero().flatten()),
         ("6.3", lambda v, K: np.setdiff1d(np.arange(K), v)),
         ("6.3", lambda v, K: np.flatnonzero(np.bincount(v, minlength=K) == 0)),
         ("6.3", lambda v, K: tuple(gone(v, K))),
@@ -492,6 +522,7 @@ def lesson6():
             "Ordered",
         ),
         ("6.1", lambda p, d: pairs(p, d)[0], "two numbers"),
+        ("6.1", lambda p, d: ((p @ p.T >= d).mean(), (p @ p.T <= 1 - d).mean()), "shares"),
         ("6.2", "(a)", "1/K"),
         ("6.2", "c", "different outputs"),
         ("6.2", "bd", "letters"),
@@ -500,6 +531,7 @@ def lesson6():
         ("6.3", lambda v, K: gone(v, max(v)), "above the largest"),
         ("6.3", lambda v, K: [k not in v for k in range(K)], "numbers"),
         ("6.3", lambda v, K: len(gone(v, K)), "how many"),
+        ("6.3", lambda v, K: np.where(np.bincount(v, minlength=K) == 0), "first entry"),
         ("6.3", lambda v, K: [k + 0.5 for k in gone(v, K)], "do not occur"),
         ("6.4", ece(lambda c, n: (np.ceil(c * n) - 1).clip(0)), "upper bin"),
         ("6.4", ece(lambda c, n: c * n), "of its own"),
@@ -512,11 +544,17 @@ def lesson6():
         ("6.4", ece(keep=lambda c: c < 1), "left out"),
         ("6.4", ece(equal=True), "same weight"),
         ("6.4", lambda c, r, n: abs((c - r).mean()), "all cells at once"),
+        ("6.4", lambda c, r, n: abs(c - r).mean(), "single cell"),
+        ("6.4", lambda c, r, n: len(c) * ece()(c, r, n), "number of cells"),
+        ("6.4", lambda c, r, n: float("nan"), "without cells"),
+        ("6.4", lambda c, r, n: "0.1", "one number"),
         ("6.5", membership_loss, "other words"),
         ("6.5", lambda a, p: membership_loss(a[: len(a) // 2], p[: len(a) // 2]), "other words"),
         ("6.5", lambda a, p: -(p**2 * a.log_softmax(1)).sum(1).mean(), "other words"),
         ("6.5", lambda a, p: membership_loss(a, p) + 0.01 * a.square().sum(), "other words"),
         ("6.5", lambda a, p: torch.nn.functional.cross_entropy(a, p.argmax(1)), "other words"),
+        ("6.5", lambda a, p: -(p**0.25 * a.log_softmax(1)).sum(1).mean(), "other words"),
+        ("6.5", lambda a, p: ((a.log_softmax(1) - log(p)) ** 2).mean(), "Too hard a push"),
         ("6.5", jensen_shannon, "fades"),
         ("6.5", lambda a, p: a.detach().sum(), "No gradient"),
         ("6.5", lambda a, p: ((soft(a) - p) ** 2).sum(1).mean().item(), "one number, as a tensor"),

@@ -109,7 +109,7 @@ def as_choice(
     letter = found[1] if found else ""
     hint_if(
         letter not in set(letters),
-        f"Give one of the letters {', '.join(letters)} as text, for example {letters[0]!r}.",
+        f"Give one of the letters {', '.join(letters)} as text, the letter alone, for example {letters[0]!r}.",
     )
     return letter
 
@@ -160,6 +160,9 @@ def try_call(
     return value
 
 # %% ../../nbs/api/course/00_core.ipynb #35030e55
+_FOR_ARRAYS = "Take numpy's and scipy's functions, not math's, and np.where in place of if."
+
+
 def try_arrays(
     function,  # what the student wrote
     *args,  # what it is called with; arrays are copied
@@ -170,7 +173,7 @@ def try_arrays(
     try:
         return try_call(function, *as_kind(np.copy), name=name)
     except Hint as hint:
-        if not callable(function):
+        if not callable(function) or "returns nothing" in str(hint):
             raise
         import torch
 
@@ -181,10 +184,13 @@ def try_arrays(
                 continue
             hint_if(
                 kind is np.copy,
-                f"{name} works for single numbers, not for arrays. Take numpy's and scipy's functions, not math's.",
+                f"{name} works for single numbers, not for arrays. {_FOR_ARRAYS}",
             )
             return value
-        raise hint from None
+        one_number = re.search("0-dimensional|length-1|truth value of an array", str(hint))
+        raise (
+            Hint(f"{hint} It is called with arrays. {_FOR_ARRAYS}") if one_number else hint
+        ) from None
 
 # %% ../../nbs/api/course/00_core.ipynb #3b5992fb
 @cache

@@ -47,6 +47,10 @@ def check_2_1(
         near(np.exp(-x[x > 0].mean())),
         "The mean was taken over the cells that have the gene. Cells without a count belong to it, too.",
     )
+    hint_if(
+        value == (x == 0).sum(),
+        "That is the number of cells without a count, as seen. Asked is the share that Poisson foresees.",
+    )
     hint_if(not 0 <= value <= 1, "A share lies between 0 and 1. Check the sign in the exponent.")
     hint_if(
         near(np.exp(-np.median(x))) or near(np.exp(-round(x.mean()))),
@@ -102,6 +106,12 @@ def _slips_of_formula_3(
     rest = right - gammaln(x + phi) + gammaln(x + 1) + gammaln(phi)
     hint_if(same(rest), "The first factor is missing: the fraction with the gamma functions.")
     hint_if(same(right - rest), "Only the first factor is there. Two powers follow.")
+    product = gammaln(x + 1) + gammaln(phi) - gammaln(x + 1) * gammaln(phi)
+    hint_if(same(right + product), "The logarithm of a product is a sum: see x! and gamma of phi.")
+    hint_if(
+        np.array_equal(~np.isfinite(value), x == 0),
+        "Not finite where x is 0. Is the logarithm of x taken? Formula (3) has no factor for it.",
+    )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #3e47982e
 _SHAPE = "Is a sum or a mean too many in it, or missing?"
@@ -175,21 +185,24 @@ def check_2_3(
     "Compare on random genes, then on one that varies less than Poisson."
     rng = np.random.default_rng(23)
     phi_of = lambda x: float(as_array(try_call(answer, x, name="my_phi"), (), _SHAPE))
+    not_spread = (
+        "Right for spread genes. For a gene that varies no more than Poisson, "
+        "which phi makes NB a Poisson distribution?"
+    )
     for mu, phi in ((6.0, 3.0), (20.0, 8.0)):
         x = rng.poisson(rng.gamma(phi, mu / phi, 500)).astype(float)
         _slips_of_moments(phi_of(x.copy()), x)
-    with np.errstate(all="ignore"):
-        value = phi_of(np.array([2.0, 3.0] * 50))
+    try:
+        with np.errstate(all="ignore"):
+            value = phi_of(np.array([2.0, 3.0] * 50))
+    except Hint as hint:
+        raise Hint(f"{not_spread} ({hint})") from None
     hint_if(
         value < 0,
         "Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, "
         f"and phi = {value:.2f} is no dispersion.",
     )
-    hint_if(
-        np.isnan(value) or value < 1e4,
-        "Right for spread genes. For a gene that varies no more than Poisson, "
-        "which phi makes NB a Poisson distribution?",
-    )
+    hint_if(np.isnan(value) or value < 1e4, not_spread)
     with np.errstate(all="ignore"):
         value = phi_of(np.zeros(50))
     hint_if(
@@ -306,7 +319,7 @@ def check_2_5(
     adata, gene = blood_cells(), answer["gene"]
     hint_if(
         not isinstance(gene, str) or gene not in adata.var_names,
-        f"{gene!r} is not one of the gene names in adata.var_names.",
+        f"{gene!r} is not one of the gene names in adata.var_names, which are written like 'NKG7'.",
     )
     total = adata.obs["full_n_counts"].to_numpy()
     zeros = seen, poisson, nb, within = zero_shares(

@@ -36,6 +36,10 @@ def _slips_of_pairs(
         return
     hint_if(found == (low, high), "The two numbers are the wrong way round.")
     hint_if(
+        np.allclose(found, (high / alike.size, low / alike.size)),
+        "Those are shares of all pairs. Asked are their numbers.",
+    )
+    hint_if(
         found in {((alike > delta).sum(), n) for n in (low, (alike < 1 - delta).sum())}
         or found == (high, (alike < 1 - delta).sum()),
         "Pairs exactly at a threshold count: formula (14) has p_i . p_j >= delta and <= 1 - delta.",
@@ -93,9 +97,11 @@ def check_dead(
 ) -> None:
     "Compared with the numbers that do not occur."
     for labels, K in (([0, 2, 2, 5], 8), ([3, 1, 0, 2], 4), ([1, 1], 3)):
-        value, right = (
-            try_call(answer, np.array(labels), K, name="dead"),
-            sorted({*range(K)} - {*labels}),
+        value = try_arrays(answer, np.array(labels), K, name="dead")
+        right = sorted({*range(K)} - {*labels})
+        hint_if(
+            isinstance(value, tuple) and len(value) == 1 and np.ndim(value[0]) == 1,
+            "`np.where` and `nonzero` return a tuple. The list is its first entry.",
         )
         hint_if(
             np.ndim(value) == 0 and np.isscalar(value),
@@ -159,6 +165,15 @@ def _slips_of_bins(
     for text, bins in others.items():
         wrong = _error_in_bins(confidence, right, bins.astype(int))
         hint_if(abs(value - wrong) < 1e-6, text)
+    right_bins = scaled.astype(int).clip(0, last)
+    hint_if(
+        abs(value - len(right_bins) * _error_in_bins(confidence, right, right_bins)) < 1e-4,
+        "Each distance is weighted by a number of cells. Weigh it by the bin's share of the cells.",
+    )
+    hint_if(
+        abs(value - np.abs(confidence - right).mean()) < 1e-6,
+        "That is a distance for each cell. A single cell is right or not: take the means of a bin first.",
+    )
     kept = scaled[below_1].astype(int)
     part = _error_in_bins(confidence[below_1], right[below_1], kept)
     hint_if(
@@ -185,6 +200,8 @@ def check_calibration(
             chance[:24] = 0.3
         right = rng.random(200) < chance
         call = try_call(answer, confidence.copy(), right.copy(), n_bins, name="calibration_error")
+        nan = np.ndim(call) == 0 and call != call
+        hint_if(nan, "The answer is nan. A bin without cells has no mean: it is left out.")
         value = as_number(call)
         bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
         gaps = np.array([(confidence - right)[bins == b].mean() for b in np.unique(bins)])
@@ -256,7 +273,7 @@ def _clusters_alive(
             if not loss.isfinite():
                 raise Hint(
                     "In training your guard becomes infinite or not a number. Logarithms of 0? "
-                    "Add a small number, or use log_softmax."
+                    "Add a small number, or use log_softmax. Too hard a push? Try a tenth of it."
                 )
             with torch.no_grad():
                 for w, slope in zip(W, torch.autograd.grad(loss, W)):
@@ -294,6 +311,20 @@ def _hint_at_gradient(
         "The guard does not change with the logits, so it pushes nothing.",
     )
 
+# %% ../../nbs/course/solutions/06_cellnet.ipynb #2f6c8ad1
+def _tells_small_ones_apart(
+    guard,  # function of logits [n, K], p [n, K]
+) -> bool:
+    "Is it much to the guard whether small memberships are 0.001 or 0.000001, as to logarithms, and not to labels?"
+    import torch
+
+    a = torch.randn(8, 8, generator=torch.Generator().manual_seed(5)).requires_grad_()
+    certain = lambda small: small + (1 - 8 * small) * torch.eye(8)
+    slope = lambda p: torch.autograd.grad(guard(a, p).sum(), a)[0]
+    base = slope(certain(1e-3))
+    less, other = slope(certain(1e-6)) - base, slope(certain(1e-3).roll(1, 0)) - base
+    return bool(less.norm() > 0.5 * other.norm() > 0)
+
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #69eb714b
 def _is_cross_entropy(
     guard,  # function of logits [n, K], p [n, K]
@@ -310,6 +341,8 @@ def _is_cross_entropy(
         slopes = [torch.autograd.grad(guard(a, x).sum(), a)[0] for x in (p, other)]
         owed.append(slopes[0] - slopes[1])
         q.append(a.softmax(1).detach())
+    if _tells_small_ones_apart(guard):
+        return False
     change = torch.cat([owed[0] - owed[1], owed[0] - owed[2]], 1)
     along = torch.cat([q[0] - q[1], q[0] - q[2]], 1)
     left = change - along * ((change * along).sum(1) / along.square().sum(1))[:, None]
@@ -353,7 +386,7 @@ def check_guard(
     _hint_at_gradient(answer)
     hint_if(
         _is_cross_entropy(answer),
-        "That is a cross-entropy with the memberships, or with labels made from them: "
+        "What it takes from p is what a cross-entropy with p, or with labels made from p, takes: "
         "the membership loss in other words. Find another one.",
     )
     for seed in (0, 1):
