@@ -15,7 +15,7 @@ def hand_on(
     package: str,  # the package's full name, its `__name__`
     rooms: dict[str, tuple],  # room -> names that it hands on; a room can be asked for, too
 ):
-    "`__getattr__`, `__dir__` and `__all__` of a package whose names are loaded when they are first used."
+    "`__getattr__`, `__dir__`, `__all__` of a package whose names are loaded when first used."
     home = {name: room for room, names in rooms.items() for name in names}
     names = sorted({*home, *rooms})
 

@@ -21,7 +21,9 @@ from pathlib import Path
 _REFUSED = {
     errno.ENOSPC: "no space left on the device. Free some, or choose another folder.",
     errno.EDQUOT: "no space left, your quota is used up. Free some, or choose another folder.",
-    errno.EFBIG: "no file may be so large here. Raise the limit (ulimit -f), or choose another folder.",
+    errno.EFBIG: (
+        "no file may be so large here. Raise the limit (ulimit -f), or choose another folder."
+    ),
     errno.EROFS: "the file system is read-only. Choose another folder.",
     errno.EIO: "the disk reports an error of its own. Look after it, or choose another folder.",
     errno.EACCES: "no permission. Choose another folder or change its rights.",
@@ -91,7 +93,7 @@ def _sweep(
 def atomic(
     path,  # file to write
 ):
-    "A temporary path beside `path`, renamed to it when the block ends well; clear errors where the disk refuses."
+    "A temporary path beside `path`, renamed to it if the block ends well; clear disk errors."
     path = Path(path)
     part = _part(path, os.getpid())
     try:
@@ -117,7 +119,7 @@ def lock(
     f,  # open file
     wait: bool = True,  # wait until it is free
 ) -> bool:
-    "True if this process now holds the file's lock; it falls when the process ends. (Windows has no such locks.)"
+    "True if this process holds the lock, which falls when it ends. (Windows has no such locks.)"
     try:
         import fcntl
     except ImportError:
@@ -157,7 +159,7 @@ def hold(
     folder,  # made if it is not there
     writes=(),  # names of files that nobody else writes there
 ):
-    "The folder, for this process alone while the block runs; an error at once if another one has it."
+    "The folder, for this process alone while the block runs; an error at once if another has it."
     folder = Path(folder)
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def file_hash(
 def read_manifest(
     folder,  # where a set of files was published
 ) -> dict | None:
-    "What the manifest says: 'files' with their hashes, 'replaces', and facts of the writer; None if there is none."
+    "The manifest's 'files' with hashes, 'replaces', facts of the writer; None if there is none."
     path = Path(folder) / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -241,7 +243,7 @@ def _seal(
 def publish(
     folder,  # where the set shall be
 ) -> bool:
-    "True if a sealed set was there and is now in place; what was left of one that was never sealed is removed."
+    "True if a sealed set was there and is in place; what is left of an unsealed one is removed."
     folder, stage = Path(folder), Path(folder) / STAGE
     if (new := read_manifest(stage)) is not None:
         names = _tops(new["files"])
@@ -268,7 +270,7 @@ def together(
     replaces=(),  # further names in the folder that go when they come
     **facts,  # what the manifest says besides
 ):
-    "A folder to write into; its files replace those of the earlier set at one time, if the block ends well."
+    "A folder to write into; its files replace the earlier set's at once, if the block ends well."
     folder, stage = Path(folder), Path(folder) / STAGE
     publish(folder)
     stage.mkdir(parents=True)

@@ -33,7 +33,7 @@ def likely(
     options,  # names that there are
     most: int = 3,  # how many are offered
 ) -> list[str]:
-    "The known names that could be meant: those that are alike first, then those that hold it as a part."
+    "The known names that could be meant: first those alike, then those that hold it as a part."
     written, small = str(name).lower(), {o.lower(): o for o in options}
     found = [small[s] for s in get_close_matches(written, small, n=most, cutoff=0.5)]
     found += [o for o in options if written in o.lower() and o not in found]

@@ -23,7 +23,7 @@ def _first_bad(
     X,  # dense array or scipy sparse matrix, cells x genes
     bad,  # function from an array of values to an array of True where a value is bad
 ) -> tuple | None:
-    "Value, row and column of the first bad entry, or None; a sparse matrix is searched in its stored values only."
+    "Value, row and column of the first bad entry, or None; of a sparse matrix, only stored values."
     if sp.issparse(X):
         if X.format not in ("csr", "csc", "coo"):
             X = X.tocsr()
@@ -58,12 +58,18 @@ def _place(
     return f"at {cell}, {gene}"
 
 # %% ../nbs/api/00_counts.ipynb #95da2c9f
-_START = "scsmd_nb models raw counts: pass layer='counts' if the counts are in a layer, or start from the raw matrix."
+_START = (
+    "scsmd_nb models raw counts: pass layer='counts' if the counts are in a layer, "
+    "or start from the raw matrix."
+)
 _FAULTS = (
     (
         np.isnan,
         "is not a number (NaN)",
-        "A missing count cannot be modelled: put 0 where nothing was seen, or remove these cells or genes.",
+        (
+            "A missing count cannot be modelled: put 0 where nothing was seen, "
+            "or remove these cells or genes."
+        ),
     ),
     (np.isinf, "is infinite", "Look for a division by zero in an earlier step. " + _START),
     (
@@ -76,7 +82,10 @@ _FAULTS = (
         "is not a whole number",
         "It looks normalised or log-transformed. "
         + _START
-        + " Corrected counts with decimals are taken with check_counts=False of SCSMD or smd.cluster.",
+        + (
+            " Corrected counts with decimals are taken with "
+            "check_counts=False of SCSMD or smd.cluster."
+        ),
     ),
 )
 
@@ -88,7 +97,7 @@ def check_counts(
     var_names=None,  # [genes] names, for the message
     whole: bool = True,  # False: decimals are allowed, for corrected counts
 ) -> None:
-    "Nothing if X holds raw counts (finite, not negative, whole); otherwise a ValueError with value, place and mend."
+    "Nothing if X holds raw counts (finite, whole, >= 0); else ValueError: value, place and mend."
     if getattr(X, "ndim", None) != 2:
         shape = getattr(X, "shape", None)
         raise ValueError(
@@ -101,8 +110,8 @@ def check_counts(
         )
     if X.dtype.kind not in "biuf":
         raise ValueError(
-            f"{where} holds values of type {X.dtype}, not numbers. If they are numbers stored as text, "
-            "convert them with X.astype('float32'); if not, look at how the table was read. "
+            f"{where} holds values of type {X.dtype}, not numbers. If they are numbers stored as "
+            "text, convert them with X.astype('float32'); if not, look at how the table was read. "
             + _START
         )
     if X.dtype.kind in "bu":
@@ -199,7 +208,8 @@ def as_counts(
     if (most := X.data.max(initial=0) if sp.issparse(X) else X.max()) > 2**24:
         raise ValueError(
             f"{where} holds {float(most):.0f}, more than float32 can count exactly ({2**24}). "
-            "No cell has so many molecules of one gene: check that rows are cells and values are counts."
+            "No cell has so many molecules of one gene: "
+            "check that rows are cells and values are counts."
         )
     plain = sp.issparse(X) and X.format == "csr" and X.dtype == np.float32
     if plain and not copy and X.has_canonical_format and np.all(X.data):
@@ -228,9 +238,10 @@ def _in_memory(
         )
     if is_dask(X):
         raise ValueError(
-            f"{where} is a Dask array, and this needs the counts in memory. If they fit: adata.{where} = "
-            f"adata.{where}.compute(); if not, take some cells: adata[:10_000].to_memory(). Block by block work "
-            "smd.cluster, SCSMD, and of smd.pp cell_metrics, sample_table, mad_thresholds, screen, filter, "
+            f"{where} is a Dask array, and this needs the counts in memory. If they fit: "
+            f"adata.{where} = adata.{where}.compute(); if not, take some cells: "
+            "adata[:10_000].to_memory(). Block by block work smd.cluster, SCSMD, and of smd.pp "
+            "cell_metrics, sample_table, mad_thresholds, screen, filter, "
             "normalize, highly_variable, preprocess and pca."
         )
     if hasattr(X, "to_memory"):
@@ -280,7 +291,8 @@ def get_counts(
         present = ", ".join(sorted(adata.layers)) or "none"
         raise ValueError(
             f"there is no layer {layer!r} in adata.layers, which has: {present}.{hint} "
-            "With layer=None the counts are read from layers['counts'] if there is one, else from X."
+            "With layer=None the counts are read from layers['counts'] if there is one, "
+            "else from X."
         )
     if layer is None and "counts" in adata.layers:
         layer = "counts"
@@ -295,7 +307,7 @@ def get_counts(
 def check_names(
     adata: ad.AnnData,  # cells x genes
 ) -> None:
-    "Nothing if every cell name and every gene name occurs once; otherwise a ValueError that names some of the doubles."
+    "Nothing if each cell and gene name occurs once; else a ValueError that names some doubles."
     for names, what, axis in ((adata.var_names, "gene", "var"), (adata.obs_names, "cell", "obs")):
         doubles = names[names.duplicated()].unique()
         if len(doubles):
@@ -363,7 +375,7 @@ def _library(
     names: pd.Index,  # [genes] their names
     shares: pd.Series | None,  # of the library, by gene of the training cells; None: unknown
 ) -> np.ndarray:
-    "Each cell's library [n] over the genes of the training cells, estimated where some are missing."
+    "Each cell's library [n] over the training cells' genes, estimated where some are missing."
     if shares is None:
         return np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     known = names.isin(shares.index)
@@ -374,9 +386,10 @@ def _library(
     share = float(shares[there].sum())
     if share < ENOUGH_LIBRARY:
         warnings.warn(
-            f"the new cells have {there.sum()} of the {len(shares)} genes of the training cells, which held "
-            f"{share:.0%} of their library (all counts of a cell). The library sizes are estimated from that part. "
-            "Better: give the cells with all their genes, not cut to those of the model.",
+            f"the new cells have {there.sum()} of the {len(shares)} genes of the training cells, "
+            f"which held {share:.0%} of their library (all counts of a cell). The library sizes "
+            "are estimated from that part. Better: give the cells with all their genes, "
+            "not cut to those of the model.",
             stacklevel=3,
         )
     return library / share
@@ -397,14 +410,14 @@ def align(
     if found.mean() < MIN_OVERLAP:
         missing = ", ".join(repr(str(g)) for g in genes[~found][:3])
         raise ValueError(
-            f"only {found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data, "
-            f"at least {MIN_OVERLAP:.0%} are needed (missing: {missing}, ...). Are both named alike (symbols or "
-            "Ensembl ids), of the same species, not cut to variable genes?"
+            f"only {found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the "
+            f"new data, at least {MIN_OVERLAP:.0%} are needed (missing: {missing}, ...). Are both "
+            "named alike (symbols or Ensembl ids), of the same species, not cut to variable genes?"
         )
     if not found.all():
         warnings.warn(
-            f"{found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new data; "
-            "the others are taken as zero.",
+            f"{found.sum()} of the model's {len(genes)} genes ({found.mean():.0%}) are in the new "
+            "data; the others are taken as zero.",
             stacklevel=2,
         )
     keep = sp.csr_matrix(

@@ -46,7 +46,7 @@ BUILT_IN = {
 
 # %% ../../nbs/api/bench/01_data.ipynb #0ad91087
 def dataset_names() -> list[str]:
-    "Every name that `load` knows: those that need no files, those in SCSMD_DATA_DIR, and the public ones."
+    "Every name that `load` knows: those without files, in SCSMD_DATA_DIR, and the public ones."
     own = io.available() if os.environ.get("SCSMD_DATA_DIR") else []
     return list(dict.fromkeys([*BUILT_IN, *own, *io.DATASETS]))
 
@@ -77,21 +77,25 @@ def load(
         if name not in (known := dataset_names()):
             hint = " SCSMD_DATA_DIR, a folder with .h5ad files, is not set."
             raise ValueError(
-                f"there is no data set {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+                (
+                    "there is no data set "
+                    f"{name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}."
+                )
                 + ("" if os.environ.get("SCSMD_DATA_DIR") else hint)
             )
         adata = BUILT_IN[name]() if name in BUILT_IN else io.load(name)
     if labels not in adata.obs:
         raise ValueError(
             f"data set {name!r} has no reference types: obs has no column {labels!r}."
-            f"{did_you_mean(labels, adata.obs.columns)} There are: {', '.join(adata.obs.columns) or 'none'}. "
-            "A benchmark needs labels to compare with."
+            f"{did_you_mean(labels, adata.obs.columns)} There are: "
+            f"{', '.join(adata.obs.columns) or 'none'}. A benchmark needs labels to compare with."
         )
     counts, types = get_counts(adata), adata.obs[labels].astype(object).to_numpy()
     out = Labelled(name, counts, adata.var_names, types, fingerprint(counts))
     if out.n_types < 2:
         raise ValueError(
-            f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: at least 2 are needed to score clusters."
+            f"data set {name!r} has {out.n_types} types in obs[{labels!r}]: "
+            "at least 2 are needed to score clusters."
         )
     return out
 
@@ -101,6 +105,6 @@ def blind(
     genes,  # [genes] names
     order: np.ndarray,  # [n] permutation of the cells
 ) -> ad.AnnData:
-    "What the method is given: raw counts and gene names, cells without names or properties, in this order."
+    "What the method is given: raw counts, gene names, cells without names or properties, in order."
     cells = pd.DataFrame(index=[f"cell_{i}" for i in range(counts.shape[0])])
     return ad.AnnData(counts[order], obs=cells, var=pd.DataFrame(index=pd.Index(genes)))

@@ -39,7 +39,7 @@ def noise(
     f: float,  # share of each cell's molecules that is replaced, 0 to 1
     rng: np.random.Generator,  # source of random numbers
 ) -> sp.csr_matrix:
-    "Counts of which a share f of each cell's molecules was moved to genes drawn from the average profile."
+    "Counts of which a share f of each cell's molecules went to genes drawn from the mean profile."
     kept = depth(counts, 1 - f, rng)
     moved = np.asarray(counts.sum(1) - kept.sum(1)).ravel().astype(int)  # molecules each cell lost
     profile = np.asarray(counts.sum(0, dtype=np.float64)).ravel()
@@ -75,14 +75,15 @@ def disturb(
 def parse_name(
     name: str,  # such as "pbmc4k" or "pbmc4k+dropout=0.2"
 ) -> tuple[str, str, list[tuple[str, float]]]:
-    "The name in its plain form, the data set, and the disturbances (kind, amount); an amount of nothing is left out."
+    "Plain name, data set, and disturbances (kind, amount); an amount of nothing is left out."
     base, *parts = str(name).split("+")
     steps = []
     for part in parts:
         kind, _, text = part.partition("=")
         if kind not in DISTURBANCES:
             raise ValueError(
-                f"{part!r} in data set {name!r} is not a disturbance.{did_you_mean(kind, DISTURBANCES)} "
+                f"{part!r} in data set {name!r} is not a "
+                f"disturbance.{did_you_mean(kind, DISTURBANCES)} "
                 f"There are: {', '.join(DISTURBANCES)}."
             )
         try:
@@ -91,7 +92,8 @@ def parse_name(
             amount = -1.0
         if not 0 <= amount <= 1 or (kind == "depth" and amount == 0):
             raise ValueError(
-                f"{part!r} in data set {name!r} needs an amount between 0 and 1, such as {kind}=0.5."
+                f"{part!r} in data set {name!r} needs an amount between 0 and 1, "
+                f"such as {kind}=0.5."
             )
         if amount != DISTURBANCES[kind][1]:
             steps.append((kind, amount))

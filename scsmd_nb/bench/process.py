@@ -38,7 +38,7 @@ THREAD_VARIABLES += ("LOKY_MAX_CPU_COUNT",)
 def _environment(
     threads: int,  # threads a run may use
 ) -> dict:
-    "The environment of a run: so many threads for every library, and no folder on Python's path by accident."
+    "A run's environment: so many threads for every library, no folder on the path by accident."
     given = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     return {
         **os.environ,
@@ -53,7 +53,7 @@ def _environment(
 
 # %% ../../nbs/api/bench/03_process.ipynb #733c1199
 def _module_folders() -> list[str]:
-    "Folders in which a run looks for modules: Python's own first, then the caller's in their order."
+    "Folders in which a run looks for modules: Python's first, then the caller's in their order."
     own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 
     def foreign(path):
@@ -217,7 +217,10 @@ def _start(
     job |= {"n_clusters": data.n_types, "seed": seed, "threads": threads, "parent": os.getpid()}
     folder = tempfile.TemporaryDirectory(prefix="scsmd-bench-", ignore_cleanup_errors=True)
     (Path(folder.name) / "job.pkl").write_bytes(pickle.dumps(job))
-    code = "import sys; sys.path[:] = sys.argv[2:]; from scsmd_nb.bench.process import _child; _child(sys.argv[1])"
+    code = (
+        "import sys; sys.path[:] = sys.argv[2:]; "
+        "from scsmd_nb.bench.process import _child; _child(sys.argv[1])"
+    )
     with open(Path(folder.name) / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", code, folder.name, *_module_folders()],
@@ -275,7 +278,7 @@ def group_memory(
 
 # %% ../../nbs/api/bench/03_process.ipynb #2bc819a1
 def _died(
-    code: int,  # exit status of a process that left no answer; negative: minus the signal that ended it
+    code: int,  # exit status of a process that left no answer; negative: minus the signal's number
 ) -> dict:
     "What to say about a run that ended without an answer."
     if code == -getattr(signal, "SIGKILL", 9):

@@ -62,7 +62,8 @@ def _check_arguments(
         )
     if np.isnan(group_memory(os.getpid())):
         warnings.warn(
-            "memory limits cannot be kept on this system: install psutil for that (pip install psutil).",
+            "memory limits cannot be kept on this system: "
+            "install psutil for that (pip install psutil).",
             stacklevel=3,
         )
 
@@ -181,7 +182,7 @@ def _row(
     running: _Running,
     answer: dict,  # as _look returns it
 ) -> tuple[dict, dict]:
-    "The finished row, and the arrays to keep (labels, embedding), cells in the order of the data set."
+    "The finished row, and the arrays to keep (labels, embedding), cells as in the data set."
     told = ("status", "message", "seconds", "cpu_seconds", "warnings")
     row = running.row | {name: answer[name] for name in told if name in answer}
     row["peak_memory_mb"] = max(running.peak, answer.get("peak_memory_mb", 0)) or None
@@ -201,7 +202,7 @@ def _row(
 
 # %% ../../nbs/api/bench/05_runner.ipynb #1f00e4ad
 class _Report:
-    "A bar at a terminal (unless TQDM_DISABLE is set), else one line a run on standard error; nothing if not wanted."
+    "A bar at a terminal (unless TQDM_DISABLE is set), else a line a run on stderr, or nothing."
 
     def __init__(self, total, wanted):
         self.total, self.count, self.wanted = total, 0, wanted
@@ -291,7 +292,7 @@ def _loop(
     todo: list[_Task],
     jobs: int,  # runs at once
 ) -> None:
-    "Do all runs. Whatever ends the loop, no process is left behind and all finished rows are in the file."
+    "Do all runs. Whatever ends the loop, no process is left and finished rows are in the file."
     waiting = list(reversed(todo))
     try:
         while waiting or harness.running:
@@ -302,8 +303,8 @@ def _loop(
     except KeyboardInterrupt:
         harness.collect()
         raise Interrupted(
-            f"the {harness.report.count} finished runs are kept in {harness.folder / 'results.csv'}; "
-            "the same call again goes on with the others."
+            f"the {harness.report.count} finished runs are kept in "
+            f"{harness.folder / 'results.csv'}; the same call again goes on with the others."
         ) from None
     finally:
         harness.drop()
@@ -325,10 +326,10 @@ def _rows_of(
 
 # %% ../../nbs/api/bench/05_runner.ipynb #b74d35a0
 def run(
-    methods,  # names, pairs (name, options) or Methods; "all": every one whose software is installed
+    methods,  # names, pairs (name, options) or Methods; "all": those whose software is installed
     datasets,  # names such as "pbmc700" or "zeisel+dropout=0.2", or pairs (name, AnnData)
     seeds=(0, 1, 2),  # whole numbers
-    budget: str = "laptop",  # "laptop": a rule without labels ends training; "published": as specified
+    budget: str = "laptop",  # "laptop": a label-free rule ends training; "published": as specified
     *,
     out,  # folder for results.csv and runs/; what is there already is not done again
     time_limit: float | None = None,  # seconds of a run; None: 1,800, for "published" six hours
@@ -354,8 +355,8 @@ def run(
     _loop(harness, todo, jobs)
     if harness.elsewhere:
         warnings.warn(
-            f"{harness.elsewhere} runs were being done by another harness in {folder} and may not be in the "
-            "table yet.",
+            f"{harness.elsewhere} runs were being done by another harness in "
+            f"{folder} and may not be in the table yet.",
             stacklevel=2,
         )
     return _rows_of(tasks, folder)

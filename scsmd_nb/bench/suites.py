@@ -75,8 +75,8 @@ def _methods(
             method = registry.get(method, budget, **json.loads(text))
         elif options:
             raise ValueError(
-                f"method {method.name!r} is a Method and takes no options here: build them into its "
-                "function, or register it."
+                f"method {method.name!r} is a Method and takes no options here: "
+                "build them into its function, or register it."
             )
         found.append((method.name, text, _pack(method)))
     return found
@@ -152,7 +152,8 @@ def suite(
     "The suite of that name, with ALL replaced by the names of the methods."
     if name not in SUITES:
         raise ValueError(
-            f"there is no suite {name!r}.{did_you_mean(name, SUITES)} There are: {', '.join(SUITES)}."
+            "there is no suite "
+            f"{name!r}.{did_you_mean(name, SUITES)} There are: {', '.join(SUITES)}."
         )
     found = SUITES[name]
     return replace(found, methods=tuple(all_methods())) if found.methods == ALL else found

@@ -70,7 +70,7 @@ def _append(
     path: Path,  # results.csv
     row: dict,  # column -> value; a column that is missing is left empty
 ) -> None:
-    "The row is on the disk. If the last line was cut, it is completed where only its end is missing, else removed."
+    "The row is on the disk. A cut last line is completed if only its end is missing, else removed."
     fields = [
         "" if (v := row.get(c)) is None or v != v else f"{v:.6g}" if isinstance(v, float) else v
         for c in COLUMNS
@@ -106,11 +106,13 @@ def _check_header(
     if names[0] == "schema" and {"dataset", "method", "seed"} <= set(names):
         differ = ", ".join(sorted(set(COLUMNS) ^ set(names))) or "their order"
         raise ValueError(
-            f"{path.name} holds results of another version of this table (other columns: {differ}); this scsmd_nb "
-            f"writes schema {SCHEMA}. Give another folder, or read the file with the version that wrote it."
+            f"{path.name} holds results of another version of this table (other columns: "
+            f"{differ}); this scsmd_nb writes schema {SCHEMA}. Give another folder, or read the "
+            "file with the version that wrote it."
         )
     raise ValueError(
-        f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. Give another folder."
+        f"{path.name} is not a table of benchmark results: it begins with {header[:60]!r}. "
+        "Give another folder."
     )
 
 # %% ../../nbs/api/bench/00_table.ipynb #bd0e921b
@@ -130,13 +132,15 @@ def read(
     rows = [(number, _parse_line(line)) for number, line in enumerate(lines, 2) if line]
     if cut := [str(number) for number, row in rows if row is None]:
         warnings.warn(
-            f"{path.name}: line {', '.join(cut)} is cut or damaged and left out; whole rows: {len(rows) - len(cut)}.",
+            f"{path.name}: line {', '.join(cut)} is cut or damaged and left out; "
+            f"whole rows: {len(rows) - len(cut)}.",
             stacklevel=2,
         )
     table = pd.DataFrame([row for _, row in rows if row], columns=list(COLUMNS), dtype=object)
     if wrong := set(table["schema"]) - {str(SCHEMA)}:
         raise ValueError(
-            f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; this scsmd_nb reads schema {SCHEMA}."
+            f"{path.name} holds rows of schema {', '.join(sorted(wrong))}; "
+            f"this scsmd_nb reads schema {SCHEMA}."
         )
     for name in _WHOLE:
         table[name] = pd.to_numeric(table[name]).astype("Int64")
@@ -166,7 +170,7 @@ def arrays(
     folder,  # where the results are
     row,  # a row of the table, or a dict with the five parts of the key
 ) -> dict[str, np.ndarray]:
-    "Labels [n] and, if the method has one, embedding [n, d] of a run; cells in the order of the data set."
+    "Labels [n] and, if the method has one, embedding [n, d] of a run; cells as in the data set."
     path = Path(folder) / "runs" / f"{run_id(row)}.npz"
     if not path.exists():
         raise FileNotFoundError(
@@ -179,7 +183,7 @@ def arrays(
 def overview(
     results: pd.DataFrame,  # as `run` or `read` returns it
 ) -> pd.DataFrame:
-    "One row a method and its options, best first: runs, those not ok, ARI and NMI over seeds, median seconds, memory."
+    "A row a method and options, best first: runs, not ok, ARI, NMI over seeds, median s, memory."
     rows = []
     for (method, options), part in results.groupby(["method", "options"], sort=False):
         ok = part[part["status"] == "ok"]

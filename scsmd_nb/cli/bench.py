@@ -60,7 +60,8 @@ def _bench_list() -> str:
         for n in known.names()
     ]
     return (
-        f"{text_table(suites)}\n\n{text_table(methods)}\n\nData sets: {', '.join(benchmark.dataset_names())}.\n"
+        f"{text_table(suites)}\n\n{text_table(methods)}\n\nData sets: "
+        f"{', '.join(benchmark.dataset_names())}.\n"
         "A data set can be disturbed: NAME+dropout=0.2, NAME+depth=0.5, NAME+noise=0.1."
     )
 
@@ -75,7 +76,8 @@ def _bench_plan(
     if suite is None and (methods is None or datasets is None):
         suites = ", ".join(benchmark.SUITES)
         raise ValueError(
-            f"nothing to compare: give --suite ({suites}), or --methods and --datasets. --list shows all names."
+            f"nothing to compare: give --suite ({suites}), or --methods and --datasets. "
+            "--list shows all names."
         )
     s = benchmark.suite(suite or "quick")
     if methods == [benchmark.ALL]:

@@ -22,7 +22,10 @@ data_app = typer.Typer(
     help="Public data sets: list them, read about them, fetch them.",
     no_args_is_help=True,
     rich_markup_mode=None,
-    epilog="\b\nExamples:\n  scsmd data list\n  scsmd data info zeisel\n  scsmd data get zeisel --out zeisel.h5ad",
+    epilog=(
+        "\b\nExamples:\n  scsmd data list\n  scsmd data info zeisel\n"
+        "  scsmd data get zeisel --out zeisel.h5ad"
+    ),
 )
 
 # %% ../../nbs/api/cli/03_data.ipynb #33642c6d
@@ -45,7 +48,8 @@ def data_list() -> None:
         for d in io.DATASETS.values()
     ]
     typer.echo(
-        f"{text_table(rows)}\n\nCells and types as published. More about one: {_program()} data info NAME"
+        f"{text_table(rows)}\n\nCells and types as published. More about one: "
+        f"{_program()} data info NAME"
     )
 
 # %% ../../nbs/api/cli/03_data.ipynb #5e24bc5d
@@ -76,7 +80,9 @@ ReplaceFile = Annotated[bool, typer.Option("--force", help="Replace the file if 
 # %% ../../nbs/api/cli/03_data.ipynb #5a0a07a5
 @data_app.command(
     "get",
-    epilog="\b\nExamples:\n  scsmd data get zeisel --out zeisel.h5ad\n  scsmd data get baron_human1",
+    epilog=(
+        "\b\nExamples:\n  scsmd data get zeisel --out zeisel.h5ad\n  scsmd data get baron_human1"
+    ),
 )
 @session()
 def data_get(
@@ -100,5 +106,6 @@ def data_get(
     columns = ", ".join(adata.obs.columns) or "none"
     typer.echo(
         f"{adata.n_obs:,} cells x {adata.n_vars:,} genes; columns of obs: {columns}\n"
-        f"Written to {out or where}\n\nNext:\n  {_program()} fit {out or where} --n-clusters 8 --out results"
+        f"Written to {out or where}\n\nNext:\n"
+        f"  {_program()} fit {out or where} --n-clusters 8 --out results"
     )

@@ -57,6 +57,7 @@ def export(
     io.export(adata, out, layer)
     lacking = [name for name in io.lacking_fields(adata).index if name != "var_names"]
     typer.echo(
-        f"Written: {out}, {adata.n_obs:,} cells. X is log-normalised, counts are in raw and in layers['counts'].\n"
+        f"Written: {out}, {adata.n_obs:,} cells. X is log-normalised, "
+        "counts are in raw and in layers['counts'].\n"
         f"For CELLxGENE Discover {len(lacking)} columns of obs are lacking: {', '.join(lacking)}."
     )

@@ -144,7 +144,10 @@ def _train(
         how = str(e).partition(". ")[0] or "stopped by Ctrl-C"
         kept = "No epoch was finished, so there is nothing to keep."
         if checkpoint.exists():
-            kept = f"The last whole epoch is kept in {checkpoint}. The same command again goes on from there."
+            kept = (
+                f"The last whole epoch is kept in {checkpoint}. "
+                "The same command again goes on from there."
+            )
         raise Stopped(f"{how.removeprefix('stopped ')}. {kept}") from None
     except ValueError as e:
         if str(checkpoint) in str(e):
@@ -241,7 +244,8 @@ class _Job:
         rest = (key, reference, how["layer"], self.thresholds, place)
         adata, how["layer"] = _read(say, self.file, *rest, batch=how.get("batch_key"))
         say(
-            f"training, preset {how['preset']}, {how['n_clusters']} clusters, seed {how['random_state']}"
+            f"training, preset {how['preset']}, {how['n_clusters']} clusters, "
+            f"seed {how['random_state']}"
         )
         model, seconds = _train(say, adata, self.out / CHECKPOINT, **how)
         words = tables(adata, model, seconds, key, reference)
@@ -255,9 +259,12 @@ class _Job:
 
 # %% ../../nbs/api/cli/07_main.ipynb #62cba871
 @app.command(
-    epilog="\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
-    "  scsmd fit cells.h5ad -k 12 --out results --batch donor\n"
-    "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc --reference cell_type -o n_top_genes=1000"
+    epilog=(
+        "\b\nExamples:\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
+        "  scsmd fit cells.h5ad -k 12 --out results --batch donor\n"
+        "  scsmd fit cells.h5ad -k 12 --out results --layer counts --qc "
+        "--reference cell_type -o n_top_genes=1000"
+    )
 )
 @session()
 def fit(
@@ -388,8 +395,11 @@ def demo(
 
 # %% ../../nbs/api/cli/07_main.ipynb #c11ba7e0
 app.command(
-    epilog="\b\nExamples:\n  scsmd bench --list\n  scsmd bench --suite quick --out results\n"
-    "  scsmd bench --methods kmeans,scsmd --datasets zeisel,pbmc4k+dropout=0.2 --seeds 0,1,2 --out results"
+    epilog=(
+        "\b\nExamples:\n  scsmd bench --list\n  scsmd bench --suite quick --out results\n"
+        "  scsmd bench --methods kmeans,scsmd --datasets "
+        "zeisel,pbmc4k+dropout=0.2 --seeds 0,1,2 --out results"
+    )
 )(bench)
 app.command(epilog="\b\nExamples:\n  scsmd export results/cells.h5ad --out shared.h5ad")(export)
 app.add_typer(data_app, name="data")

@@ -102,7 +102,8 @@ def open_cells(
             say(f"{why}: the cells stay on disk")
             return left, None
     typer.secho(
-        f"warning: {why}, and only counts in X, stored cell by cell, can stay on disk. All is read.",
+        f"warning: {why}, and only counts in X, stored cell by cell, can stay on disk. "
+        "All is read.",
         fg="yellow",
         err=True,
     )

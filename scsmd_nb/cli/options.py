@@ -92,7 +92,8 @@ def split_thresholds(
     thresholds = {name: value for name, value in options.items() if name in QC_OPTIONS}
     if thresholds and not filter_cells:
         raise ValueError(
-            f"-o {next(iter(thresholds))} is a threshold of quality control, which is off. Add --qc."
+            f"-o {next(iter(thresholds))} is a threshold of quality control, which is off. "
+            "Add --qc."
         )
     if filter_cells and options.get("check_counts") is False:
         raise ValueError(
@@ -110,8 +111,8 @@ def check_one_process(
     by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"
     if by_torchrun or isinstance(devices, int) and devices > 1:
         raise ValueError(
-            "the command works in one process, on all cores of the machine. For several processes write "
-            "script.py, with smd.cluster(adata, ..., devices=2) in it, and start it with "
+            "the command works in one process, on all cores of the machine. For several processes "
+            "write script.py, with smd.cluster(adata, ..., devices=2) in it, and start it with "
             "torchrun --nproc-per-node=2 script.py."
         )
 
@@ -126,7 +127,8 @@ def check_writable(
         place = place.parent
     if not place.is_dir():
         raise NotADirectoryError(
-            f"cannot write to {folder}: {place} is a file, not a folder. Give another name with --out."
+            f"cannot write to {folder}: {place} is a file, not a folder. "
+            "Give another name with --out."
         )
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -138,8 +140,8 @@ def check_writable(
         ) from None
     if (free := shutil.disk_usage(place).free / 1e6) < megabytes:
         raise OSError(
-            f"cannot write to {folder}: {free:.0f} MB are free there, about {megabytes:.0f} MB are needed. "
-            "Free some space, or choose another disk with --out."
+            f"cannot write to {folder}: {free:.0f} MB are free there, about {megabytes:.0f} MB are "
+            "needed. Free some space, or choose another disk with --out."
         )
 
 # %% ../../nbs/api/cli/01_options.ipynb #28218564
@@ -170,14 +172,16 @@ def check_columns(
     "Nothing if the names can be used, else an error with the nearest name."
     if not key or "/" in key:
         raise ValueError(
-            f"--key {key!r} cannot be the name of a column in an .h5ad file: it must not be empty or contain '/'."
+            f"--key {key!r} cannot be the name of a column in an .h5ad file: "
+            "it must not be empty or contain '/'."
         )
     for option, name in (("--reference", reference), ("--batch", batch)):
         if name is None:
             continue
         if name == key:
             raise ValueError(
-                f"{option} {name} would be overwritten by the clusters. Give them another name with --key."
+                f"{option} {name} would be overwritten by the clusters. "
+                "Give them another name with --key."
             )
         if name not in adata.obs:
             columns = [str(c) for c in adata.obs.columns]
@@ -186,8 +190,8 @@ def check_columns(
             raise ValueError(f"{option} {name!r} is not a column of obs.{hint}")
     if reference is not None and not adata.obs[reference].notna().any():
         raise ValueError(
-            f"--reference {reference!r}: none of the {adata.n_obs:,} cells has a value in this column. "
-            "Give another one, or leave --reference out."
+            f"--reference {reference!r}: none of the {adata.n_obs:,} cells has a value in this "
+            "column. Give another one, or leave --reference out."
         )
 
 # %% ../../nbs/api/cli/01_options.ipynb #138fd555
@@ -277,7 +281,7 @@ def _plain(
 def make_storable(
     adata,  # cells as they were read; changed where they could not be written
 ) -> list[str]:
-    "A sentence for each thing that anndata reads but does not write, and that is written in another form or left out."
+    "A sentence for each thing that anndata reads but writes in another form or not at all."
     import anndata as ad
 
     said = []
@@ -305,8 +309,8 @@ _EVERYONES = re.compile(
     r"(.*?)[._-]?((sample_)?(filtered|raw)_(feature|gene)_bc_matri(x|ces)(_h5)?|matrix)", re.I
 )
 _PIPELINES = re.compile(
-    r"(cellranger|per_sample|solo)?[._]?outs?|count|counts_(un)?filtered|filtered|raw|gene(full\w*)?|velocyto|"
-    r"hg\d\d\w*|grch\d\d\w*|mm\d\d\w*|grcm\d\d\w*|data|mtx|",
+    r"(cellranger|per_sample|solo)?[._]?outs?|count|counts_(un)?filtered|filtered|raw|"
+    r"gene(full\w*)?|velocyto|hg\d\d\w*|grch\d\d\w*|mm\d\d\w*|grcm\d\d\w*|data|mtx|",
     re.I,
 )
 

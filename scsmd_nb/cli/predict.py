@@ -74,8 +74,8 @@ def _samples_of(
     column = batch or fitted.batch_key_
     if column not in cells.obs:
         raise ValueError(
-            f"the model was fitted on samples, and the file has no column {column!r} in obs that names them. "
-            "Say with --batch which column does."
+            f"the model was fitted on samples, and the file has no column {column!r} in obs that "
+            "names them. Say with --batch which column does."
         )
     return cells.obs[column]
 
@@ -121,13 +121,15 @@ def _doubts(
     said, unsure, library = [], (p.max(1) < UNSURE).mean(), float(np.median(np.asarray(library)))
     if unsure >= MANY:
         said.append(
-            f"{unsure:.0%} of the cells are unsure (probability below {UNSURE}). They may be of types that the "
-            "model has not seen, or be measured otherwise: look at the column probability before using the labels."
+            f"{unsure:.0%} of the cells are unsure (probability below {UNSURE}). They may be of "
+            "types that the model has not seen, or be measured otherwise: look at the column "
+            "probability before using the labels."
         )
     if not known / DEPTH <= library <= known * DEPTH:
         said.append(
-            f"the new cells hold {library:,.0f} counts each (median), the model's {known:,.0f}. Labels across such "
-            "a difference in depth are less certain; if the file holds only some of the genes, give the whole one."
+            f"the new cells hold {library:,.0f} counts each (median), the model's {known:,.0f}. "
+            "Labels across such a difference in depth are less certain; if the file holds only "
+            "some of the genes, give the whole one."
         )
     return said
 

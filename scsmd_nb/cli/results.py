@@ -51,7 +51,7 @@ def size_rows(
     key: str = "scsmd",  # column of the clusters
     reference: str | None = None,  # column of reference types, or None
 ) -> list[dict]:
-    "One row a cluster: cells, share, mean confidence, how far to trust it, and the type that most of its cells have."
+    "One row a cluster: cells, share, mean confidence, how far to trust it, its most frequent type."
     rows, trust = [], adata.uns.get(key, {}).get("clusters")
     for name in adata.obs[key].cat.categories:
         here = adata.obs[adata.obs[key] == name]
@@ -82,7 +82,7 @@ def sample_column(
     reference: str | None = None,  # column of reference types, or None
     key: str = "scsmd",  # name of the slots
 ) -> str | None:
-    "The column of obs that tells of several samples: the fit's batch_key, else 'sample'; None if there is none."
+    "The column of obs that tells of several samples: the fit's batch_key, else 'sample'; or None."
     column = adata.uns.get(key, {}).get("batch_key") or "sample"
     several = column in adata.obs and adata.obs[column].nunique() > 1
     return column if several and reference != column else None
@@ -93,7 +93,7 @@ def sample_rows(
     key: str,  # column of the clusters
     column: str,  # column with the samples
 ) -> list[dict]:
-    "Cells of each cluster in each sample: one row a cluster; one row a sample if there are more than eight."
+    "Cells of each cluster in each sample: one row a cluster; one row a sample if more than eight."
     import pandas as pd
 
     table = pd.crosstab(adata.obs[key], adata.obs[column])
@@ -161,7 +161,8 @@ def head(
     further = "".join(f", {name}={value}" for name, value in how.items() if name not in own)
     asked, preset, seed = how["n_clusters"], how["preset"], how["random_state"]
     return (
-        f"{file}: {adata.n_obs:,} cells, {len(model.genes_):,} genes read, {asked} clusters asked for\n"
+        f"{file}: {adata.n_obs:,} cells, {len(model.genes_):,} genes read, "
+        f"{asked} clusters asked for\n"
         f"scsmd_nb {__version__}, preset {preset}, seed {seed}{further}, run {run_hash(model)}"
     )
 
@@ -298,7 +299,7 @@ def write_results(
     figures: bool = True,  # draw figures?
     asked: str = "",  # from command_hash
 ) -> dict[Path, str]:
-    "The files and what they are good for: all of a run, at one time, in place of those of an earlier one."
+    "The files and what they are for: all of a run, at one time, in place of an earlier run's."
     every = result_files(out, stem, "any", batch=True)
     replaces = [p.name for p in every] + [CHECKPOINT]
     adata.uns[key] = {**adata.uns[key], "run": run_hash(model)}
@@ -344,7 +345,7 @@ def already_there(
     out: Path,  # folder
     asked: str,  # from command_hash
 ) -> str | None:
-    "The summary of the results in the folder if they are whole and are what is asked for, else None."
+    "The summary of the results in the folder if they are whole and as asked for, else None."
     with suppress(ValueError):  # a damaged manifest
         found = read_manifest(out)
         if found is not None and found.get("asked") == asked and not altered(out, found):
@@ -367,7 +368,7 @@ def _run_of_cells(
 def check_one_run(
     model: Path,  # folder of a model, in the folder that scsmd fit has written
 ) -> None:
-    "Nothing if the model, labels and cells beside it are of one run, or nothing is known of it; else an error."
+    "Nothing if model, labels and cells are of one run, or it is not known; else an error."
     out = model.resolve().parent
     mend = f"Run scsmd fit again with --out {out}, or take the model's folder elsewhere by itself."
     if (out / STAGE / MANIFEST).exists():

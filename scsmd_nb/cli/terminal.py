@@ -25,8 +25,11 @@ from .. import __version__
 # %% ../../nbs/api/cli/00_terminal.ipynb #49d324e4
 app = typer.Typer(
     help="Cluster single cells with scSMD: raw counts in, clusters out.",
-    epilog="\b\nExamples:\n  scsmd demo\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
-    "  scsmd predict results/model new.h5ad --out new.csv\n  scsmd data get zeisel --out zeisel.h5ad",
+    epilog=(
+        "\b\nExamples:\n  scsmd demo\n  scsmd fit cells.h5ad --n-clusters 8 --out results\n"
+        "  scsmd predict results/model new.h5ad --out new.csv\n"
+        "  scsmd data get zeisel --out zeisel.h5ad"
+    ),
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -84,14 +87,17 @@ _SAID = (  # in Python, in the command
     (r"With layer=None the counts", "Without --layer the counts"),
     (r"adata\.(raw(?! does)|layers|obs|var|X)\b", r"\1"),
     (r"pass them as mito=\[\.\.\.\]", "add -o \"mito=['NAME', 'NAME']\""),
-    (r"(Set|set) thresholds that fit it, or None", r"\1 thresholds that fit it (-o NAME=NUMBER), or none"),
+    (r"(Set|set) thresholds that fit it, or None",
+     r"\1 thresholds that fit it (-o NAME=NUMBER), or none"),
     (r"\b(max_mito|max_genes)=None", r"-o \1=none"),
-    (r"Look at smd\.pl\.qc_violin; smd\.pp\.mad_thresholds proposes limits from the data, and", "Here"),
+    (r"Look at smd\.pl\.qc_violin; smd\.pp\.mad_thresholds proposes limits from the data, and",
+     "Here"),
     (r"\bor None to switch", "or none to switch"),
     (r"check_counts=False of SCSMD or smd\.cluster", "-o check_counts=false"),
     (r"smd\.pp\.filter\(adata, (\w+)=(\w+)\)", r"--qc -o \1=\2"),
     (r"\(smd\.pp\.filter\)", "(--qc)"),
-    (r"[Cc]all (obs|var)_names_make_unique\(\) first", r"make the \1 names differ in the file first"),
+    (r"[Cc]all (obs|var)_names_make_unique\(\) first",
+     r"make the \1 names differ in the file first"),
     (r"Mark them anew with smd\.pp\.highly_variable, delete", "Delete"),
     (r"pass n_top_genes", "add -o n_top_genes=1000"),
     (r"n_clusters='auto'", "--n-clusters auto"),
@@ -129,9 +135,15 @@ def error_line(
         text = error.strerror or error  # without the number
     line = in_command(" ".join(str(text).split())) or type(error).__name__
     if isinstance(error, MemoryError):
-        line = "the machine has too little memory for this. Close other programs, or take fewer cells or genes."
+        line = (
+            "the machine has too little memory for this. Close other programs, "
+            "or take fewer cells or genes."
+        )
     if not isinstance(error, EXPECTED):
-        line = f"{type(error).__name__}: {line}. This should not happen; SCSMD_DEBUG=1 shows where it did."
+        line = (
+            f"{type(error).__name__}: {line}. This should not happen; "
+            "SCSMD_DEBUG=1 shows where it did."
+        )
     return f"error: {line}"
 
 # %% ../../nbs/api/cli/00_terminal.ipynb #4938e1d9
@@ -156,7 +168,7 @@ def _show_our_warnings() -> None:
 # %% ../../nbs/api/cli/00_terminal.ipynb #b4e8b6d5
 @contextmanager
 def _signals():
-    "SIGTERM and SIGHUP stop the block as Ctrl-C does; the list given holds the signal, once it has come."
+    "SIGTERM and SIGHUP stop the block as Ctrl-C does; the list given holds the signal that came."
     came, before = [], {}
 
     def stop(number, frame):

@@ -82,7 +82,7 @@ def as_number(
     answer,  # anything a student may give
     what: str = "one number",  # what it should be, for the hint
 ) -> float:
-    "The answer as a finite number, or a `Hint`; a list or an array that holds one number is this number."
+    "The answer as a finite number, or a `Hint`; a list or array of one number is this number."
     while (isinstance(answer, (list, tuple)) or getattr(answer, "ndim", 0)) and len(answer) == 1:
         answer = list(answer)[0]
     no_number = isinstance(answer, (str, bool)) or str(getattr(answer, "dtype", "")).endswith(
@@ -104,12 +104,13 @@ def as_choice(
     answer,  # anything a student may give
     letters: str,  # the letters to choose from: "abc"
 ) -> str:
-    "The answer as one of the letters, or a `Hint`; brackets and the text of the option may stand with it."
+    "The answer as one of the letters, or a `Hint`; brackets and the option's text may be with it."
     found = re.fullmatch(r"\(?([a-z])(?:[).:]+(?:\s.*)?)?", str(answer).strip().lower(), re.S)
     letter = found[1] if found else ""
     hint_if(
         letter not in set(letters),
-        f"Give one of the letters {', '.join(letters)} as text, the letter alone, for example {letters[0]!r}.",
+        f"Give one of the letters {', '.join(letters)} as text, the letter alone, "
+        f"for example {letters[0]!r}.",
     )
     return letter
 
@@ -146,7 +147,8 @@ def try_call(
     "What the function returns, or a `Hint` that holds its error."
     hint_if(
         not callable(function),
-        f"The answer should be a function, not {type(function).__name__}. Give its name without brackets.",
+        f"The answer should be a function, not {type(function).__name__}. "
+        "Give its name without brackets.",
     )
     try:
         value = function(*args)
@@ -213,7 +215,10 @@ class Verdict:
         return self.right is True
 
     def __str__(self):
-        return f"{'✓' if self.right else '…' if self.right is None else '✗'} {self.number}  {self.text}"
+        return (
+            f"{'✓' if self.right else '…' if self.right is None else '✗'} {self.number}  "
+            f"{self.text}"
+        )
 
 # %% ../../nbs/api/course/00_core.ipynb #072a7213
 def _find(

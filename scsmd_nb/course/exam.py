@@ -43,8 +43,8 @@ def _stored_zeros(
     cells, genes = int(rng.integers(4, 20)) * 100, int(rng.integers(10, 30)) * 100
     stored = int(cells * genes * rng.uniform(0.04, 0.3))
     text = (
-        f"A matrix of {cells:,} cells and {genes:,} genes stores {stored:,} entries; the others are 0. "
-        "What share of all entries is 0? (two digits)"
+        f"A matrix of {cells:,} cells and {genes:,} genes stores {stored:,} entries; the others "
+        "are 0. What share of all entries is 0? (two digits)"
     )
     return Question(text, 1 - stored / (cells * genes), 0.006)
 
@@ -56,8 +56,8 @@ def _log_normalised(
     "Lesson 1: a count after log-normalisation."
     total, count = int(rng.integers(8, 60)) * 100, int(rng.integers(2, 15))
     text = (
-        f"A cell has {total:,} counts, {count} of them of gene A. Counts are scaled to 10,000 a cell, "
-        "then log(1 + x) is taken (natural logarithm). What is the value of A? (two digits)"
+        f"A cell has {total:,} counts, {count} of them of gene A. Counts are scaled to 10,000 a "
+        "cell, then log(1 + x) is taken (natural logarithm). What is the value of A? (two digits)"
     )
     return Question(text, float(np.log1p(count / total * 1e4)), 0.011)
 
@@ -95,8 +95,8 @@ def _weights(
     "Lesson 3: parameters of two linear layers."
     genes, latent = int(rng.integers(2, 20)) * 100, int(rng.integers(4, 33))
     text = (
-        f"An autoencoder has two linear layers with biases, from {genes:,} genes to {latent} numbers "
-        "and back. How many weights and biases has it?"
+        f"An autoencoder has two linear layers with biases, from {genes:,} genes to {latent} "
+        "numbers and back. How many weights and biases has it?"
     )
     return Question(text, 2 * genes * latent + genes + latent)
 
@@ -108,8 +108,8 @@ def _output_length(
     "Lesson 4: the length of a dilated convolution's output."
     length, d = int(rng.integers(30, 120)), int(rng.integers(2, 9))
     text = (
-        f"A kernel of three weights with dilation {d} slides over {length} places, stride 1, no padding. "
-        "How many places has the output?"
+        f"A kernel of three weights with dilation {d} slides over {length} places, stride 1, no "
+        "padding. How many places has the output?"
     )
     return Question(text, length - 2 * d)
 
@@ -121,8 +121,9 @@ def _membership(
     "Lesson 5: a fuzzy membership from two distances."
     near, far = int(rng.integers(1, 4)), int(rng.integers(4, 8))
     text = (
-        f"A cell lies at distance {near} from one centroid and {far} from the only other one. The memberships "
-        "are fuzzy c-means with fuzzifier 2. What is its membership in the nearer cluster? (two digits)"
+        f"A cell lies at distance {near} from one centroid and {far} from the only other one. The "
+        "memberships are fuzzy c-means with fuzzifier 2. "
+        "What is its membership in the nearer cluster? (two digits)"
     )
     return Question(text, far**2 / (near**2 + far**2), 0.011)
 
@@ -137,8 +138,9 @@ def _pair(
     first = share(0.92, 0.97)
     second = {"a": share(0.92, 0.97), "b": share(0.02, 0.08), "c": share(0.4, 0.6)}[letter]
     text = (
-        f"Two cells have the memberships ({first:.2f}, {1 - first:.2f}) and ({second:.2f}, {1 - second:.2f}) "
-        "in two clusters; the threshold delta is 0.8. For CellNet the pair is (a) positive, (b) negative, (c) neither."
+        f"Two cells have the memberships ({first:.2f}, {1 - first:.2f}) and ({second:.2f}, "
+        f"{1 - second:.2f}) in two clusters; the threshold delta is 0.8. For CellNet the pair is "
+        "(a) positive, (b) negative, (c) neither."
     )
     return Question(text, letter)
 
@@ -155,8 +157,8 @@ def _ari(
     )
     (a, b), (c, d) = table
     text = (
-        f"Of two types, the first has {a} cells in cluster 1 and {b} in cluster 2, the second {c} and {d}. "
-        "What is the adjusted Rand index? (two digits)"
+        f"Of two types, the first has {a} cells in cluster 1 and {b} in cluster 2, the second {c} "
+        f"and {d}. What is the adjusted Rand index? (two digits)"
     )
     return Question(text, float(ari_of_table(table)), 0.011)
 
@@ -171,8 +173,9 @@ def _claim(
     gap = np.round(shape + {"a": 0.06, "b": -0.06, "c": 0.01}[letter], 2)
     listed = ", ".join(f"{x:+.2f}" for x in gap)
     text = (
-        f"On five data sets the ARI of method A minus that of method B is {listed}. By the rule of two standard errors "
-        "(of the mean difference): (a) A is better, (b) B is better, (c) one cannot tell."
+        f"On five data sets the ARI of method A minus that of method B is {listed}. By the rule of "
+        "two standard errors (of the mean difference): (a) A is better, (b) B is better, "
+        "(c) one cannot tell."
     )
     return Question(text, letter)
 

@@ -17,7 +17,7 @@ def leaky_sample(
     random_state: int = 1,  # seed
     truth: bool = False,  # say in obs["fate"] what became of each cell
 ):
-    "AnnData of 400 simulated cells x 4,000 genes, 47 of them spoiled: empty droplets, doublets, dying cells."
+    "400 simulated cells x 4,000 genes, 47 of them spoiled: empty droplets, doublets, dying cells."
     import pandas as pd
     import scipy.sparse as sp
 
@@ -70,12 +70,14 @@ def check_1_1(
     )
     hint_if(
         value > 1,
-        "That is more than 1, so it is not a share. Divide by the number of entries, cells times genes.",
+        "That is more than 1, so it is not a share. Divide by the number of entries, "
+        "cells times genes.",
     )
     hint_if(value < 0, "A share is not negative.")
     hint_if(
         abs(value - right) >= 2e-3,
-        "Not quite. How many entries has the matrix, and how many of them does `adata.X.nnz` count?",
+        "Not quite. How many entries has the matrix, "
+        "and how many of them does `adata.X.nnz` count?",
     )
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
@@ -112,14 +114,16 @@ def check_1_2(
     )
     hint_if(
         not np.allclose(value, right),
-        "The shares differ from the definition: counts of the genes in `mito` over all counts, cell by cell.",
+        "The shares differ from the definition: "
+        "counts of the genes in `mito` over all counts, cell by cell.",
     )
     X[4] = 0
     with np.errstate(all="ignore"):
         value = call(X)
     hint_if(
         not np.isfinite(value[4]),
-        "Right for ordinary cells. But a cell without counts gives 0 / 0: what does your function return there?",
+        "Right for ordinary cells. But a cell without counts gives 0 / 0: "
+        "what does your function return there?",
     )
     hint_if(value[4] != 0, "A cell without counts should get the share 0.")
     hint_if(
@@ -155,11 +159,13 @@ def _hint_at_good_cells(
     "A Hint that names the threshold which takes more than three good cells, if there is one."
     hint_if(
         (n_genes < low).sum() > 3,
-        "min_genes takes good cells. Look for the gap between the small hill on the left and the large one.",
+        "min_genes takes good cells. Look for the gap between the "
+        "small hill on the left and the large one.",
     )
     hint_if(
         (n_genes > high).sum() > 3,
-        "max_genes takes good cells: it cuts into the large hill. The doublets are its thin tail on the right.",
+        "max_genes takes good cells: it cuts into the large hill. "
+        "The doublets are its thin tail on the right.",
     )
     hint_if(
         (mito_share > mito).sum() > 3,
@@ -202,7 +208,7 @@ def check_1_3(
 def check_1_4(
     answer,  # function of logged [cells, genes] and total [cells]
 ) -> None:
-    "Compare on random counts, with as many cells as genes, so that a wrong axis does not show as an error."
+    "Compare on random counts, as many cells as genes, so that a wrong axis shows as no error."
     rng = np.random.default_rng(14)
     counts = rng.poisson(rng.gamma(0.8, 4.0, (25, 25))).astype(float)
     counts[:, 0] += 1
@@ -222,11 +228,13 @@ def check_1_4(
     hint_if(
         np.allclose(value, counts + total[:, None] / 1e4, atol=0.51)
         and not np.allclose(value, counts, atol=0.002),
-        "Close, but zeros do not come back as zeros. What was added before the logarithm was taken?",
+        "Close, but zeros do not come back as zeros. "
+        "What was added before the logarithm was taken?",
     )
     hint_if(
         not np.allclose(value, counts, atol=0.002),
-        "These are not the counts. Write down the two steps forwards, then undo the last one first.",
+        "These are not the counts. Write down the two steps forwards, "
+        "then undo the last one first.",
     )
     hint_if(
         not (value == counts).all(),
@@ -249,7 +257,7 @@ def _two_samples():
 def found_markers(
     score,  # function of X [cells, genes] that returns [genes]
 ) -> tuple[float, float]:
-    "Mean share of the markers among the best-scored genes of two simulated samples: by the score, and by the variance."
+    "Mean share of markers among the best genes of two simulated samples: by score, by variance."
     shares = []
     for X, marker in _two_samples():
         value = as_array(try_call(score, X.copy(), name="my_score"), (1000,), _AXIS)
@@ -283,6 +291,7 @@ def check_1_5(
     )
     hint_if(
         by_score < by_variance + 0.05,
-        f"Among its best genes are {by_score:.0%} of the markers, against {by_variance:.0%} by the variance alone. "
-        "Does the score depend on how strong a gene is? What should the variance be compared with?",
+        f"Among its best genes are {by_score:.0%} of the markers, against {by_variance:.0%} by "
+        "the variance alone. Does the score depend on how strong a gene is? "
+        "What should the variance be compared with?",
     )

@@ -32,7 +32,8 @@ def check_2_1(
         return
     hint_if(
         near((x == 0).mean()),
-        "That is the share of zeros that was seen. Asked is the one that Poisson foresees from the mean alone.",
+        "That is the share of zeros that was seen. "
+        "Asked is the one that Poisson foresees from the mean alone.",
     )
     hint_if(
         near(1 - right),
@@ -45,11 +46,13 @@ def check_2_1(
     hint_if(abs(value + x.mean()) < 2e-3, "That is the logarithm of the probability.")
     hint_if(
         near(np.exp(-x[x > 0].mean())),
-        "The mean was taken over the cells that have the gene. Cells without a count belong to it, too.",
+        "The mean was taken over the cells that have the gene. "
+        "Cells without a count belong to it, too.",
     )
     hint_if(
         value == (x == 0).sum(),
-        "That is the number of cells without a count, as seen. Asked is the share that Poisson foresees.",
+        "That is the number of cells without a count, as seen. "
+        "Asked is the share that Poisson foresees.",
     )
     hint_if(not 0 <= value <= 1, "A share lies between 0 and 1. Check the sign in the exponent.")
     hint_if(
@@ -85,7 +88,8 @@ def _slips_of_formula_3(
     same = lambda other: np.allclose(value, other, atol=1e-6)
     hint_if(
         same(-right),
-        "The sign is turned: that is the loss of formula (6). Asked is the log probability, which is at most 0.",
+        "The sign is turned: that is the loss of formula (6). Asked is the log probability, "
+        "which is at most 0.",
     )
     hint_if(same(np.exp(right)), "That is the probability. Asked is its logarithm.")
     hint_if(same(right + gammaln(x + 1)), "Something of the first factor is missing: where is x! ?")
@@ -165,7 +169,8 @@ def _slips_of_moments(
     )
     hint_if(
         near(mean**2 / x.var()),
-        "The Poisson part of the variance is not taken off: which part of it is there even without phi?",
+        "The Poisson part of the variance is not taken off: "
+        "which part of it is there even without phi?",
     )
     hint_if(near(mean / extra), "The units do not fit: the extra variance is mu squared over phi.")
     hint_if(
@@ -174,7 +179,8 @@ def _slips_of_moments(
     )
     hint_if(near(-(mean**2) / extra), "The sign is turned: what is larger, variance or mean?")
     raise Hint(
-        "Not the value at which mu + mu^2 / phi equals the variance. Solve this equation for phi on paper first."
+        "Not the value at which mu + mu^2 / phi equals the variance. "
+        "Solve this equation for phi on paper first."
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #03b40355
@@ -199,16 +205,16 @@ def check_2_3(
         raise Hint(f"{not_spread} ({hint})") from None
     hint_if(
         value < 0,
-        "Right for spread genes. But a gene whose counts are only 2 and 3 varies less than Poisson, "
-        f"and phi = {value:.2f} is no dispersion.",
+        "Right for spread genes. But a gene whose counts are only 2 and 3 varies less than "
+        f"Poisson, and phi = {value:.2f} is no dispersion.",
     )
     hint_if(np.isnan(value) or value < 1e4, not_spread)
     with np.errstate(all="ignore"):
         value = phi_of(np.zeros(50))
     hint_if(
         np.isnan(value) or value < 1e4,
-        "Right for genes with counts. A gene without any has mean and variance 0, and 0 / 0 is no number; "
-        "let it count as Poisson, too.",
+        "Right for genes with counts. A gene without any has mean and variance 0, and 0 / 0 is no "
+        "number; let it count as Poisson, too.",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #f3d004f9
@@ -237,7 +243,8 @@ def check_2_4(
     )
     hint_if(
         same(right / mu) or same(-right / mu),
-        "That is the derivative by mu. By the chain rule, what does the derivative by log mu have in addition?",
+        "That is the derivative by mu. By the chain rule, "
+        "what does the derivative by log mu have in addition?",
     )
     hint_if(same(mu - x), "That is the slope of the Poisson loss. Where is phi?")
     hint_if(
@@ -250,7 +257,8 @@ def check_2_4(
     )
     hint_if(
         not same(right),
-        "Not the slope. Which two terms of log P contain mu? Take their derivatives by mu, then multiply by mu.",
+        "Not the slope. Which two terms of log P contain mu? Take their derivatives by mu, "
+        "then multiply by mu.",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #f74ca994
@@ -259,7 +267,7 @@ def zero_shares(
     size_factor: np.ndarray,  # [cells] size factors
     types: np.ndarray,  # [cells] reference types
 ) -> tuple[float, float, float, float]:
-    "Share of zeros: seen, foreseen by Poisson, by NB with the phi of greatest likelihood, by Poisson within types."
+    "Share of zeros: seen, foreseen by Poisson, by NB with the likeliest phi, by Poisson in types."
     from scipy import optimize, stats
 
     mu = size_factor * x.sum() / size_factor.sum()
@@ -294,24 +302,26 @@ def _hint_at_reason(
     )
     hint_if(
         letter == "b",
-        f"The gene fits. But Poisson has the size factors already, and foresees {poisson:.0%} all the same.",
+        "The gene fits. But Poisson has the size factors already, "
+        f"and foresees {poisson:.0%} all the same.",
     )
     hint_if(
         letter == "c" and explained < 0.45 or letter == "d" and explained > 0.55,
         f"The gene fits. But with a mean for each type Poisson foresees {within:.0%} zeros, "
-        f"with one mean {poisson:.0%}, and {seen:.0%} are seen. Is most of the distance gone, or left?",
+        f"with one mean {poisson:.0%}, and {seen:.0%} are seen. Is most of the distance gone, "
+        "or left?",
     )
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #052ae3eb
 @exercise(
     "2.5",
-    "a gene with more zeros than Poisson foresees, but not more than NB, and the letter of the reason: "
-    "dict(gene=..., why=...)",
+    "a gene with more zeros than Poisson foresees, but not more than NB, and the letter of the "
+    "reason: dict(gene=..., why=...)",
 )
 def check_2_5(
     answer,  # {"gene": name, "why": a letter}
 ) -> str:
-    "Check the gene by its zeros, the reason by what the means of the types explain; return a model answer."
+    "Check the gene by its zeros, the reason by what means of types explain; return a model answer."
     hint_if(
         not isinstance(answer, dict) or not {"gene", "why"} <= set(answer),
         'Give a dictionary: dict(gene="...", why="...").',
@@ -329,7 +339,8 @@ def check_2_5(
     )
     hint_if(
         seen - poisson < 0.10,
-        f"{gene} has {seen:.0%} zeros and Poisson foresees {poisson:.0%}: no ten points between them.",
+        f"{gene} has {seen:.0%} zeros and Poisson foresees {poisson:.0%}: "
+        "no ten points between them.",
     )
     hint_if(
         abs(seen - nb) > 0.03,
@@ -337,6 +348,7 @@ def check_2_5(
     )
     _hint_at_reason(as_choice(answer["why"], "abcd"), gene, zeros)
     return (
-        f"Compare with your sentence: of the {seen - poisson:.0%} zeros of {gene} that Poisson misses, the means of "
-        f"the types explain {within - poisson:.0%}; the rest is cells of one type that differ. NB has both in its phi."
+        f"Compare with your sentence: of the {seen - poisson:.0%} zeros of {gene} that Poisson "
+        f"misses, the means of the types explain {within - poisson:.0%}; the rest is cells of one "
+        "type that differ. NB has both in its phi."
     )

@@ -31,8 +31,8 @@ def check_parameter_count(
     )
     hint_if(
         found != "73ec4ce8d405",
-        "A linear layer from a to b numbers has a x b weights and as many constants as it has outputs. "
-        "Add up four layers.",
+        "A linear layer from a to b numbers has a x b weights and as many "
+        "constants as it has outputs. Add up four layers.",
     )
 
 # %% ../../nbs/course/solutions/03_autoencoders.ipynb #e7319d33
@@ -83,7 +83,8 @@ def _slips_of_pca(
     axes, mean = pca.components_, x_new.mean(0)
     hint_if(
         same(mean + (x_new - mean) @ axes.T @ axes),
-        "The mean of the new cells has been used. Which mean would you have for one single new cell?",
+        "The mean of the new cells has been used. "
+        "Which mean would you have for one single new cell?",
     )
     uncentred = np.linalg.svd(x_train, full_matrices=False)[2][:d]
     hint_if(
@@ -149,7 +150,8 @@ def _slips_of_stopping(
     hint_if(value == end, f"{short} that is where training ends. Which epoch does one go back to?")
     hint_if(
         value == int(np.argmin(losses)),
-        f"{short} that epoch has the lowest loss of the whole list. Had training not ended before it?",
+        f"{short} that epoch has the lowest loss of the whole list. "
+        "Had training not ended before it?",
     )
     hint_if(
         value == first[late[0] if late else -1],
@@ -228,7 +230,7 @@ def _hint_at_entries(
 def _hint_at_share(
     hidden,  # function of share and seed that gives the share of entries that were hidden
 ) -> None:
-    "A Hint if another share is hidden than was asked for, or always exactly the same number of entries."
+    "A Hint if another share is hidden than was asked for, or always the same number of entries."
     for share in (0.2, 0.5, 0.05):
         found = [hidden(share, seed) for seed in range(6)]
         hint_if(
@@ -261,11 +263,13 @@ def check_hiding(
     _hint_at_entries(value, x)
     hint_if(
         not torch.equal(value, again),
-        "Two calls with generators of the same seed hide different entries. Use the generator that is passed.",
+        "Two calls with generators of the same seed hide different entries. "
+        "Use the generator that is passed.",
     )
     hint_if(
         torch.equal(value, other),
-        "Two generators with different seeds hide the same entries. Use the generator that is passed.",
+        "Two generators with different seeds hide the same entries. "
+        "Use the generator that is passed.",
     )
     _hint_at_share(lambda share, seed: (call(share, seed) == 0).float().mean().item())
     hint_if(not torch.equal(call(0.0, 0), x), "With share=0 nothing should be hidden.")
@@ -284,7 +288,8 @@ def _losses(
     found = np.array([as_number(v, f"a list of numbers in {name}") for v in given])
     hint_if(
         len(found) < 3,
-        f"{name} holds {len(found)} losses. One or two seeds say nothing about their spread: run at least three.",
+        f"{name} holds {len(found)} losses. One or two seeds say nothing about their spread: "
+        "run at least three.",
     )
     hint_if(
         len(set(found)) < len(found),
@@ -346,8 +351,8 @@ def check_one_change(
     _hint_at_claim(answer["claim"], changed - usual)
     m, e = (changed - usual).mean(), (changed - usual).std(ddof=1) / len(usual) ** 0.5
     return (
-        f"Compare with your sentence: over {len(usual)} seeds the loss changes by {m:+.3g}, standard error {e:.2g}; "
-        "the rule lets me say: "
+        f"Compare with your sentence: over {len(usual)} seeds the loss changes by {m:+.3g}, "
+        f"standard error {e:.2g}; the rule lets me say: "
         + answer["claim"]
         + ". The seeds show how much the start matters, not the cells."
     )

@@ -47,11 +47,13 @@ def check_output_length(
         )
         hint_if(
             d > 1 and value != right,
-            f"For {where} the length is not {value:g}. How many places does a window with gaps span?",
+            f"For {where} the length is not {value:g}. "
+            "How many places does a window with gaps span?",
         )
         hint_if(
             value != right,
-            f"For {where} the length is not {value:g}. Count the places that the first tap of the window can stand on.",
+            f"For {where} the length is not {value:g}. "
+            "Count the places that the first tap of the window can stand on.",
         )
 
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #a76adccb
@@ -95,7 +97,7 @@ def _answer_for(
     w: np.ndarray,  # [3, 3] a kernel
     d: int,  # dilation
 ):
-    "What the function returns for an array or, if it stops on that, for a tensor; None is an answer here."
+    "What the function returns for an array or, if it stops on that, a tensor; None is an answer."
     import torch
 
     try:
@@ -109,7 +111,8 @@ def _answer_for(
 # %% ../../nbs/course/solutions/04_convolution_and_attention.ipynb #f7eb5763
 @exercise(
     "4.4",
-    "the weight of the 1 x 1 convolution that a dilated kernel is equal to on a map of 3 x 3, or None",
+    "the weight of the 1 x 1 convolution that a dilated kernel is equal to on a map of 3 x 3, "
+    "or None",
 )
 def check_one_by_one(
     answer,  # function of a kernel [3, 3] and a dilation
@@ -117,7 +120,8 @@ def check_one_by_one(
     "Compared for dilations 1 to 10 on random kernels."
     hint_if(
         not callable(answer),
-        f"The answer should be a function, not {type(answer).__name__}. Give its name without brackets.",
+        f"The answer should be a function, not {type(answer).__name__}. "
+        "Give its name without brackets.",
     )
     rng = np.random.default_rng(0)
     for d in (1, 2, 3, 4, 6, 10):
@@ -125,15 +129,18 @@ def check_one_by_one(
         value = _answer_for(answer, w, d)
         hint_if(
             d < 3 and (value is False or isinstance(value, (int, str)) and str(value) in "0None"),
-            "Where it is equal to no 1 x 1 convolution, return None itself: not 0, not False, not a text.",
+            "Where it is equal to no 1 x 1 convolution, return None itself: not 0, not False, "
+            "not a text.",
         )
         hint_if(
             d < 3 and value is not None,
-            f"With dilation {d} some tap beside the middle still reaches the map. Try the kernel in a corner.",
+            f"With dilation {d} some tap beside the middle still reaches the map. "
+            "Try the kernel in a corner.",
         )
         hint_if(
             d >= 3 and value is None,
-            f"With dilation {d} every tap but one lies on padding, wherever the kernel stands. Which one is left?",
+            f"With dilation {d} every tap but one lies on padding, "
+            "wherever the kernel stands. Which one is left?",
         )
         if d < 3:
             continue
@@ -170,8 +177,8 @@ def _scores(
     shapes = {np.shape(run) for run in runs}
     hint_if(
         shapes != {types.shape},
-        f"Each entry of {name} should be the labels of one run, one for each of the {len(types)} cells, "
-        "not their ARI: the check works that out.",
+        f"Each entry of {name} should be the labels of one run, one for each of the {len(types)} "
+        "cells, not their ARI: the check works that out.",
     )
     runs = [np.asarray(run).astype(str) for run in runs]
     hint_if(
@@ -196,7 +203,8 @@ def _slips_of_error(
     )
     hint_if(
         near(gap.std() / np.sqrt(n)),
-        "Nearly. The mean was estimated from the same numbers, so the standard deviation has n - 1 (ddof=1).",
+        "Nearly. The mean was estimated from the same numbers, "
+        "so the standard deviation has n - 1 (ddof=1).",
     )
     hint_if(near(gap.var(ddof=1) / n), "That is the square of the standard error.")
     raise Hint(
@@ -246,6 +254,6 @@ def check_own_question(
     _slips_of_error(error, gap)
     shown = "more" if abs(gap.mean()) > 2 * gap.std(ddof=1) / np.sqrt(len(gap)) else "no more"
     return (
-        f"Compare with your conclusion: over {len(gap)} seeds the ARI changes by {gap.mean():+.3f}, "
-        f"which is {shown} than two standard errors ({error:.3f} each)."
+        f"Compare with your conclusion: over {len(gap)} seeds the ARI changes by "
+        f"{gap.mean():+.3f}, which is {shown} than two standard errors ({error:.3f} each)."
     )

@@ -39,7 +39,8 @@ def check_two_starts(
     )
     hint_if(
         abs(b - 50.75) < 0.01,
-        "The second run is not at rest after one round: are all cells still nearest to their own mean?",
+        "The second run is not at rest after one round: "
+        "are all cells still nearest to their own mean?",
     )
     hint_if(
         not right(a, _SEALED_5_1[0]),
@@ -48,7 +49,8 @@ def check_two_starts(
     )
     hint_if(
         not right(b, _SEALED_5_1[1]),
-        "From 1 and 2: the first round leaves one cell alone. Go on until no cell changes its group.",
+        "From 1 and 2: the first round leaves one cell alone. "
+        "Go on until no cell changes its group.",
     )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #6c5bdb44
@@ -79,8 +81,8 @@ def check_small_groups(
         "where is its mean, how far from it is each cell, and how many cells are there in all?",
     )
     raise Hint(
-        "Write the sum of squares of A and of B as functions of m. A: only the line has a spread. B: "
-        "two half lines and the joined pair."
+        "Write the sum of squares of A and of B as functions of m. A: only the line has a spread. "
+        "B: two half lines and the joined pair."
     )
 
 # %% ../../nbs/course/solutions/05_soft_clustering.ipynb #d49b08de
@@ -103,11 +105,13 @@ def _table_of_memberships(
     )
     hint_if(
         tuple(got.shape) != (n, K),
-        f"For {n} cells and {K} centroids the result should have shape ({n}, {K}), yours has {tuple(got.shape)}.",
+        f"For {n} cells and {K} centroids the result should have shape ({n}, {K}), "
+        f"yours has {tuple(got.shape)}.",
     )
     hint_if(
         not got.isfinite().all(),
-        "There are numbers that are not finite, with ordinary vectors. Look at signs and brackets of the exponent.",
+        "There are numbers that are not finite, with ordinary vectors. "
+        "Look at signs and brackets of the exponent.",
     )
     return got
 
@@ -140,7 +144,8 @@ def _slips_of_memberships(
         return
     hint_if(
         near((1 - right) / max(len(centroids) - 1, 1)) or power(-1),
-        "The nearest centroid should have the largest membership. Look at the sign of the exponent.",
+        "The nearest centroid should have the largest membership. "
+        "Look at the sign of the exponent.",
     )
     hint_if(
         power(2) or power(0.5),
@@ -181,7 +186,8 @@ def check_memberships(
     on = torch.as_tensor(call(c[:2].clone(), c.clone(), 1.5))
     hint_if(
         not on.isfinite().all(),
-        "A cell that sits on a centroid gets a result that is not a number. What is 0 to a negative power?",
+        "A cell that sits on a centroid gets a result that is not a number. "
+        "What is 0 to a negative power?",
     )
     hint_if(
         bool((on.diagonal() < 0.999).any()),
@@ -227,11 +233,13 @@ def check_least_weight(
         )
         hint_if(
             abs(got - p[0]) < 1e-6,
-            "That is the membership itself. It stands in the sum with an exponent, once for every cluster.",
+            "That is the membership itself. It stands in the sum with an exponent, "
+            "once for every cluster.",
         )
         hint_if(
             abs(got - 2 * 0.5**fuzzifier) < 1e-6,
-            "That is a cell between two clusters. Can a cell be less decided than that if there are more clusters?",
+            "That is a cell between two clusters. "
+            "Can a cell be less decided than that if there are more clusters?",
         )
         raise Hint(
             f"Not for {K} clusters and fuzzifier {fuzzifier}. "
@@ -302,5 +310,6 @@ def check_trap(
         hint_if(
             found <= 0.9,
             f"k-means falls into it, but so does the vote: its ARI is {found:.2f}. "
-            "Is there a gap between your groups, wider than the distance between neighbours within one?",
+            "Is there a gap between your groups, "
+            "wider than the distance between neighbours within one?",
         )

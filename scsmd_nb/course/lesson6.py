@@ -61,7 +61,7 @@ def _slips_of_pairs(
 def check_pair_counts(
     answer,  # function of p [n, K] and delta that gives two whole numbers
 ) -> None:
-    "Compared with a plain count on memberships drawn at random, and on some that meet a threshold exactly."
+    "Compared with a plain count on memberships at random, and on some exactly at a threshold."
     rng = np.random.default_rng(0)
     for delta in (0.75, 0.9):
         p = rng.dirichlet(np.full(4, 0.15), 30)
@@ -85,8 +85,14 @@ def check_lazy(
         return
     hints = {
         "a": "What is the product of two rows of 1/K? Is 1 minus it zero?",
-        "c": "Two cells on different outputs have a product of 0. Is that what a positive pair wants?",
-        "d": "A positive pair is content when the product of its two rows is 1. Can all pairs have that at once?",
+        "c": (
+            "Two cells on different outputs have a product of 0. "
+            "Is that what a positive pair wants?"
+        ),
+        "d": (
+            "A positive pair is content when the product of its two rows is 1. "
+            "Can all pairs have that at once?"
+        ),
     }
     raise Hint(hints.get(letter, "Work out 1 - q_i . q_j for each of the four networks."))
 
@@ -172,7 +178,8 @@ def _slips_of_bins(
     )
     hint_if(
         abs(value - np.abs(confidence - right).mean()) < 1e-6,
-        "That is a distance for each cell. A single cell is right or not: take the means of a bin first.",
+        "That is a distance for each cell. A single cell is right or not: "
+        "take the means of a bin first.",
     )
     kept = scaled[below_1].astype(int)
     part = _error_in_bins(confidence[below_1], right[below_1], kept)
@@ -211,7 +218,8 @@ def check_calibration(
             continue
         hint_if(
             same(np.abs(gaps).mean()) or same(np.abs(gaps).sum() / n_bins),
-            "Every bin has the same weight in yours. A bin of three cells should not count like one of a hundred.",
+            "Every bin has the same weight in yours. "
+            "A bin of three cells should not count like one of a hundred.",
         )
         hint_if(
             same(abs(confidence.mean() - right.mean())) or same((share * gaps).sum()),
@@ -221,14 +229,15 @@ def check_calibration(
         _slips_of_bins(value, confidence, right, n_bins)
         raise Hint(
             f"With {n_bins} bins the error is not {value:.3f}. In each bin: "
-            "mean confidence, share right, their distance, times the bin's share of the cells; then the sum."
+            "mean confidence, share right, their distance, "
+            "times the bin's share of the cells; then the sum."
         )
 
 # %% ../../nbs/course/solutions/06_cellnet.ipynb #5be46e66
 def _groups(
     seed: int,  # of the draw
 ):  # z [n, 10], p [n, 8], tensors
-    "Latent vectors of eight round groups of unequal size, and their memberships: `groups` of the lesson."
+    "Latent vectors and memberships of eight round groups of unequal size: the lesson's `groups`."
     import torch
 
     from scsmd_nb.nn.soft_clustering import memberships
@@ -315,7 +324,7 @@ def _hint_at_gradient(
 def _tells_small_ones_apart(
     guard,  # function of logits [n, K], p [n, K]
 ) -> bool:
-    "Is it much to the guard whether small memberships are 0.001 or 0.000001, as to logarithms, and not to labels?"
+    "Does the guard tell memberships of 0.001 and 0.000001 apart, as logarithms do, labels do not?"
     import torch
 
     a = torch.randn(8, 8, generator=torch.Generator().manual_seed(5)).requires_grad_()
@@ -369,8 +378,8 @@ def _why_they_die(
         push.append(torch.autograd.grad(value.sum(), wrong)[0][1].norm())
     if push[1] < 0.05 * push[0]:
         return (
-            "It knows where the cells belong, but its push fades where the network is wrong and certain, "
-            "as that of the pairs does. Can it push harder before that, or keep pushing?"
+            "It knows where the cells belong, but its push fades where the network is wrong and "
+            "certain, as that of the pairs does. Can it push harder before that, or keep pushing?"
         )
     return "Is its push strong enough beside that of the pairs? Try ten times the guard."
 
@@ -398,5 +407,6 @@ def check_guard(
             raise Hint(f"In training your guard stopped with {type(e).__name__}: {e}") from None
         hint_if(
             alive < 8,
-            f"With your guard {alive} of 8 clusters are in use on one of the sets. {_why_they_die(answer)}",
+            f"With your guard {alive} of 8 clusters are in use on "
+            f"one of the sets. {_why_they_die(answer)}",
         )

@@ -36,7 +36,8 @@ def _slips_of_accuracy(
         return
     hint_if(
         close(table.max(0).sum() / table.sum()),
-        "That is the purity: each cluster takes its most frequent type, and two clusters may take the same one.",
+        "That is the purity: each cluster takes its most frequent type, "
+        "and two clusters may take the same one.",
     )
     hint_if(
         close(table.max(1).sum() / table.sum()),
@@ -45,17 +46,17 @@ def _slips_of_accuracy(
     )
     hint_if(
         close(_greedy(table)),
-        "Taking the largest entry first is not always best: it can block two others that are worth more together. "
-        "See scipy.optimize.linear_sum_assignment.",
+        "Taking the largest entry first is not always best: it can block two others that are "
+        "worth more together. See scipy.optimize.linear_sum_assignment.",
     )
     hint_if(
         table.shape[0] == table.shape[1] and close(np.trace(table) / table.sum()),
-        "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean nothing. "
-        "Which matching is best?",
+        "The diagonal counts cluster 1 for type 1 and so on, but the numbers of clusters mean "
+        "nothing. Which matching is best?",
     )
     raise Hint(
-        f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best matching. "
-        "Try it on a table of two rows by hand."
+        f"For a table of shape {table.shape} the result is {value:.3f}, which is not the best "
+        "matching. Try it on a table of two rows by hand."
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #3d3538e8
@@ -117,8 +118,8 @@ def check_ari_by_hand(
     )
     hint_if(value > 1, "An ARI is never above 1. Did you divide?")
     raise Hint(
-        "Count in this order: pairs inside the four fields, pairs inside each type, inside each cluster, "
-        "all pairs of eight cells. m cells have m(m-1)/2 pairs."
+        "Count in this order: pairs inside the four fields, pairs inside each type, inside each "
+        "cluster, all pairs of eight cells. m cells have m(m-1)/2 pairs."
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #0abfe4df
@@ -136,7 +137,8 @@ def check_lost_types(
     types = blood_cells().obs["bulk_labels"].astype(str)
     hint_if(
         np.shape(answer) != (len(types),),
-        f"The answer has shape {np.shape(answer)}; one label for each of the {len(types)} cells is asked for.",
+        f"The answer has shape {np.shape(answer)}; "
+        f"one label for each of the {len(types)} cells is asked for.",
     )
     labels = np.asarray(answer).astype(str)
     table = contingency(types.to_numpy(), labels)
@@ -144,11 +146,13 @@ def check_lost_types(
     said = f"The ARI is {score:.3f}, and {len(lost)} types are lost"
     hint_if(
         len(lost) < 4 and score >= 0.93,
-        f"{said}. A type is lost if in no cluster it is the most frequent one. Where could a rare type hide?",
+        f"{said}. A type is lost if in no cluster it is the most frequent one. "
+        "Where could a rare type hide?",
     )
     hint_if(
         len(lost) < 4,
-        f"{said}. Begin with the types themselves as labels, then give the cells of some types another type's label.",
+        f"{said}. Begin with the types themselves as labels, "
+        "then give the cells of some types another type's label.",
     )
     hint_if(
         score < 0.93,
@@ -186,7 +190,8 @@ def check_paired(
         hint_if(
             close(error, np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / n))
             or close(error, np.sqrt((a.var() + b.var()) / n)),
-            "That treats a and b as scores of different data sets. Take the difference on each set first.",
+            "That treats a and b as scores of different data sets. "
+            "Take the difference on each set first.",
         )
         hint_if(close(error, d.var(ddof=1) / n), "That is the square of the standard error.")
         hint_if(
@@ -216,12 +221,14 @@ def _labelings(
     shapes = {np.shape(run) for run in answer}
     hint_if(
         shapes != {(n,)},
-        f"The labelings have the shapes {sorted(shapes)}; each needs one label for each of the {n} cells.",
+        f"The labelings have the shapes {sorted(shapes)}; "
+        f"each needs one label for each of the {n} cells.",
     )
     runs = [np.asarray(run).astype(str) for run in answer]
     hint_if(
         all((run == runs[0]).all() for run in runs),
-        "The labelings are the same to the last cell. Is there anything random in a run, and does it see the seed?",
+        "The labelings are the same to the last cell. Is there anything random in a run, "
+        "and does it see the seed?",
     )
     return runs
 
@@ -232,7 +239,7 @@ def _labelings(
 def check_stable_and_wrong(
     answer,  # [3 or more] labelings, each [700]
 ) -> None:
-    "Three or more labelings: stable, at least five clusters of 20 cells each, ARI with the types at most 0.2."
+    "Three or more: stable, at least five clusters of 20 cells each, ARI with types at most 0.2."
     from scsmd_nb.tl.metrics import ari, cluster_sizes, stability
 
     types = blood_cells().obs["bulk_labels"].astype(str).to_numpy()
@@ -251,8 +258,8 @@ def check_stable_and_wrong(
     )
     hint_if(
         score > 0.2,
-        f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the types. "
-        "What else differs between cells?",
+        f"Stable, but the ARI with the types is {score:.2f}: this has something to do with the "
+        "types. What else differs between cells?",
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #00fd196c
@@ -283,7 +290,7 @@ def _table_of_clusters(
     names: list,  # eight names
     random_state: int,  # seed
 ) -> pd.DataFrame:
-    "A table like uns['scsmd']['clusters'] in which every reason to doubt occurs, alone and together."
+    "A table like uns['scsmd']['clusters'] with every reason to doubt, alone and together."
     rng = np.random.default_rng(random_state)
     rows = [
         (0.6, 90),
@@ -340,7 +347,8 @@ def _slips_of_doubt(
     wanted = named(weak | few)
     missing, extra = sorted(wanted - got), sorted(got - wanted)
     raise Hint(
-        f"In a table of the check, missing: {missing or 'none'}; not to be doubted: {extra or 'none'}."
+        f"In a table of the check, missing: {missing or 'none'}; "
+        f"not to be doubted: {extra or 'none'}."
     )
 
 # %% ../../nbs/course/solutions/07_judging_a_clustering.ipynb #7397672a
@@ -365,7 +373,8 @@ def check_doubtful(
         _slips_of_doubt(set(got), table)
         hint_if(
             got != right,
-            "The clusters are right, what stands with them is not: take the column nearest, as it is.",
+            "The clusters are right, what stands with them is not: take the column nearest, "
+            "as it is.",
         )
     calm = _table_of_clusters(sets[0], 3).assign(jaccard=0.9, genes=99)
     got = _name_pairs(try_call(answer, calm, name="doubtful"))

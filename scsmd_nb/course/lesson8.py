@@ -30,7 +30,8 @@ def _hint_at_table(
     "A Hint if the table lies on its side, is too small, or names something twice."
     hint_if(
         is_barcodes(cells.var_names) and not is_barcodes(cells.obs_names),
-        "The columns have names like barcodes of cells. Is the table lying on its side? Turn it with cells.T.",
+        "The columns have names like barcodes of cells. Is the table lying on its side? "
+        "Turn it with cells.T.",
     )
     hint_if(cells.n_obs < 100, f"{cells.n_obs} cells are too few for clusters that can be trusted.")
     hint_if(
@@ -68,7 +69,8 @@ def check_data(
     source = answer.uns.get("source")
     hint_if(
         not source or len(str(source)) < 12,
-        "uns['source'] does not say where the cells come from: who measured them, which accession or file.",
+        "uns['source'] does not say where the cells come from: who measured them, "
+        "which accession or file.",
     )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #d1f6cf5e
@@ -81,7 +83,8 @@ def _cells_before_and_after(
     )
     hint_if(
         after > before,
-        "There are more cells after the filter than before it. Were the two exchanged, or genes counted for cells?",
+        "There are more cells after the filter than before it. Were the two exchanged, "
+        "or genes counted for cells?",
     )
     hint_if(
         after <= 0 or before != int(before) or after != int(after),
@@ -96,7 +99,8 @@ def _hint_at_limits(
     "A Hint if these are no thresholds of smd.pp.filter."
     hint_if(
         not isinstance(limits, dict) or not any(v is not None for v in limits.values()),
-        "Give the thresholds as a dict, as smd.pp.filter takes them, at least one of them a number.",
+        "Give the thresholds as a dict, as smd.pp.filter takes them, "
+        "at least one of them a number.",
     )
     known = {*"min_genes max_genes min_counts max_counts max_mito min_cells doublets".split()}
     if wrong := sorted(set(limits) - known):
@@ -136,8 +140,9 @@ def check_qc(
         "The reason has no number in it. Which value of which threshold, compared with what?",
     )
     return (
-        f"No program judges a reason. {before - after:.0f} of {before:.0f} cells go: compare yours with one that says "
-        "which cells these are, what value of which quantity separates them, and what would be lost or kept otherwise."
+        f"No program judges a reason. {before - after:.0f} of {before:.0f} cells go: compare yours "
+        "with one that says which cells these are, what value of which quantity separates them, "
+        "and what would be lost or kept otherwise."
     )
 
 # %% ../../nbs/course/solutions/08_project.ipynb #9505eacd
@@ -189,7 +194,8 @@ def check_runs(
     labelings = [runs[c].astype(str).to_numpy() for c in runs]
     hint_if(
         all((one == labelings[0]).all() for one in labelings),
-        "All runs are the same to the last cell and label. Does the seed reach the method (random_state=seed)?",
+        "All runs are the same to the last cell and label. "
+        "Does the seed reach the method (random_state=seed)?",
     )
     hint_if(
         max(cluster_sizes(one).iloc[0] for one in labelings) > 0.98 * len(runs),
@@ -247,7 +253,8 @@ def _hint_at_evidence(
     )
     if absent := [g for g in genes if g not in names]:
         raise Hint(
-            f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, so it cannot be evidence."
+            f"{', '.join(absent)} (cluster {cluster}) is not among the genes of these cells, "
+            "so it cannot be evidence."
         )
     column = lambda gene: X[:, names.get_loc(gene)].toarray().ravel()
     low = [g for g in genes if (x := column(g))[inside].mean() <= x[~inside].mean()]
@@ -284,7 +291,8 @@ def check_names(
     unknown = text.str.lower().isin(["unknown", "unsure"])
     hint_if(
         unknown.all(),
-        "Every cluster is unknown. Which genes distinguish the largest one, and which type has them?",
+        "Every cluster is unknown. Which genes distinguish the largest one, "
+        "and which type has them?",
     )
     X = log_normalize(get_counts(cells)).tocsc()
     for cluster in rows.index[~unknown]:
@@ -327,7 +335,7 @@ def report_parts(
 def check_report(
     answer,  # the text of the report
 ) -> None:
-    "A report in which every part of the skeleton opens a line and says something, with numbers where they belong."
+    "A report, every part of the skeleton opening a line and saying something, numbers in place."
     hint_if(
         not isinstance(answer, str), f"The report should be one text, not {type(answer).__name__}."
     )
@@ -335,7 +343,8 @@ def check_report(
     parts = report_parts(answer)
     if missing := [name for name in PARTS if name not in parts]:
         raise Hint(
-            f"These parts were not found: {', '.join(missing)}. Each opens a line, as in the skeleton."
+            f"These parts were not found: {', '.join(missing)}. Each opens a line, "
+            "as in the skeleton."
         )
     if empty := [name for name in PARTS if not re.search(r"\w", parts[name])]:
         raise Hint(f"Nothing stands in these parts: {', '.join(empty)}.")
@@ -427,7 +436,8 @@ def check_samples(
         hint_if(names == of(before), "own: these are the clusters of the fit without batch_key.")
         hint_if(bool(names) and names <= set(samples), "own: these are samples. Give the clusters.")
         raise Hint(
-            "own: read belongs_to in the table of the fit with batch_key. Where it is empty, the cluster is of both."
+            "own: read belongs_to in the table of the fit with batch_key. Where it is empty, "
+            "the cluster is of both."
         )
     letter = as_choice(answer["removed"], "abcd")
     for wrong, hint in (
@@ -437,7 +447,10 @@ def check_samples(
         ),
         (
             "b",
-            "removed: a type that only one sample has is nothing that batch_key should remove. Look at belongs_to.",
+            (
+                "removed: a type that only one sample has is nothing that "
+                "batch_key should remove. Look at belongs_to."
+            ),
         ),
         ("d", "removed: types are still apart after the fit. Compare the clusters with cell_type."),
     ):

@@ -44,7 +44,8 @@ def _joined(
     then = pd.read_csv(file, dtype={"exercise": str, "seconds": float})
     if [*then.columns] != ["exercise", *now.columns]:
         raise ValueError(
-            f"{file} is not a report of smd.course.report, and is left as it is. Give another folder or student."
+            f"{file} is not a report of smd.course.report, and is left as it is. "
+            "Give another folder or student."
         )
     then = then.set_index("exercise").fillna({"time": ""})
     newer = [
@@ -83,7 +84,7 @@ def report(
     folder=".",  # where the files go
     assignment: str = "scsmd",  # nbgrader's name of the assignment
 ) -> pd.DataFrame:  # one row an exercise
-    "Write the results of this session and of earlier ones to STUDENT.csv and STUDENT.json; nothing is sent."
+    "Write this and earlier sessions' results to STUDENT.csv and STUDENT.json; nothing is sent."
     if Path(student).name != student:
         raise ValueError(f"student={student!r} begins the name of a file: no slash, and not empty.")
     file = Path(folder) / f"{student}.csv"

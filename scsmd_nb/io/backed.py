@@ -34,8 +34,9 @@ def open_backed(
             return ad.read_h5ad(path, backed="r")
         if kind != "zarr":
             raise ValueError(
-                f"{path.name} (kind: {kind}) cannot stay on disk: only .h5ad files and .zarr folders can. "
-                "Read it with smd.io.read, and write it as .h5ad if it is to be left there next time."
+                f"{path.name} (kind: {kind}) cannot stay on disk: only .h5ad files and .zarr "
+                "folders can. Read it with smd.io.read, "
+                "and write it as .h5ad if it is to be left there next time."
             )
         _check_zarr(path)
         import zarr

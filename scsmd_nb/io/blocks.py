@@ -68,7 +68,7 @@ def rows_in_memory(
     X,  # [cells, genes] in memory, in a file, or in a Dask array
     size: int = 8192,  # cells in a block
 ):
-    "Pairs of a slice and the rows it stands for, in memory: all in order, each chunk computed once."
+    "Pairs of a slice and the rows it stands for, in memory: in order, each chunk computed once."
     if not is_dask(X):
         yield from row_blocks(X, size)
         return
@@ -136,8 +136,9 @@ class DiskCounts:
             )
         if getattr(self.X, "format", "csr") != "csr":
             raise ValueError(
-                f"{self.where} lies on disk gene by gene (CSC), so cells cannot be read from it. Read it into memory "
-                "(adata.to_memory()) and write it cell by cell: adata.X = adata.X.tocsr()."
+                f"{self.where} lies on disk gene by gene (CSC), so cells cannot be read from it. "
+                "Read it into memory (adata.to_memory()) and write it cell by cell: "
+                "adata.X = adata.X.tocsr()."
             )
         self.state = self._state()
 
@@ -150,8 +151,8 @@ class DiskCounts:
         "Nothing if the file is what it was at first; else a ValueError."
         if self._state() != self.state:
             raise ValueError(
-                f"{self.path} was written to while it was read, so the counts do not belong together. "
-                "Wait until the other program is done, then start again."
+                f"{self.path} was written to while it was read, so the counts do not belong "
+                "together. Wait until the other program is done, then start again."
             )
 
     def _checked(self, rows: slice, block) -> sp.csr_matrix:
@@ -205,7 +206,7 @@ def counts_of(
     whole: bool = True,  # False: decimals are allowed, for corrected counts
     copy: bool = True,  # False: the matrix of adata itself if that will do, only to be read
 ):
-    "Raw counts [cells, genes]: CSR float32 where they are in memory, else DiskCounts; for row_blocks."
+    "Raw counts [cells, genes]: CSR float32 if they are in memory, else DiskCounts; for row_blocks."
     if isinstance(adata, ad.AnnData) and on_disk(read_tables(adata), layer):
         return DiskCounts(adata, whole, layer)
     return get_counts(adata, layer, whole, copy)

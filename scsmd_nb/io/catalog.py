@@ -40,7 +40,7 @@ def _entry(
 
 # %% ../../nbs/api/io/14_catalog.ipynb #538a285b
 def cache_dir() -> Path:
-    "The folder for downloads: SCSMD_CACHE_DIR if it is set, otherwise where the system keeps caches."
+    "The folder for downloads: SCSMD_CACHE_DIR if set, otherwise where the system keeps caches."
     if folder := os.environ.get("SCSMD_CACHE_DIR"):
         return Path(folder).expanduser()
     import pooch
@@ -58,7 +58,7 @@ def _raw_dir(
 def whereabouts(
     dataset: Dataset,  # entry
 ) -> str:
-    "Where `load` would take it from: SCSMD_DATA_DIR, the cache, files that are here, a download, or by hand."
+    "Where `load` would take it from: SCSMD_DATA_DIR, cache, files here, a download, or by hand."
     folder = os.environ.get("SCSMD_DATA_DIR")
     if folder and (Path(folder) / f"{dataset.name}.h5ad").is_file():
         return "SCSMD_DATA_DIR"

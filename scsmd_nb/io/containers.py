@@ -25,9 +25,9 @@ def _outside(
 ) -> str:
     "The words for a file that points out of itself."
     return (
-        f"{path}: {name} {what}. A file of counts holds its own numbers, and this one could bring in any "
-        "file of this machine, so nothing was read. If you trust its source, ask for a copy without "
-        "links (h5repack makes one from HDF5, cp -rL from a folder)."
+        f"{path}: {name} {what}. A file of counts holds its own numbers, and this one could bring "
+        "in any file of this machine, so nothing was read. If you trust its source, ask for a copy "
+        "without links (h5repack makes one from HDF5, cp -rL from a folder)."
     )
 
 # %% ../../nbs/api/io/01_containers.ipynb #3b11a6b7
@@ -145,9 +145,9 @@ def _check_hdf5(
 
 # %% ../../nbs/api/io/01_containers.ipynb #bc922c44
 _CODECS = frozenset(
-    "adler32 astype base64 bitround blosc bytes bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip "
-    "jenkins_lookup3 json2 lz4 lzma packbits quantize sharding_indexed shuffle transpose vlen-array "
-    "vlen-bytes vlen-utf8 zlib zstd".split()
+    "adler32 astype base64 bitround blosc bytes bz2 crc32 crc32c delta fixedscaleoffset "
+    "fletcher32 gzip jenkins_lookup3 json2 lz4 lzma packbits quantize sharding_indexed shuffle "
+    "transpose vlen-array vlen-bytes vlen-utf8 zlib zstd".split()
 )
 
 # %% ../../nbs/api/io/01_containers.ipynb #8f6faa7b
@@ -194,9 +194,9 @@ def _check_contents(
         meta = {k: v for k, v in meta.items() if k != "consolidated_metadata"}
         if json.dumps(own, sort_keys=True) != json.dumps(meta, sort_keys=True):
             raise OSError(
-                f"{path}: {name} is not what the table of contents at its top says. One of them was "
-                "altered. If you changed the zarr yourself, call zarr.consolidate_metadata(path); "
-                "otherwise download or write it again."
+                f"{path}: {name} is not what the table of contents at its top says. One of them "
+                "was altered. If you changed the zarr yourself, call "
+                "zarr.consolidate_metadata(path); otherwise download or write it again."
             )
 
 # %% ../../nbs/api/io/01_containers.ipynb #7f247b8d
@@ -238,8 +238,8 @@ def _check_zarr(
             codecs = [*(meta.get(k) or [] for k in ("filters", "codecs")), meta.get("compressor")]
             if odd := _codecs(codecs) - _CODECS:
                 raise _Refused(
-                    f"{path}: {name} asks to be unpacked by {', '.join(sorted(odd))}, which is not for "
-                    "numbers and texts and could run code. Nothing was read."
+                    f"{path}: {name} asks to be unpacked by {', '.join(sorted(odd))}, which is not "
+                    "for numbers and texts and could run code. Nothing was read."
                 )
             need += _zarr_bytes(meta)
     _check_unpacked(path, need, _most(size))

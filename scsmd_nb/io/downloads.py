@@ -58,7 +58,8 @@ def _cached(
     try:
         if (known := _sealed(path)) and pooch.file_hash(str(path)) != known:
             raise OSError(
-                f"{path} was altered or cut off since it was written (its checksum is in {_seal(path)})."
+                f"{path} was altered or cut off since it was written "
+                f"(its checksum is in {_seal(path)})."
             )
         out = read(path)
     except (OSError, ValueError) as e:
@@ -77,7 +78,7 @@ def _check_kind(
     path: Path,  # what came
     name: str,  # what it should be
 ) -> None:
-    "Nothing if the file begins as its name promises; otherwise it is removed and an error says what came instead."
+    "Nothing if the file begins as its name promises; else it is removed, an error says what came."
     with open(path, "rb") as f:
         head = f.read(40)
     wanted = next((m for ending, m in _MAGIC.items() if name.endswith(ending)), None)
@@ -205,8 +206,11 @@ def _by_hand(
     return (
         "By hand: fetch\n"
         + "\n".join(lines)
-        + f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n{''.join(near)}"
-        f"(page: {dataset.page}), then call load({dataset.name!r}) again. SCSMD_CACHE_DIR changes the folder."
+        + (
+            f"\n{how}and put {'it' if len(lines) == 1 else 'them'} into\n  {folder}\n"
+            f"{''.join(near)}(page: {dataset.page}), then call load({dataset.name!r}) again. "
+            "SCSMD_CACHE_DIR changes the folder."
+        )
     )
 
 # %% ../../nbs/api/io/15_downloads.ipynb #8b8ab72a
@@ -217,13 +221,13 @@ def _altered(
     "Words for a file that is not what it was."
     if file.sha256:
         return (
-            f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so it was not kept. "
-            "Try again; if that does not help, the file was replaced."
+            f"{file.name} does not have the checksum that its publisher gives ({file.sha256}), so "
+            "it was not kept. Try again; if that does not help, the file was replaced."
         )
     return (
-        f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), so the new one "
-        "was not kept. If its publisher has replaced it and you want the new one, remove that checksum and the file, "
-        "and call again."
+        f"{file.name} is not the file that was first seen here (its checksum is in {_seal(path)}), "
+        "so the new one was not kept. If its publisher has replaced it and you want the new one, "
+        "remove that checksum and the file, and call again."
     )
 
 # %% ../../nbs/api/io/15_downloads.ipynb #458f69db
@@ -281,8 +285,8 @@ def _download(
         except (requests.RequestException, ValueError) as e:
             raise _why(e, file, path, advice) from None
     raise ConnectionError(
-        f"the connection to {file.url} broke three times (the last: {said}). What came is kept, and the same call "
-        f"goes on from there if the server allows it.{advice}"
+        f"the connection to {file.url} broke three times (the last: {said}). What came is kept, "
+        f"and the same call goes on from there if the server allows it.{advice}"
     )
 
 # %% ../../nbs/api/io/15_downloads.ipynb #c7cf5548
@@ -291,7 +295,7 @@ def _ensure(
     file: File,  # one of its files
     progress: bool,  # draw a bar
 ) -> None:
-    "Nothing if the file is there and is what it was; otherwise it is downloaded, or an error says what to do."
+    "Nothing if the file is there as it was; else it is downloaded, or an error says what to do."
     import pooch
 
     folder = _raw_dir(dataset)
@@ -360,7 +364,7 @@ def fetch(
     name: str,  # a data set of the registry; `info()` lists them
     progress: bool = True,  # draw a bar while downloading
 ) -> ad.AnnData:
-    "The published data set: from the cache, or downloaded, checked, read and cached; what it is, in uns['source']."
+    "The data set, from the cache or downloaded, checked, read, cached; uns['source']: what it is."
     dataset, folder = _entry(name), _raw_dir(_entry(name))
     cached = cache_dir() / f"{name}.h5ad"
     if cached.is_file():
@@ -377,8 +381,8 @@ def fetch(
         adata = dataset.parser(folder)
     except Exception as e:
         raise OSError(
-            f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; remove them "
-            "and call again to fetch them anew."
+            f"the files of {name} in {folder} are not as expected: {e} They were kept for a look; "
+            "remove them and call again to fetch them anew."
         ) from e
     adata.uns["source"] = _source(dataset, folder)
     _seal(cached).unlink(missing_ok=True)
@@ -407,12 +411,12 @@ def _data_dir() -> Path:
 
 # %% ../../nbs/api/io/15_downloads.ipynb #b61c4165
 def available() -> list[str]:
-    "Names of your own files: the .h5ad files in the folder SCSMD_DATA_DIR, sorted. `info()` lists the public ones."
+    "Names of your own files: the .h5ad in SCSMD_DATA_DIR, sorted. `info()` lists the public ones."
     return sorted(p.stem for p in _data_dir().glob("*.h5ad"))
 
 # %% ../../nbs/api/io/15_downloads.ipynb #1e0e25a2
 def load(
-    name: str,  # a file in SCSMD_DATA_DIR, without .h5ad, or a public data set of `info()`; for a path: `read`
+    name: str,  # a file in SCSMD_DATA_DIR, without .h5ad, or a name of `info()`; for a path: `read`
     progress: bool = True,  # draw a bar if something is downloaded
 ) -> ad.AnnData:
     "The data set of that name: from SCSMD_DATA_DIR, else from the cache, else downloaded."

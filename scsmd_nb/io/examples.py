@@ -19,8 +19,8 @@ from .downloads import load
 from .simulation import simulate
 
 # %% ../../nbs/api/io/17_examples.ipynb #f2285297
-def pbmc700() -> ad.AnnData:
-    "700 blood cells x 765 genes, raw UMI counts in X (CSR float32), reference types in obs['bulk_labels']; no network."
+def pbmc700() -> ad.AnnData:  # raw UMI counts in X (CSR float32), types in obs['bulk_labels']
+    "700 blood cells x 765 genes, raw counts and reference types; needs no network."
     import scanpy as sc
 
     with warnings.catch_warnings():
@@ -43,7 +43,9 @@ def pbmc700() -> ad.AnnData:
         "doi": "10.1038/ncomms14049",
         "file": "scanpy.datasets.pbmc68k_reduced(), shipped inside the scanpy package",
         "counts": "round(expm1(raw.X) * obs['n_counts'] / 10000), 765 of the genes",
-        "labels": "bulk_labels, assigned by Zheng et al. by correlation with FACS-purified populations",
+        "labels": (
+            "bulk_labels, assigned by Zheng et al. by correlation with FACS-purified populations"
+        ),
         "full_*": "obs columns measured over all genes, before the 765 were chosen",
     }
     obs.index, var_names = (
@@ -78,7 +80,7 @@ def _stand_in(
     n_genes: int = 2000,  # genes
     random_state: int = 0,  # seed
 ) -> ad.AnnData:
-    "Simulated cells with the published numbers of cells and types, and the registry's markers among the genes."
+    "Simulated cells, as many cells and types as published, the registry's markers among the genes."
     entry = info(name)
     if not 0 < scale <= 1:
         raise ValueError(
@@ -86,7 +88,8 @@ def _stand_in(
         )
     if not entry.cells:
         raise ValueError(
-            f"the published number of cells of {name} is not known here, so there is nothing to stand in for."
+            f"the published number of cells of {name} is not known here, "
+            "so there is nothing to stand in for."
         )
     names = list(entry.markers)[: entry.types] if entry.types else list(entry.markers)
     names += [f"type {k}" for k in range(len(names), entry.types or len(names))]
@@ -102,7 +105,9 @@ def _stand_in(
     adata.var["marker_of"] = adata.var["marker_of"].cat.rename_categories(names)
     _name_markers(adata, {t: entry.markers.get(t, ()) for t in names})
     adata.uns["source"] = {
-        "data": f"simulated stand-in for {name}, {scale:g} times the {entry.cells:,} published cells",
+        "data": (
+            f"simulated stand-in for {name}, {scale:g} times the {entry.cells:,} published cells"
+        ),
         "stands_in_for": name,
     }
     return adata

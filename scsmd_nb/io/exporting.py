@@ -61,7 +61,7 @@ def export(
     path=None,  # where to write the .h5ad, whole or not at all; None: nothing is written
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
 ) -> ad.AnnData:
-    "A copy that Seurat's readers and cellxgene open: X log-normalised, counts in raw and in a layer, plain tables."
+    "A copy for Seurat and cellxgene: X log-normalised, counts in raw and in a layer, plain tables."
     import scanpy as sc
 
     counts = sp.csr_matrix(get_counts(adata, layer), dtype=np.float32)
@@ -71,8 +71,8 @@ def export(
         var.index = ad.utils.make_index_unique(var.index)
     if not obs.index.is_unique:
         raise ValueError(
-            f"{obs.index.duplicated().sum()} cells have a name that another cell has, which R does not allow. "
-            "Give each its own: adata.obs_names_make_unique()."
+            f"{obs.index.duplicated().sum()} cells have a name that another cell has, which R does "
+            "not allow. Give each its own: adata.obs_names_make_unique()."
         )
     out = ad.AnnData(counts.copy(), obs=obs, var=var, obsm=_maps(adata))
     out.raw = out.copy()

@@ -55,10 +55,10 @@ def _check_unpacked(
         return
     size = path.stat().st_size if path.is_file() else None
     raise _Refused(
-        f"{path} {'' if size is None else f'({size:,} bytes) '}unpacks to more than {most / 1e9:.3g} GB"
-        f"{f' ({need / 1e9:.3g} GB)' if need > 1.1 * most else ''}, and nothing more was read. Either it "
-        f"is damaged or made to fill the memory. If you trust it, allow more: export {_LIMIT}="
-        f"{min(10**6, max(2, math.ceil(2 * need / 1e9)))} (in GB)."
+        f"{path} {'' if size is None else f'({size:,} bytes) '}unpacks to more than "
+        f"{most / 1e9:.3g} GB{f' ({need / 1e9:.3g} GB)' if need > 1.1 * most else ''}, and nothing "
+        "more was read. Either it is damaged or made to fill the memory. If you trust it, allow "
+        f"more: export {_LIMIT}={min(10**6, max(2, math.ceil(2 * need / 1e9)))} (in GB)."
     )
 
 # %% ../../nbs/api/io/00_guards.ipynb #5806cf1a
@@ -96,8 +96,9 @@ class _Lines:
         line = self._f.readline(_LONGEST + 1)
         if len(line) > _LONGEST:
             raise _Refused(
-                f"{self._path}, line {self._number} has more than {_LONGEST:,} characters, which no "
-                "table of counts has. It is damaged, or its line breaks were lost; write it again."
+                f"{self._path}, line {self._number} has more than {_LONGEST:,} characters, which "
+                "no table of counts has. It is damaged, or its line breaks were lost; "
+                "write it again."
             )
         return line
 
@@ -145,8 +146,8 @@ def _damaged(
         size = f"{path.stat().st_size:,} bytes" if path.is_file() else "a folder"
         said = " ".join(str(e).split())[:300] or "nothing more"
         raise OSError(
-            f"{path} cannot be read as {what} ({size}): it is truncated, damaged, or of another kind. "
-            f"Download or write it again. The reader said: {type(e).__name__}: {said}"
+            f"{path} cannot be read as {what} ({size}): it is truncated, damaged, or of another "
+            f"kind. Download or write it again. The reader said: {type(e).__name__}: {said}"
         ) from e
 
 # %% ../../nbs/api/io/00_guards.ipynb #bea31e0d
@@ -162,8 +163,8 @@ def _mtx_head(
     fields = line.split()
     if not (2 <= len(fields) <= 3 and all(re.fullmatch(rb"\d{1,15}", x) for x in fields)):
         raise ValueError(
-            f"{path} is not a whole matrix: the line of its size reads {line[:60]!r}, where rows, columns "
-            "and entries are needed. It was cut off or altered; download or write it again."
+            f"{path} is not a whole matrix: the line of its size reads {line[:60]!r}, where rows, "
+            "columns and entries are needed. It was cut off or altered; download or write it again."
         )
     return tuple(int(x) for x in fields)
 
@@ -181,8 +182,9 @@ def _check_mtx_head(
     room = (size * 1032 if packed else size) // (4 if len(head) == 3 else 2) + 1
     if n > min(rows * columns, room) or max(rows, columns) > 2**31 - 1:
         raise ValueError(
-            f"{path} cannot be a whole matrix: its head promises {n:,} entries in {rows:,} x {columns:,}, "
-            f"and the file has {size:,} bytes. It was altered or cut off; download or write it again."
+            f"{path} cannot be a whole matrix: its head promises {n:,} entries in {rows:,} x "
+            f"{columns:,}, and the file has {size:,} bytes. It was altered or cut off; "
+            "download or write it again."
         )
 
 # %% ../../nbs/api/io/00_guards.ipynb #20c57130
@@ -250,9 +252,9 @@ def _check_sparse(
     bad = _out_of_order(X)
     if 0 < len(bad) <= max(1, n // 20):
         warnings.warn(
-            f"{path}: {len(bad)} of {n:,} rows of {name} (the first is number {bad[0] + 1}) name a column "
-            "twice or out of order, and the others do not. If nobody wrote it so, the file was altered; "
-            "compare it with the original.",
+            f"{path}: {len(bad)} of {n:,} rows of {name} (the first is number {bad[0] + 1}) name "
+            "a column twice or out of order, and the others do not. If nobody wrote it so, the "
+            "file was altered; compare it with the original.",
             stacklevel=4,
         )
 
@@ -292,8 +294,8 @@ def _check_order(
             best = min(best, np.count_nonzero((step < 0) | ((step == 0) & (up * within <= 0))))
     if 0 < best <= max(2, len(rows) // 1000):
         warnings.warn(
-            f"{path}: {best} of {len(rows):,} entries stand twice or out of order, and the others do not. "
-            "If nobody wrote it so, the file was altered; compare it with the original.",
+            f"{path}: {best} of {len(rows):,} entries stand twice or out of order, and the others "
+            "do not. If nobody wrote it so, the file was altered; compare it with the original.",
             stacklevel=4,
         )
 

@@ -74,8 +74,9 @@ class _Entries:
         elif not self.fault and (m := self.odd.search(block)):
             at = self.number + 1 + block.count(b"\n", 0, m.start())
             self.fault = (
-                f"{self.path} is not a whole matrix: line {at} holds {m[0].decode('latin1').strip()[:60]!r}, "
-                f"where {self.due}number should stand. It was cut off or altered; download or write it again."
+                f"{self.path} is not a whole matrix: line {at} holds "
+                f"{m[0].decode('latin1').strip()[:60]!r}, where {self.due}number should stand. It "
+                "was cut off or altered; download or write it again."
             )
         self.number += block.count(b"\n")
 
@@ -119,8 +120,8 @@ def _read_mtx(
                 raise calm.error from None
             entries.finish()
             raise ValueError(
-                f"{path} is not a whole matrix: {e} It was cut off or altered; download or write it "
-                "again."
+                f"{path} is not a whole matrix: {e} It was cut off or altered; "
+                "download or write it again."
             ) from e
         if calm.error:
             raise calm.error

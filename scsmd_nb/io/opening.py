@@ -37,13 +37,13 @@ def _explain(
         ) from e
     except UnicodeDecodeError as e:
         raise ValueError(
-            f"{path} is not text in UTF-8 (byte {e.object[e.start : e.start + 1]!r} cannot be read). "
-            "Save it again as UTF-8, or convert it: iconv -f latin1 -t utf-8 OLD > NEW."
+            f"{path} is not text in UTF-8 (byte {e.object[e.start : e.start + 1]!r} cannot be "
+            "read). Save it again as UTF-8, or convert it: iconv -f latin1 -t utf-8 OLD > NEW."
         ) from e
     except MemoryError as e:
         raise OSError(
-            f"{path} ({_size(path)}) needs more memory than there is. It is damaged, or too large for this "
-            "machine."
+            f"{path} ({_size(path)}) needs more memory than there is. It is damaged, "
+            "or too large for this machine."
         ) from e
     except PermissionError as e:
         if e.errno is None:
@@ -96,14 +96,15 @@ def _hdf5_kind(
         return "other"
     raise OSError(
         f"{path} cannot be read as AnnData, nor as 10x or loom: it is HDF5 of another kind, with "
-        f"{', '.join(sorted(top)[:6]) or 'nothing'} at its top level. Look inside with h5py, or ask where it "
-        "came from for the count matrix (molecule_info.h5 of Cell Ranger is not it)."
+        f"{', '.join(sorted(top)[:6]) or 'nothing'} at its top level. Look inside with h5py, or "
+        "ask where it came from for the count matrix (molecule_info.h5 of Cell Ranger is not it)."
     )
 
 # %% ../../nbs/api/io/02_opening.ipynb #7116672d
 SUPPORTED = (
-    "text tables (.csv, .tsv, .txt, with or without .gz), 10x folders (matrix.mtx, barcodes.tsv, genes.tsv or "
-    "features.tsv), 10x HDF5 (.h5), .h5ad, .loom, .zarr, and a .tar or .tar.gz of 10x samples"
+    "text tables (.csv, .tsv, .txt, with or without .gz), 10x folders (matrix.mtx, barcodes.tsv, "
+    "genes.tsv or features.tsv), 10x HDF5 (.h5), .h5ad, .loom, .zarr, "
+    "and a .tar or .tar.gz of 10x samples"
 )
 _TABLE = re.compile(r"\.(csv|tsv|txt|tab)(\.gz)?$", re.I)
 _OTHER = {
@@ -124,13 +125,15 @@ def _kind_of_bytes(
         return "hdf5"
     if re.search(r"\.(h5ad|h5|hdf5|loom)(\.gz)?$", path.name, re.I):
         raise OSError(
-            f"{path} is not an HDF5 file, whatever its name says ({start}). Download or write it again."
+            f"{path} is not an HDF5 file, whatever its name says ({start}). "
+            "Download or write it again."
         )
     if head[257:262] == b"ustar":
         return "tar"
     if re.search(r"\.(tar(\.gz)?|tgz)$", path.name, re.I):
         raise OSError(
-            f"{path} is not a tar archive, whatever its name says ({start}). Download or write it again."
+            f"{path} is not a tar archive, whatever its name says ({start}). "
+            "Download or write it again."
         )
     if head.startswith(b"%%MatrixMarket"):
         return "10x mtx"
@@ -143,8 +146,8 @@ def _kind_of_bytes(
         )
     if not _TABLE.search(path.name):
         raise ValueError(
-            f"{path.name} ends in {path.suffix!r}, which scsmd_nb does not know. It reads {SUPPORTED}. "
-            "If this is a text table, rename it to .csv, .tsv or .txt."
+            f"{path.name} ends in {path.suffix!r}, which scsmd_nb does not know. It reads "
+            f"{SUPPORTED}. If this is a text table, rename it to .csv, .tsv or .txt."
         )
     if b"\0" in head:
         raise ValueError(
@@ -156,7 +159,7 @@ def _kind_of_bytes(
 def _kind(
     path: Path,  # an existing file or folder
 ) -> str:
-    "'10x folder', '10x mtx', '10x h5', 'tar', 'zarr', 'h5ad', 'loom', 'gzip of hdf5' or 'text table'."
+    "'10x folder', '10x mtx', '10x h5', 'tar', 'zarr', 'h5ad', 'loom', 'gzip of hdf5', 'text table'"
     if path.is_dir():
         names = set(os.listdir(path))
         return (
@@ -166,7 +169,8 @@ def _kind(
         )
     if not path.stat().st_size:
         raise OSError(
-            f"{path} is empty (0 bytes). The download or the program that wrote it failed; do it again."
+            f"{path} is empty (0 bytes). The download or the program that wrote it failed; "
+            "do it again."
         )
     with open(path, "rb") as f:
         packed = f.read(2) == b"\x1f\x8b"

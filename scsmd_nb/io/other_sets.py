@@ -82,7 +82,7 @@ _ZHENG = Dataset(
 def _count_tags(
     t: np.ndarray,  # positive values, corrected for saturation of the tags or not
 ) -> tuple[np.ndarray, int]:
-    "Whole numbers of tags, and the number of different tags K that was undone (0: the values were whole already)."
+    "Whole numbers of tags, and the number of different tags K undone (0: they were whole already)."
     if np.allclose(t, np.rint(t), atol=1e-4):
         return np.rint(t), 0
     for K in (4**L for L in range(4, 9)):
@@ -96,9 +96,9 @@ def _count_tags(
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #1674b049
 def parse_muraro(
-    folder: Path,  # holds GSE85241_cellsystems_dataset_4donors_updated.csv.gz, maybe cell_type_annotation_Cels2016.csv
-) -> ad.AnnData:
-    "Cells x genes as counts of tags; donors in obs['donor'], types in obs['cell_type'] if their file is there."
+    folder: Path,  # holds GSE85241_cellsystems_dataset_4donors_updated.csv.gz
+) -> ad.AnnData:  # donors in obs['donor'], types in obs['cell_type']
+    "Cells x genes as counts of tags; with types if cell_type_annotation_Cels2016.csv is there."
     table = read(
         _file(folder, "GSE85241_cellsystems_dataset_4donors_updated.csv.gz"), cells="columns"
     )
@@ -134,11 +134,16 @@ _MURARO = Dataset(
     protocol="CEL-Seq2 (UMI)",
     cells=3072,
     types=10,
-    labels="of the authors, published by the Hemberg laboratory: 2,126 cells have one, the others failed their QC",
+    labels=(
+        "of the authors, published by the Hemberg laboratory: 2,126 cells have one, "
+        "the others failed their QC"
+    ),
     terms=_GEO_TERMS,
     markers=_ISLET,
-    unverified="that the values are corrected for saturation (the parser tests it and stops if not); the number of "
-    "types (from memory); whether the file of types is still on its server",
+    unverified=(
+        "that the values are corrected for saturation (the parser tests it and stops if not); the "
+        "number of types (from memory); whether the file of types is still on its server"
+    ),
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #dc88e590
@@ -186,11 +191,17 @@ _SEGERSTOLPE = Dataset(
     protocol="Smart-seq2 (reads, no UMI)",
     cells=3514,
     types=14,
-    labels="of the authors, for the 2,209 cells that passed their QC (2 'unclassified' kinds among the 14)",
+    labels=(
+        "of the authors, for the 2,209 cells that passed their "
+        "QC (2 'unclassified' kinds among the 14)"
+    ),
     terms="not stated in the record; EMBL-EBI's terms of use hold",
     markers=_ISLET,
-    unverified="the present address of the files (built by the rule of EBI's server; the old one was "
-    "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); the column of donors in the sdrf file",
+    unverified=(
+        "the present address of the files (built by the rule of EBI's server; the old one was "
+        "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); "
+        "the column of donors in the sdrf file"
+    ),
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #a2a1a8b3
@@ -281,7 +292,7 @@ _PAUL = "Ery Ery Ery Ery Ery Ery MEP Mk GMP GMP DC Baso Baso Mo Mo Neu Neu Eos L
 def parse_paul15(
     folder: Path,  # holds paul15.h5
 ) -> ad.AnnData:
-    "Cells x genes, the 19 clusters in obs['cell_type'], the authors' informative genes in var['informative']."
+    "Cells x genes, 19 clusters in obs['cell_type'], the authors' genes in var['informative']."
     import h5py
 
     _check_hdf5(_file(folder, "paul15.h5"))
@@ -327,7 +338,7 @@ _PAUL15 = Dataset(
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #3fe5485f
 def parse_young_kidney(
-    folder: Path,  # holds tableOfCounts.mtx, tableOfCounts_rowLabels.tsv and tableOfCounts_colLabels.tsv
+    folder: Path,  # of tableOfCounts.mtx, tableOfCounts_rowLabels.tsv, tableOfCounts_colLabels.tsv
 ) -> ad.AnnData:
     "Droplets x genes, the sample in obs['SangerID']; no types."
     X = _read_mtx(_file(folder, "tableOfCounts.mtx"))
@@ -336,8 +347,8 @@ def parse_young_kidney(
     )
     if X.shape != (len(genes), len(cells)):
         raise ValueError(
-            f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, its labels are {len(genes)} genes x "
-            f"{len(cells)} cells."
+            f"tableOfCounts.mtx is {X.shape[0]} x {X.shape[1]}, "
+            f"its labels are {len(genes)} genes x {len(cells)} cells."
         )
     adata = _assemble(X.T, cells["DropletID"], genes["Symbol"], cells[["SangerID", "Barcode"]])
     adata.var["gene_ids"] = genes["EnsemblID"].to_numpy()
@@ -369,9 +380,14 @@ _KIDNEY = Dataset(
         "macrophages": ("CD68", "CD14"),
         "T cells": ("CD3D",),
     },
-    by_hand="on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); unpack it; it "
-    "holds the three files",
-    unverified="the published number counts cells that passed quality control; the file holds more droplets",
+    by_hand=(
+        "on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); "
+        "unpack it; it holds the three files"
+    ),
+    unverified=(
+        "the published number counts cells that passed quality control; "
+        "the file holds more droplets"
+    ),
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #2232785a
@@ -388,8 +404,8 @@ _NEURONS = (
     "flp-1(+) interneurons",
 )
 _WORM = (
-    'load("Cao_et_al_2017_vignette.RData"); library(monocle); Matrix::writeMM(exprs(cds), "worm.mtx"); '
-    'write.csv(pData(cds), "worm_cells.csv"); write.csv(fData(cds), "worm_genes.csv")'
+    'load("Cao_et_al_2017_vignette.RData"); library(monocle); Matrix::writeMM(exprs(cds), '
+    '"worm.mtx"); write.csv(pData(cds), "worm_cells.csv"); write.csv(fData(cds), "worm_genes.csv")'
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #2443a5f8
@@ -437,10 +453,15 @@ _WORM_NEURON = Dataset(
         "Oxygen sensory neurons": ("gcy-35", "gcy-36"),
         "Ciliated sensory neurons": ("che-3", "osm-6"),
     },
-    by_hand="fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/Cao_et_al_2017_vignette.RData and "
-    "run in R: " + _WORM,
-    unverified="names of the ten types and of the columns (from memory); the paper has 42,035 cells of the whole "
-    "larva, scDCC a selection of 4,186 neurons",
+    by_hand=(
+        "fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/"
+        "Cao_et_al_2017_vignette.RData and run in R: "
+    )
+    + _WORM,
+    unverified=(
+        "names of the ten types and of the columns (from memory); the paper has 42,035 cells of "
+        "the whole larva, scDCC a selection of 4,186 neurons"
+    ),
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #00c7fa8a

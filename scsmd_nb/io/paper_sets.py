@@ -31,7 +31,7 @@ from .reading import read
 
 # %% ../../nbs/api/io/12_paper_sets.ipynb #c2f969c5
 def parse_pbmc4k(
-    folder: Path,  # holds pbmc4k_filtered_gene_bc_matrices.tar.gz, and pbmc4k_analysis.tar.gz if it could be had
+    folder: Path,  # holds pbmc4k_filtered_gene_bc_matrices.tar.gz, maybe pbmc4k_analysis.tar.gz
 ) -> ad.AnnData:
     "Cells x genes; Cell Ranger's clusters in obs['graphclust'] if the second file is there."
     adata = read(_file(folder, "pbmc4k_filtered_gene_bc_matrices.tar.gz"))
@@ -73,12 +73,16 @@ _PBMC4K = Dataset(
     protocol="10x Chromium, v2 chemistry (UMI)",
     cells=4340,
     types=None,
-    labels="none. Cell Ranger's graph-based clusters in obs['graphclust'] if the analysis file can be had; the scSMD "
-    "paper reports 8 types without a source",
+    labels=(
+        "none. Cell Ranger's graph-based clusters in obs['graphclust'] if the analysis file can "
+        "be had; the scSMD paper reports 8 types without a source"
+    ),
     terms=_10X_TERMS,
     markers=_BLOOD,
-    unverified="the address and layout of pbmc4k_analysis.tar.gz (by analogy with other 10x data sets); that the "
-    "paper's 8 types are these clusters",
+    unverified=(
+        "the address and layout of pbmc4k_analysis.tar.gz (by analogy with other 10x data sets); "
+        "that the paper's 8 types are these clusters"
+    ),
 )
 
 # %% ../../nbs/api/io/12_paper_sets.ipynb #a4624cf1
@@ -91,7 +95,8 @@ def parse_bhattacherjee(
     obs = obs.rename(columns={"CellType": "cell_type"})
     if missing := sorted(set(all_cells.obs_names) - set(obs.index)):
         raise ValueError(
-            f"{len(missing)} cells of the matrix are not in the table of cells; one is {missing[0]}."
+            f"{len(missing)} cells of the matrix are not in the table of cells; "
+            f"one is {missing[0]}."
         )
     obs = obs.loc[all_cells.obs_names]
     adult = (obs["DevStage"] == "Adult").to_numpy()
@@ -123,7 +128,10 @@ _BHATTACHERJEE = Dataset(
     protocol="10x Chromium (UMI)",
     cells=24822,
     types=8,
-    labels="CellType of the authors' table: clusters of these counts, named by markers; finer in obs['L2_clusters']",
+    labels=(
+        "CellType of the authors' table: clusters of these counts, named by markers; "
+        "finer in obs['L2_clusters']"
+    ),
     terms=_GEO_TERMS,
     markers=_BRAIN | {"newly formed oligodendrocytes": ("Enpp6", "Bmp4")},
 )
@@ -171,8 +179,10 @@ _ZEISEL = Dataset(
     protocol="STRT-Seq on Fluidigm C1 (UMI)",
     cells=3005,
     types=7,
-    labels="level1class of the authors (7 classes; 47 subclasses in obs['level2class']), by biclustering of these "
-    "counts. The scSMD paper counts 9",
+    labels=(
+        "level1class of the authors (7 classes; 47 subclasses in obs['level2class']), by "
+        "biclustering of these counts. The scSMD paper counts 9"
+    ),
     terms=_GEO_TERMS,
     markers={
         "interneurons": ("Gad1", "Gad2"),
@@ -198,7 +208,8 @@ def _parse_baron_file(
     X, cells, genes, obs = _wide(source, drop=2, **kwargs)
     if list(obs.columns) != ["barcode", "assigned_cluster"]:
         raise ValueError(
-            f"{name} begins with the columns {', '.join(obs.columns)}, not barcode and assigned_cluster."
+            f"{name} begins with the columns {', '.join(obs.columns)}, "
+            "not barcode and assigned_cluster."
         )
     obs = obs.rename(columns={"assigned_cluster": "cell_type"}).assign(donor=name.split("_")[1])
     return _assemble(X, cells, genes, obs)
@@ -316,8 +327,10 @@ _OSTEOSARCOMA = Dataset(
         "myoblasts": ("MYLPF", "MYL1"),
         "endothelial": ("PECAM1", "VWF"),
     },
-    unverified="the marker list against the publication itself (three public scripts that follow it agree on every "
-    "gene)",
+    unverified=(
+        "the marker list against the publication itself (three public "
+        "scripts that follow it agree on every gene)"
+    ),
 )
 
 # %% ../../nbs/api/io/12_paper_sets.ipynb #3cff0cd0

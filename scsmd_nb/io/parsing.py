@@ -26,7 +26,7 @@ from .._words import nearest
 class File:
     "One file of a data set."
 
-    url: str  # where it is downloaded from; empty: only a person can fetch it, from the data set's page
+    url: str  # where it is downloaded from; empty: a person must fetch it, from the set's page
     name: str = ""  # its name here; empty: the last part of the URL
     sha256: str | None = None  # checksum that the publisher gives; None: there is none
     needed: bool = True  # False: the data set can be read without it
@@ -88,11 +88,14 @@ class Dataset:
 _GEO = "https://ftp.ncbi.nlm.nih.gov/geo/series"
 _GEO_PAGE = "https://www.ncbi.nlm.nih.gov/geo/query/acc.cgi?acc="
 _GEO_TERMS = (
-    "not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but says that "
-    "submitters may hold rights"
+    "not stated in the record; NCBI places no restrictions of its own on the use of GEO data, but "
+    "says that submitters may hold rights"
 )
 _10X = "https://cf.10xgenomics.com/samples/cell-exp"
-_10X_TERMS = "not stated in the files; 10x Genomics' pages name CC BY 4.0 for its data sets (from memory, not verified)"
+_10X_TERMS = (
+    "not stated in the files; 10x Genomics' pages name CC BY 4.0 for "
+    "its data sets (from memory, not verified)"
+)
 
 # %% ../../nbs/api/io/11_parsing.ipynb #0b110321
 def _find(
@@ -124,7 +127,7 @@ def _file(
 
 # %% ../../nbs/api/io/11_parsing.ipynb #7d00141e
 def _wide(
-    source,  # path or open file: a table with one row per gene (or per cell), names in the first column
+    source,  # path or open file: a table, one row per gene (or cell), names in the first column
     sep: str = ",",  # what separates the columns
     rows: int = 500,  # rows that are dense at a time
     drop: int = 0,  # columns after the name that are not numbers
@@ -181,7 +184,7 @@ def _members(
     path: Path,  # a tar, packed or not
     pattern: str,  # which members: a pattern for the whole name, as in the shell
 ):
-    "Name and open file of each ordinary file in the tar that fits the pattern, in the order of the tar."
+    "Name and open file of each ordinary file in the tar that fits the pattern, in its order."
     with tarfile.open(path) as tar:
         for member in tar:
             if member.isfile() and fnmatch.fnmatch(member.name, pattern):

@@ -55,7 +55,7 @@ def _counts_as_csr(X):
 def _slashed(
     path: Path,  # an .h5ad file or a .zarr folder
 ) -> list[str]:
-    "Keys of layers, obsm and the like that hold a slash, which makes a folder of them inside the file."
+    "Keys of layers, obsm and such that hold a slash, which makes a folder of them in the file."
     import h5py
 
     if path.is_dir():
@@ -78,7 +78,7 @@ def _check_finite(
     adata: ad.AnnData,  # as stored
     path: Path,  # for the message
 ) -> None:
-    "Nothing if every value of X is a finite number; an error, or a warning if counts may stand elsewhere."
+    "Nothing if X holds finite numbers only; an error, or a warning if counts may stand elsewhere."
     X = adata.X
     if X is None or X.dtype.kind != "f" or not (sp.issparse(X) or isinstance(X, np.ndarray)):
         return
@@ -118,14 +118,14 @@ def _read_anndata(
             keys = _slashed(path)
         if keys:
             raise ValueError(
-                f"{path} cannot be read: anndata cannot read keys with a slash, and there is {', '.join(keys)}. "
-                "The file is whole. Rename them with h5py (or zarr), as f.move('layers/a/b', 'layers/a_b'), "
-                "or where it was written."
+                f"{path} cannot be read: anndata cannot read keys with a slash, and there is "
+                f"{', '.join(keys)}. The file is whole. Rename them with h5py (or zarr), as "
+                "f.move('layers/a/b', 'layers/a_b'), or where it was written."
             ) from e
         size = f"{_size(path)}" if path.is_file() else "a folder"
         raise OSError(
-            f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another kind. "
-            f"Download or write it again. The reader said: {e}"
+            f"{path} cannot be read as AnnData ({size}): it is truncated, damaged, or of another "
+            f"kind. Download or write it again. The reader said: {e}"
         ) from e
     if not isinstance(out, ad.AnnData):
         raise OSError(f"{path} cannot be read as AnnData: it is {type(out).__name__}.")
@@ -152,8 +152,8 @@ def _loom_names(
     if cell is None or gene is None:
         what = "cells (col_attrs/CellID)" if cell is None else "genes (row_attrs/Gene)"
         raise ValueError(
-            f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs {rows[:6]}. "
-            "Add the names with loompy."
+            f"{path} does not name its {what}; it has col_attrs {columns[:6]} and row_attrs "
+            f"{rows[:6]}. Add the names with loompy."
         )
     return cell, gene
 
@@ -188,8 +188,8 @@ def _read_loom(
             )
     except Exception as e:
         raise OSError(
-            f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download or write "
-            f"it again. The reader said: {e}"
+            f"{path} cannot be read as loom ({_size(path)}): it is truncated or damaged. Download "
+            f"or write it again. The reader said: {e}"
         ) from e
     out.obs_names = out.obs_names.astype(str).rename(None)
     out.var_names = out.var_names.astype(str).rename(None)
@@ -202,7 +202,7 @@ def _check_members(
     members: list[tarfile.TarInfo],  # everything in the archive
     path: Path,  # the archive, for the message
 ) -> None:
-    "Nothing if all members are plain files and folders that stay inside; otherwise a ValueError that names one."
+    "Nothing if members are plain files and folders that stay inside; else a ValueError names one."
     for m in members:
         parts = re.split(r"[/\\]", m.name)
         if m.issym() or m.islnk():
@@ -216,9 +216,9 @@ def _check_members(
         else:
             continue
         raise ValueError(
-            f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, and "
-            "nothing was unpacked. If you trust its source, unpack it by hand in an empty folder and "
-            "read that."
+            f"{path} holds {m.name!r}, which is {what}. That has no place in an archive of counts, "
+            "and nothing was unpacked. If you trust its source, "
+            "unpack it by hand in an empty folder and read that."
         )
 
 # %% ../../nbs/api/io/08_reading.ipynb #1157aem0
@@ -260,7 +260,8 @@ def _unpack(
         if need > free:
             raise OSError(
                 f"{path} unpacks to {need / 1e9:.1f} GB, and the disk for temporary files has "
-                f"{free / 1e9:.1f} GB left. Free some space, or set TMPDIR to a folder on a larger disk."
+                f"{free / 1e9:.1f} GB left. Free some space, "
+                "or set TMPDIR to a folder on a larger disk."
             )
         safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(into, members, **safe)
@@ -307,28 +308,42 @@ def _drop_counters(
 
 # %% ../../nbs/api/io/08_reading.ipynb #c7426274
 _R = (
-    "an R object. In R, write its counts as 10x does: DropletUtils::write10xCounts('out', counts), where counts is "
-    "SeuratObject::LayerData(x, layer = 'counts') of Seurat or SingleCellExperiment::counts(x); then read the folder "
-    "'out'"
+    "an R object. In R, write its counts as 10x does: DropletUtils::write10xCounts('out', counts), "
+    "where counts is SeuratObject::LayerData(x, layer = 'counts') of Seurat or "
+    "SingleCellExperiment::counts(x); then read the folder 'out'"
 )
 _FOREIGN = {
     r"\.(rds|rda|rdata|robj|qs2?)(\.gz)?": _R,
     r"\.h5seurat": "SeuratDisk's format. In R: SeuratDisk::Convert('x.h5seurat', dest = 'h5ad')",
     r"\.h5mu": "MuData. In Python: mudata.read(path).mod['rna'].write_h5ad('rna.h5ad')",
-    r"quants_mat\.gz": "alevin's binary matrix. Run salmon alevin with --dumpMtx, and read the folder",
-    r"\.(bus|rad)": "a list of reads, not yet counted. Read the folder with the .mtx that the program writes",
-    r"\.(bam|sam|cram|fastq|fq)(\.gz)?": "reads, not counts. Count them first (Cell Ranger, STARsolo, kb, alevin-fry)",
-    r"\.cloupe": "for the Loupe browser only. The counts are in filtered_feature_bc_matrix beside it",
-    r"\.(gef|gem)(\.gz)?": "Stereo-seq's format. In Python: stereopy's io.stereo_to_anndata writes an .h5ad",
-    r"\.(parquet|feather|arrow)": "a table in Arrow's format. Save it as .csv, or as .h5ad with anndata",
-    r"\.(pkl|pickle|npz|npy|mat)(\.gz)?": "without names of cells and genes, or code. Save it as .h5ad with anndata",
+    r"quants_mat\.gz": (
+        "alevin's binary matrix. Run salmon alevin with --dumpMtx, and read the folder"
+    ),
+    r"\.(bus|rad)": (
+        "a list of reads, not yet counted. Read the folder with the .mtx that the program writes"
+    ),
+    r"\.(bam|sam|cram|fastq|fq)(\.gz)?": (
+        "reads, not counts. Count them first (Cell Ranger, STARsolo, kb, alevin-fry)"
+    ),
+    r"\.cloupe": (
+        "for the Loupe browser only. The counts are in filtered_feature_bc_matrix beside it"
+    ),
+    r"\.(gef|gem)(\.gz)?": (
+        "Stereo-seq's format. In Python: stereopy's io.stereo_to_anndata writes an .h5ad"
+    ),
+    r"\.(parquet|feather|arrow)": (
+        "a table in Arrow's format. Save it as .csv, or as .h5ad with anndata"
+    ),
+    r"\.(pkl|pickle|npz|npy|mat)(\.gz)?": (
+        "without names of cells and genes, or code. Save it as .h5ad with anndata"
+    ),
 }
 
 # %% ../../nbs/api/io/08_reading.ipynb #87f09d46
 def _refuse_foreign(
     path: Path,  # a file
 ) -> None:
-    "Nothing, unless the name tells a known format that is not read here: then an error that says what to do."
+    "Nothing, unless the name tells a format not read here: then an error that says what to do."
     for ending, what in _FOREIGN.items():
         if re.search(ending + "$", path.name, re.I):
             raise ValueError(f"{path} is {what}.")
@@ -366,9 +381,10 @@ def _read_kind(
         names = {k: p for k, p in near.items() if k in ("barcodes", "genes", "symbols")}
         if not names:
             raise ValueError(
-                f"{path.name} is a matrix without names: no barcodes and genes of the same prefix are beside "
-                "it. Name the files as 10x does (X_matrix.mtx, X_barcodes.tsv, X_features.tsv) or as kallisto "
-                "does (X.mtx, X.barcodes.txt, X.genes.txt); cells may be rows or columns."
+                f"{path.name} is a matrix without names: no barcodes and genes of the same prefix "
+                "are beside it. Name the files as 10x does (X_matrix.mtx, X_barcodes.tsv, "
+                "X_features.tsv) or as kallisto does (X.mtx, X.barcodes.txt, X.genes.txt); "
+                "cells may be rows or columns."
             )
         return _by_symbol(_read_triple({"matrix": path, **names}))
     with tempfile.TemporaryDirectory(prefix="scsmd_") as tmp:
@@ -407,16 +423,16 @@ def read(
             out = _read_table(path, cells, delimiter)
         elif cells is not None or delimiter is not None:
             raise ValueError(
-                f"cells and delimiter are for text tables, and {path.name} is not one (kind: {kind}). "
-                "Leave them out."
+                "cells and delimiter are for text tables, "
+                f"and {path.name} is not one (kind: {kind}). Leave them out."
             )
         else:
             out = _read_kind(path, kind)
     out = _drop_counters(out, path)
     if 0 in out.shape:
         raise ValueError(
-            f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to analyse. "
-            "Check the program or the filter that wrote it."
+            f"{path} holds {out.n_obs:,} cells and {out.n_vars:,} genes, so there is nothing to "
+            "analyse. Check the program or the filter that wrote it."
         )
     _unique_names(out, path)
     if sp.issparse(out.X):

@@ -25,7 +25,7 @@ from .values import _say
 def _join(
     samples: dict[str, ad.AnnData],  # by sample name, genes named by identifier
 ) -> ad.AnnData:
-    "All cells, with obs['sample'] and the sample's name behind each barcode where there are several samples."
+    "All cells, with obs['sample'], and the sample's name behind each barcode if there are several."
     if len(samples) == 1:
         ((name, only),) = samples.items()
         only.obs["sample"] = pd.Categorical([name] * only.n_obs)
@@ -35,8 +35,8 @@ def _join(
     if not same:
         n = [a.n_vars for a in lists]
         _say(
-            f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); the union is kept, 0 where not "
-            "listed"
+            f"the {len(n)} samples list different genes ({min(n):,} to {max(n):,}); "
+            "the union is kept, 0 where not listed"
         )
     out = ad.concat(samples, label="sample", index_unique="-", join="inner" if same else "outer")
     # what the first sample says of a gene
@@ -48,15 +48,17 @@ def _join(
 
 # %% ../../nbs/api/io/07_samples.ipynb #f2f86f54
 _PROGRAM = re.compile(
-    r"\.(tar\.gz|tgz|tar|h5)$|(sample_|gene_)?(filtered|raw|unfiltered|processed)?_?(feature|gene|peak|tf)_bc_matri(x|ces)(_h5|_mex)?|"
-    r"[._-]?solo\.out|_?MolsPerCell|_MEX(?![a-z])|_?matrix_10X|_?all_matrix|[._-]sc-?RNA(?=[._-]|$)|"
+    r"\.(tar\.gz|tgz|tar|h5)$|(sample_|gene_)?(filtered|raw|unfiltered|processed)?_?"
+    r"(feature|gene|peak|tf)_bc_matri(x|ces)(_h5|_mex)?|"
+    r"[._-]?solo\.out|_?MolsPerCell|_MEX(?![a-z])|_?matrix_10X|_?all_matrix|"
+    r"[._-]sc-?RNA(?=[._-]|$)|"
     r"(?<![a-z])((un)?filtere?d?|raw|processed)(data|matrix|counts?)?(?![a-z])|"
     r"(?-i:(?<=[a-z\d])(Raw|Filtered)(?![a-z]))",
     re.I,
 )
 _FOLDERS = re.compile(
-    r"out(put)?s?|(counts?_?)?matri(x|ces)|counts?|multi|per_sample_outs|gene|dge|umi_count|cells_x_genes|genes|genecount|quants?_?(mat)?|"
-    r"(af|fry|alevin)_quant|alevin|sample",
+    r"out(put)?s?|(counts?_?)?matri(x|ces)|counts?|multi|per_sample_outs|gene|dge|"
+    r"umi_count|cells_x_genes|genes|genecount|quants?_?(mat)?|(af|fry|alevin)_quant|alevin|sample",
     re.I,
 )
 _GENERIC = re.compile(
@@ -93,7 +95,7 @@ def _clean(
 def _counting(
     part: str,  # cleaned
 ) -> tuple[str, int]:
-    "The rest without the word for a way of counting, and the number of that way (0: the usual one)."
+    "The rest without the word for a way of counting, and the way's number (0: the usual one)."
     for pattern, number in _COUNTINGS.items():
         if m := re.fullmatch(rf"(|.*[ _.-])({pattern})", part, re.I):
             return m[1].strip(" _.-"), number
@@ -130,7 +132,7 @@ def _sample_name(
 def sample_of(
     path: Path | str,  # a file or folder with the counts of one sample
 ) -> str:
-    "What the path calls the sample: its own name or a folder's above it, without words that programs add."
+    "The sample's name by the path: its own or a folder's above, without words that programs add."
     path = Path(path).expanduser().absolute()
     endings = r"(\.(h5ad|h5|hdf5|loom|zarr|csv|tsv|txt|tab|mtx|tar|tgz|gz))+$"
     name = re.sub(endings, "", path.name, flags=re.I)
@@ -168,7 +170,7 @@ def _find_samples(
 def _rank(
     sample: tuple[tuple[str, ...], str, dict[str, Path] | Path],  # one of `_find_samples`
 ) -> tuple[tuple[str, ...], tuple[int, int, int]]:
-    "Whose cells they are, and in which order they are preferred: filtered, the usual counting, three files."
+    "Whose cells they are, and the order of preference: filtered, the usual counting, three files."
     parts, prefix, files = sample
     who, number, peaks = [], 0, 0
     for part in (*parts, prefix):
@@ -220,8 +222,8 @@ def _choose(
         first, chosen = best.setdefault(who, (rank, s))
         if chosen is not s and first == rank:
             raise ValueError(
-                f"{path} holds the same cells in {_label(chosen)} and in {_label(s)}, and no rule says which to "
-                "read. Read one of them by its own path."
+                f"{path} holds the same cells in {_label(chosen)} and in {_label(s)}, and no rule "
+                "says which to read. Read one of them by its own path."
             )
         if chosen is not s:
             left[_label(s)] = ("filtered", "not filtered", "raw")[rank[0]]
@@ -237,8 +239,8 @@ def _choose(
         left |= {_label(s): alone for rank, s in best.values() if rank[0] == 2}
     if shown := [f"{name} ({why})" for name, why in left.items() if "HDF5" not in why]:
         _say(
-            f"{path.name}: left out are {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}. To have "
-            "one of them, read its own path"
+            f"{path.name}: left out are {', '.join(shown[:8])}{', ...' if len(shown) > 8 else ''}. "
+            "To have one of them, read its own path"
         )
     return [s for s in found if _label(s) not in left]
 
@@ -265,7 +267,7 @@ def _name_samples(
 def _warn_same_cells(
     samples: dict[str, ad.AnnData],  # by sample name
 ) -> None:
-    "A warning for each two samples that share nearly all of their barcodes, as chance would not have it."
+    "A warning for two samples that share nearly all their barcodes, as chance would not have it."
     long = {
         name: set(a.obs_names)
         for name, a in samples.items()
@@ -274,8 +276,9 @@ def _warn_same_cells(
     for (a, A), (b, B) in itertools.combinations(long.items(), 2):
         if len(A & B) > 0.9 * min(len(A), len(B)) and min(len(A), len(B)) >= 20:
             warnings.warn(
-                f"the samples {a} and {b} share {len(A & B):,} of {min(len(A), len(B)):,} barcodes: they look like "
-                "the same cells, counted twice. Read one of them by its own path.",
+                f"the samples {a} and {b} share {len(A & B):,} of {min(len(A), len(B)):,} "
+                "barcodes: they look like the same cells, counted twice. "
+                "Read one of them by its own path.",
                 stacklevel=5,
             )
 
@@ -301,8 +304,8 @@ def _read_folder(
     if len(samples) == 1 and not label:
         return next(iter(samples.values()))
     _say(
-        f"{path.name}: {len(samples)} sample{'s' * (len(samples) > 1)} ({', '.join(list(samples)[:8])}"
-        f"{', ...' if len(samples) > 8 else ''})"
+        f"{path.name}: {len(samples)} sample{'s' * (len(samples) > 1)} "
+        f"({', '.join(list(samples)[:8])}{', ...' if len(samples) > 8 else ''})"
     )
     _warn_same_cells(samples)
     return _join(samples)

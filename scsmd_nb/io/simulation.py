@@ -35,7 +35,7 @@ def _profiles(
     n_markers: int,  # marker genes of each cluster
     fold_change: float,  # how many times more of a marker its cluster has
 ) -> tuple[np.ndarray, np.ndarray]:
-    "Share of each gene in each cluster [genes, K], columns summing to 1, and the cluster a gene marks [genes] (or -1)."
+    "Share of each gene in each cluster [genes, K], sum 1; cluster a gene marks [genes] (or -1)."
     base = rng.lognormal(0, 1, n_genes)
     marker_of = np.full(n_genes, -1)
     chosen = rng.permutation(n_genes)[: n_markers * n_clusters]
@@ -80,7 +80,8 @@ def _check_sizes(
         raise ValueError(f"n_cells={s['n_cells']} and n_genes={s['n_genes']} are too many.")
     if (k := s["n_clusters"]) > s["n_cells"]:
         raise ValueError(
-            f"n_clusters={k} is more than n_cells={s['n_cells']}. Ask for fewer clusters or more cells."
+            f"n_clusters={k} is more than n_cells={s['n_cells']}. "
+            "Ask for fewer clusters or more cells."
         )
 
 # %% ../../nbs/api/io/16_simulation.ipynb #46c2a374
@@ -103,7 +104,7 @@ def _filled(
 def _check_simulation(
     s: dict,  # settings of `simulate` by name
 ) -> None:
-    "Nothing if the settings of `simulate` make sense, else a ValueError naming the first that does not."
+    "Nothing if the settings of `simulate` make sense, else a ValueError on the first that fails."
     t, k, m = s["n_genes"], s["n_clusters"], s["n_markers"]
     if not _is_real(m) or m < 0 or m % 1 or m * k > t:
         raise ValueError(
@@ -135,8 +136,8 @@ def simulate(
     dispersion: float = 2.0,  # median phi over genes; the smaller, the noisier
     dispersion_sd: float = 0.5,  # standard deviation of the natural log of phi
     random_state: int = 0,  # seed
-) -> ad.AnnData:
-    "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm['profile'] [genes, K]."
+) -> ad.AnnData:  # varm['profile']: [genes, K]
+    "NB counts in X; truth in obs['cell_type', 'library_size'], var['phi', 'marker_of'], varm."
     settings = dict(locals())
     check_given(random_state=random_state)
     _check_sizes(settings)
@@ -162,7 +163,7 @@ def simulate(
 def true_mean(
     adata: ad.AnnData,  # result of `simulate`, or some of its cells and genes
 ) -> np.ndarray:
-    "The true mean mu of every entry, [cells, genes] float64: library size times the profile of the cell's cluster."
+    "The true mean mu of every entry, [cells, genes] float64: library size times cluster profile."
     check_given(adata=adata)
     if "profile" not in adata.varm or "library_size" not in adata.obs:
         raise ValueError(

@@ -62,7 +62,10 @@ def _delimiter(
         return given
     if given is None and max(counts[best]) > 1:
         return best
-    mend = "Tab, comma, semicolon, space and bar do not separate them either: is this a table of counts?"
+    mend = (
+        "Tab, comma, semicolon, space and bar do not separate them either: "
+        "is this a table of counts?"
+    )
     if max(counts[best]) > 1:
         mend = f"They look separated by {_DELIMITERS[best]}: leave delimiter out or pass {best!r}."
     with_what = "any known delimiter" if given is None else f"delimiter={given!r}"
@@ -81,8 +84,8 @@ def _split_whole(
     if line.count('"') % 2:
         raise ValueError(
             f"{path}, line {number}: a quote is opened and not closed on the line "
-            f"({line.strip()[:40]!r}): a name holds a line break or a lone quote. Take it out, or write "
-            "the file again without quotes."
+            f"({line.strip()[:40]!r}): a name holds a line break or a lone quote. Take it out, or "
+            "write the file again without quotes."
         )
     return _split(line, delimiter)
 
@@ -137,26 +140,27 @@ def _check_header(
     corner: str,  # text above the row names
     columns: list[str],  # names of the columns
 ) -> None:
-    "Nothing if the line can name the columns of a table of counts; otherwise an error that says what it is."
+    "Nothing if the line can name a table's columns; otherwise an error that says what it is."
     words = [corner, *columns]
     numbers = all(map(_is_number, columns))
     if numbers and (_is_number(corner) or corner and not _HEADING.fullmatch(corner)):
         raise ValueError(
             f"{path}, line {at}: the first line holds only numbers after its first field "
-            f"({', '.join(words[:4])}, ...), but it must hold the names of the columns. Add a line of names, "
-            "and the row names as first column."
+            f"({', '.join(words[:4])}, ...), but it must hold the names of the columns. Add a line "
+            "of names, and the row names as first column."
         )
     has = [any(re.fullmatch(w, x, re.I) for x in words) for w in (_GENE_WORD, _CELL_WORD)]
     if all(has) and len(words) <= 12:
         raise ValueError(
-            f"{path} is a list with one line for each cell and gene ({', '.join(words[:5])}), not a table "
-            "with one row or column for each cell. Turn it into one, as with pandas: "
+            f"{path} is a list with one line for each cell and gene ({', '.join(words[:5])}), not "
+            "a table with one row or column for each cell. Turn it into one, as with pandas: "
             "table.pivot_table(index=CELL, columns=GENE, values=COUNT, fill_value=0)."
         )
     if {"tpm", "fpkm", "est_counts", "numreads", "expected_count"} & {w.lower() for w in columns}:
         raise ValueError(
-            f"{path} is a table of one sample ({', '.join(words[:6])}), with several measures of each gene or "
-            "transcript. Put the counts of all cells side by side, as tximport does in R."
+            f"{path} is a table of one sample ({', '.join(words[:6])}), with several measures of "
+            "each gene or transcript. Put the counts of all cells side by side, "
+            "as tximport does in R."
         )
     if corner.lower() == "status" and path.name.endswith(".summary"):
         raise ValueError(
@@ -168,12 +172,12 @@ def _layout(
     path: Path,  # text table, plain or gzip
     given: str | None = None,  # delimiter, if the caller named it
 ) -> tuple[str, list[str], str, int]:
-    "Delimiter, names of the columns, text above the row names, and the number of the line that holds the names."
+    "Delimiter, names of the columns, text above the row names, number of the line of names."
     lines, above = _top(path, given)
     if len(lines) < 2:
         raise ValueError(
-            f"{path} has {len(lines)} line{'s' * (not lines)} with text. A table needs a line of names "
-            "and at least one row."
+            f"{path} has {len(lines)} line{'s' * (not lines)} with text. "
+            "A table needs a line of names and at least one row."
         )
     (at, first), (second_at, second) = lines[above : above + 2]
     if above:
@@ -185,9 +189,9 @@ def _layout(
     columns, corner = [c.strip() for c in columns], corner.strip().lstrip("#")
     if not columns or len(names) < n_fields - 1:
         raise ValueError(
-            f"{path}: line {at} ({first.strip()[:40]!r}) has {len(names)} field{'s' * (len(names) > 1)}, but "
-            f"line {second_at} has {n_fields}. The line of names must come first: delete what stands above "
-            "it, or put # in front."
+            f"{path}: line {at} ({first.strip()[:40]!r}) has {len(names)} "
+            f"field{'s' * (len(names) > 1)}, but line {second_at} has {n_fields}. The line of "
+            "names must come first: delete what stands above it, or put # in front."
         )
     if all(re.fullmatch("'.*'", c) for c in columns):
         raise ValueError(
@@ -198,14 +202,16 @@ def _layout(
 
 # %% ../../nbs/api/io/04_tables.ipynb #bad966e9
 _OF_GENES = re.compile(
-    r"chr(om(osome)?)?|start|end|strand|(gene|effective)?[ _.]?length|(external_)?gene[ _.]?(name|symbol)|"
-    r"symbol|gene[ _.]?id|entrez\w*|description|(gene[ _.]?)?(bio)?type|genome",
+    r"chr(om(osome)?)?|start|end|strand|(gene|effective)?[ _.]?length|"
+    r"(external_)?gene[ _.]?(name|symbol)|symbol|gene[ _.]?id|entrez\w*|description|"
+    r"(gene[ _.]?)?(bio)?type|genome",
     re.I,
 )
 _OF_CELLS = re.compile(
-    r"orig\.ident|n_?(Count|Feature)s?(_\w+)?|n_?(UMI|gene)s?(_by_counts)?|(log1p_)?total_counts(_mt)?|"
-    r"(pct|percent)[._](counts_)?(mt|mito)|(predicted_)?doublets?(_score)?|seurat_clusters|\w+_snn_res\..*|"
-    r"leiden|louvain|clusters?|batch|cell_?types?|(S|G2M)\.Score|Phase|(UMAP|tSNE|PC)_\d",
+    r"orig\.ident|n_?(Count|Feature)s?(_\w+)?|n_?(UMI|gene)s?(_by_counts)?|"
+    r"(log1p_)?total_counts(_mt)?|(pct|percent)[._](counts_)?(mt|mito)|"
+    r"(predicted_)?doublets?(_score)?|seurat_clusters|\w+_snn_res\..*|leiden|louvain|clusters?|"
+    r"batch|cell_?types?|(S|G2M)\.Score|Phase|(UMAP|tSNE|PC)_\d",
     re.I,
 )
 
@@ -213,7 +219,7 @@ _OF_CELLS = re.compile(
 def _annotation(
     columns: list[str],  # names of the columns
 ) -> list[int]:
-    "Places of columns that say something of a row and count nothing: first ones of genes, any ones of cells."
+    "Places of columns that say something of a row, not counts: first ones of genes, any of cells."
     first = next((i for i, c in enumerate(columns) if not _OF_GENES.fullmatch(c)), 0)
     found = sorted({*range(first), *(i for i, c in enumerate(columns) if _OF_CELLS.fullmatch(c))})
     return found if len(found) < len(columns) else []
@@ -240,7 +246,7 @@ _KNOWN_GENE = re.compile(
 def _gene_score(
     names: list[str],  # names of one axis
 ) -> tuple[float, bool]:
-    "Share of gene-like names minus share of cell-like ones (-1 to 1), and whether a well-known gene is among them."
+    "Share of gene-like minus that of cell-like names (-1 to 1); is a well-known gene among them."
     names = names[:: max(1, len(names) // 20_000)]
     stems = {re.sub(r"[\d._-]+$", "", n) for n in names}
     # s1, s2, s3, ...: symbols are more varied than that
@@ -305,8 +311,8 @@ def _find_fault(
             if len(values) != len(columns):
                 raise ValueError(
                     f"{path}, line {number}: row {name!r} has {len(values)} values, but there are "
-                    f"{len(columns)} columns. Every row needs one value for each column; a line may have "
-                    "been cut off, or a name may hold the delimiter without quotes."
+                    f"{len(columns)} columns. Every row needs one value for each column; a line "
+                    "may have been cut off, or a name may hold the delimiter without quotes."
                 )
             for i, value in enumerate(values):
                 if i not in text and (what := _fault(value)):
@@ -361,7 +367,7 @@ def _symbols(
     columns: list[str],  # names of the columns
     skip: int,  # lines before the first row
 ) -> list[str]:
-    "The symbol of each row, if one of the first columns holds symbols; the row's name where it has none."
+    "The symbol of each row, if one of the first columns holds symbols; its name where it has none."
     words = r"(external_)?gene[ _.]?(name|symbol)|symbol"
     at = next((i for i in _annotation(columns) if re.fullmatch(words, columns[i], re.I)), None)
     if at is None:
@@ -395,9 +401,9 @@ def _read_table(
     if cells is None and not sure:
         other = "rows" if found == "columns" else "columns"
         warnings.warn(
-            f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to be in "
-            f"{found}, because {why}. If that is wrong, pass cells={other!r}; if right, cells={found!r} "
-            "silences this.",
+            f"{path.name} has {len(rows):,} rows and {len(columns):,} columns; cells are taken to "
+            f"be in {found}, because {why}. If that is wrong, pass cells={other!r}; if right, "
+            f"cells={found!r} silences this.",
             stacklevel=3,
         )
     elif cells is None:

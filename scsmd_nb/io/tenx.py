@@ -30,7 +30,10 @@ from scsmd_nb.io.values import (
 
 # %% ../../nbs/api/io/06_tenx.ipynb #a9cfd6b7
 _PARTS = {
-    "matrix": r"(.*?)((?:counts?_)?matrix|DGE|quants_mat|(?:un)?spliced|ambiguous|counts|UniqueAndMult-\w+)\.mtx",
+    "matrix": (
+        r"(.*?)((?:counts?_)?matrix|DGE|quants_mat|(?:un)?spliced|ambiguous|counts|"
+        r"UniqueAndMult-\w+)\.mtx"
+    ),
     "barcodes": r"(.*?)(?:barcodes\.(?:tsv|txt|csv)|quants_mat_rows\.txt)",
     "genes": r"(.*?)(?:(?:all_genes|genes|features)\.(?:tsv|txt|csv)|quants_mat_cols\.txt)",
     "metadata": r"(.*?)(?:cell_metadata\.csv|cell(?:s|_?names|_?ids)\.(?:tsv|txt|csv))",
@@ -45,7 +48,7 @@ _WHOLE = ("matrix", "dge", "quants_mat")  # how the name of a sample's main matr
 def _part(
     name: str,  # of a file
 ) -> tuple[str, str] | None:
-    "Prefix and part: 'matrix', 'barcodes', 'genes', or the counting of a further matrix; None: neither."
+    "Prefix and part: 'matrix', 'barcodes', 'genes', or a further matrix's counting; None: neither."
     for part, pattern in _PARTS.items():
         if m := re.fullmatch(pattern + r"(\.gz)?", name, re.I):
             other = part == "matrix" and not m[2].lower().endswith(_WHOLE)
@@ -94,8 +97,8 @@ def _triples(
         ranks = [kinds.index(p.name.lower().removesuffix(".gz")[-3:]) for p in (other, path)]
         if ranks[0] == ranks[1]:
             raise ValueError(
-                f"{folder} holds both {other.name} and {path.name}, and only one of them can belong to "
-                "the matrix. Move the other away."
+                f"{folder} holds both {other.name} and {path.name}, and only one of them can "
+                "belong to the matrix. Move the other away."
             )
         files[part] = other if ranks[0] < ranks[1] else path
     _adopt(found)
@@ -124,7 +127,7 @@ def _names_of(
     path: Path,  # barcodes, genes, or what stands for them
     sizes: tuple[int, int],  # rows and columns of the matrix
 ) -> tuple[list[list[str]], list[str]]:
-    "The fields of each line, and the heading (empty if there is none); R's numbers of the rows are left out."
+    "The fields of each line, and the heading (empty if none); R's row numbers are left out."
     rows = _columns(path)
     head = []
     if rows and len(rows) not in sizes and len(rows) - 1 in sizes:
@@ -158,7 +161,8 @@ def _load(
         if others:
             shown = ", ".join(files[k].name for k in others)
             _say(
-                f"{files['matrix'].name} is read; left out, the same cells counted otherwise: {shown}"
+                f"{files['matrix'].name} is read; left out, "
+                f"the same cells counted otherwise: {shown}"
             )
         return _read_mtx(files["matrix"]), {}
     layers = {k: _read_mtx(files[k]) for k in ("spliced", "unspliced", "ambiguous") if k in files}
@@ -167,8 +171,8 @@ def _load(
         return (layers["spliced"].tocsr() + layers["ambiguous"].tocsr()).tocoo(), layers
     if len(others) > 1:
         raise ValueError(
-            f"{files[others[0]].parent} holds {', '.join(files[k].name for k in others)}: the same cells "
-            "counted in several ways. Read one of them by its own path."
+            f"{files[others[0]].parent} holds {', '.join(files[k].name for k in others)}: the same "
+            "cells counted in several ways. Read one of them by its own path."
         )
     return _read_mtx(files[others[0]]), {}
 
@@ -187,8 +191,8 @@ def _gene_table(
     fields = [len(g) > 2 for g in rows]
     if any(fields) and not all(fields):
         warnings.warn(
-            f"{path}: gene {fields.index(False) + 1} has no third field, and others do, so the feature types were "
-            "left out. If nobody wrote it so, the file was altered.",
+            f"{path}: gene {fields.index(False) + 1} has no third field, and others do, so the "
+            "feature types were left out. If nobody wrote it so, the file was altered.",
             stacklevel=4,
         )
     if all(fields) and not (len(head) > 2 and head[2].lower() == "genome"):
@@ -235,14 +239,15 @@ def _cells_first(
     path = _matrix_of(files)
     if shape not in ((n_genes, n_cells), (n_cells, n_genes)):
         raise ValueError(
-            f"{path} has {shape[0]:,} rows and {shape[1]:,} columns, but {files['genes'].name} names "
-            f"{n_genes:,} genes and {files['barcodes'].name} {n_cells:,} barcodes. The files belong to "
-            "different samples, or one was cut off."
+            f"{path} has {shape[0]:,} rows and {shape[1]:,} columns, but {files['genes'].name} "
+            f"names {n_genes:,} genes and {files['barcodes'].name} {n_cells:,} barcodes. The files "
+            "belong to different samples, or one was cut off."
         )
     if n_genes == n_cells:  # then the program that wrote it tells
         turned = not re.search(r"(^|[ _.-])(?<!count_)matrix\.mtx|spliced|UniqueAnd", path.name)
         _say(
-            f"{path.name}: as many genes as cells; {'cells' if turned else 'genes'} taken as its rows"
+            f"{path.name}: as many genes as cells; "
+            f"{'cells' if turned else 'genes'} taken as its rows"
         )
         return turned
     turned = shape == (n_cells, n_genes)
@@ -254,7 +259,7 @@ def _cells_first(
 def _split_usa(
     adata: ad.AnnData,  # cells x features
 ) -> ad.AnnData:
-    "The same; alevin-fry's three columns for a gene (spliced, X-U unspliced, X-A ambiguous) become layers."
+    "The same; alevin-fry's three columns a gene (spliced, X-U unspliced, X-A ambiguous): layers."
     n, names = adata.n_vars // 3, adata.var_names
     if not n or list(names[n:]) != [f"{g}-{k}" for k in "UA" for g in names[:n]]:
         return adata
@@ -267,7 +272,7 @@ def _split_usa(
 def _read_triple(
     files: dict[str, Path],  # paths under "matrix", "barcodes" and "genes"
 ) -> ad.AnnData:
-    "Cells x genes of one sample; genes are named by identifier, and their symbols are in var['symbol']."
+    "Cells x genes of one sample; genes named by identifier, their symbols in var['symbol']."
     _check_complete(files)
     X, layers = _load(files)
     barcodes = [fields[0] for fields in _names_of(files["barcodes"], X.shape)[0]]
@@ -293,20 +298,23 @@ _NO_GENES = ("Peaks", "Antibody Capture", "CRISPR Guide Capture", "Multiplexing 
 def _by_symbol(
     adata: ad.AnnData,  # genes named by identifier, symbols in var["symbol"]
 ) -> ad.AnnData:
-    "The same with genes named by symbol (by identifier where there is none); a warning if not all features are genes."
+    "The same, genes named by symbol (else by identifier); a warning if not all features are genes."
     symbol = adata.var.pop("symbol").astype(str)
     symbol = symbol.where(~symbol.isin(["", "nan", "NA"]), adata.var_names)
     adata.var_names = pd.Index(symbol.to_numpy(), dtype=str)
     types = adata.var.get("feature_types", pd.Series(dtype=str)).value_counts()
     if len(types) > 1:
         warnings.warn(
-            f"the features are not all genes: {', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
-            "kept; take adata[:, adata.var['feature_types'] == 'Gene Expression'].copy() before clustering.",
+            "the features are not all genes: "
+            f"{', '.join(f'{n:,} {t}' for t, n in types.items())}. All were "
+            "kept; take adata[:, adata.var['feature_types'] == "
+            "'Gene Expression'].copy() before clustering.",
             stacklevel=4,
         )
     elif len(types) and types.index[0] in _NO_GENES:
         warnings.warn(
-            f"none of the features is a gene: {types.iloc[0]:,} {types.index[0]}. Is this the matrix you meant?",
+            f"none of the features is a gene: {types.iloc[0]:,} {types.index[0]}. "
+            "Is this the matrix you meant?",
             stacklevel=4,
         )
     return adata
@@ -319,14 +327,17 @@ def _unique_names(
     adata: ad.AnnData,  # freshly read; changed in place
     path: Path,  # for the message
 ) -> None:
-    "Makes gene names unique where an identifier in var tells the doubles apart; any other double is an error."
-    mend = "Read it with scanpy or anndata, call {}_names_make_unique() if the doubles are different {}, and save it."
+    "Makes gene names unique if identifiers tell doubles apart; any other double is an error."
+    mend = (
+        "Read it with scanpy or anndata, call {}_names_make_unique() if "
+        "the doubles are different {}, and save it."
+    )
     _check_unique(adata.obs_names, "cell", path, mend.format("obs", "cells"))
     doubles = adata.var_names[adata.var_names.duplicated()].unique()
     if len(doubles) and any(key in adata.var and adata.var[key].is_unique for key in _IDS):
         _say(
-            f"{path.name}: {len(doubles)} gene symbol{'s' * (len(doubles) > 1)} (such as {doubles[0]!r}) "
-            "stand for more than one gene; '-1', '-2', ... was added"
+            f"{path.name}: {len(doubles)} gene symbol{'s' * (len(doubles) > 1)} (such as "
+            f"{doubles[0]!r}) stand for more than one gene; '-1', '-2', ... was added"
         )
         adata.var_names_make_unique()
     _check_unique(adata.var_names, "gene", path, mend.format("var", "genes"))
@@ -356,7 +367,7 @@ def _check_h5_values(
 def _read_10x_h5(
     path: Path,  # 10x HDF5 file, version 2 or 3
 ) -> ad.AnnData:
-    "Cells x genes of one file; genes are named by identifier, and their symbols are in var['symbol']."
+    "Cells x genes of one file; genes named by identifier, their symbols in var['symbol']."
     import h5py
     import scanpy as sc
 

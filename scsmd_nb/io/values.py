@@ -43,18 +43,18 @@ def _fault(
         what = repr(value) if value.strip() else "nothing"
         if re.fullmatch(r"\s*-?\d+(,\d+)+(\.\d*)?\s*", value):
             return (
-                f"holds {what}: a comma inside a number. Write the table again with a point for decimals "
-                "and nothing between thousands."
+                f"holds {what}: a comma inside a number. Write the table again with a point for "
+                "decimals and nothing between thousands."
             )
         return (
-            f"holds {what}, where a number is needed. Put 0 where nothing was seen, and move columns or rows "
-            "of text (such as cell types) to a file of their own."
+            f"holds {what}, where a number is needed. Put 0 where nothing was seen, and move "
+            "columns or rows of text (such as cell types) to a file of their own."
         )
     number = float(value)
     if _inexact(np.array([number]))[0]:
         return (
-            f"holds {value}, which float32 cannot hold exactly (whole numbers up to 16,777,216 it can). "
-            "No cell has so many molecules of one gene: look at how the table was made."
+            f"holds {value}, which float32 cannot hold exactly (whole numbers up to 16,777,216 it "
+            "can). No cell has so many molecules of one gene: look at how the table was made."
         )
     return ""
 
@@ -83,7 +83,7 @@ def _check_unique(
     path: Path,  # for the message
     mend: str,  # what to do, for the message
 ) -> None:
-    "Nothing if every name occurs once and none is empty; otherwise a ValueError that names some of the doubles."
+    "Nothing if each name occurs once and none is empty; else a ValueError that names some doubles."
     names = pd.Index(names)
     doubles = names[names.duplicated()].unique()
     if len(doubles):
@@ -97,7 +97,8 @@ def _check_unique(
 _GENE_WORD = r"#?(gene|symbol|feature|ensembl)\w*"
 _CELL_WORD = r"#?(cell|barcode|sample|bc_wells)\w*"
 _HEADING = re.compile(
-    rf"({_GENE_WORD}|{_CELL_WORD}|x|v\d|ids?|index|names?|unnamed.*|obs(_names)?|var(_names)?|row.?names?)",
+    rf"({_GENE_WORD}|{_CELL_WORD}|x|v\d|ids?|index|names?|unnamed.*|"
+    r"obs(_names)?|var(_names)?|row.?names?)",
     re.I,
 )
 

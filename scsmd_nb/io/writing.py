@@ -24,7 +24,7 @@ from .values import _check_unique
 
 # %% ../../nbs/api/io/09_writing.ipynb #aad06c05
 def _texts(values: np.ndarray) -> list[str]:
-    "Numbers as text: whole numbers without a point, others with the fewest digits that give the same float32."
+    "Numbers as text: whole ones without a point, others with fewest digits of the same float32."
     whole = (values == np.rint(values)).all() and np.abs(values).max(initial=0) < 2**53
     return values.astype(np.int64 if whole else np.float32).astype(str).tolist()
 
@@ -68,7 +68,7 @@ def write_csv(
     adata: ad.AnnData,  # cells x genes; X is written
     path: str | Path,  # ends in .csv or .csv.gz; an existing file is replaced
 ) -> Path:
-    "Writes X as a table with cells in rows and genes in columns, whole or not at all; returns the path."
+    "Writes X as a table, cells in rows, genes in columns, whole or not at all; returns the path."
     check_given(adata=adata, path=path)
     path = Path(path).expanduser()
     if not re.search(r"\.csv(\.gz)?$", path.name, re.I):

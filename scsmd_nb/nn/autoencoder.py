@@ -28,7 +28,7 @@ def image_side(
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #9defe18d
 class GeneLayout(nn.Module):
-    "Put each cell's genes in order and shape: [n, t] to [n, 1, 1, t] (sequence) or [n, 1, side, side] (image)."
+    "Put genes in order and shape: [n, t] to [n, 1, 1, t] (sequence), [n, 1, side, side] (image)."
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Encoder(nn.Module):
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #89a7afc8
 class DeconvDecoder(nn.Module):
-    "Fully connected layer and three deconvolutions, as in the paper: latent vector to reconstruction."
+    "Fully connected layer, three deconvolutions, as in the paper: latent vector to reconstruction."
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class DeconvDecoder(nn.Module):
         u: torch.Tensor,  # [n, d] latent vectors
         reconstruct: bool = True,  # no matter here: the reconstruction is what the heads read
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        "Hidden layer D [n, t] that the NB heads read, and reconstruction [n, t]; here they are the same."
+        "Hidden layer D [n, t] that the NB heads read, reconstruction [n, t]; the same here."
         maps = self.deconvolutions(self.from_latent(u).view(-1, *self.map_shape))
         maps = maps[:, 0, : self.side, : self.side] if self.side else maps[:, 0]
         x = maps.flatten(1)[:, self.place]
@@ -195,7 +195,7 @@ class DenseDecoder(nn.Module):
     def forward(
         self,
         u: torch.Tensor,  # [n, d] latent vectors
-        reconstruct: bool = True,  # False: None in place of the reconstruction, a layer less to compute
+        reconstruct: bool = True,  # False: None in place of the reconstruction, one layer less
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         "Hidden layer D [n, h] that the NB heads read, and reconstruction [n, t]."
         D = self.hidden(u)
@@ -220,7 +220,7 @@ class Autoencoder(nn.Module):
         decoder: nn.Module,  # [n, d] to (D [n, h], x_hat [n, t])
         heads: NBHead,  # D to mean and dispersion
         n_decoded: int | None = None,  # the decoder reads so many of the latent numbers; None: all
-        sample_means=None,  # [S, t] log of a sample's mean over that of all to start from; None: one sample
+        sample_means=None,  # [S, t] start: log of a sample's mean over all's; None: one sample
     ):
         super().__init__()
         self.encoder, self.decoder, self.heads, self.n_decoded = encoder, decoder, heads, n_decoded
@@ -245,7 +245,7 @@ class Autoencoder(nn.Module):
 
 # %% ../../nbs/api/nn/02_autoencoder.ipynb #2ddf7493
 class TwoViews(nn.Module):
-    "An encoder and, beside it, principal components: [n, t] to [n, d + m]; the components are 0 until `fit_linear`."
+    "An encoder and, beside it, principal components: [n, t] to [n, d + m]; 0 until `fit_linear`."
 
     def __init__(
         self,
@@ -272,8 +272,8 @@ def fit_linear(
     x: np.ndarray,  # [n, t] model input
     variance: float,  # summed variance of the latent numbers, which the components are scaled to
     random_state: int = 0,  # seed of the randomized solver
-) -> np.ndarray | None:
-    "Up to 50 principal components of the cells, [n, 50]; the module gets the first axes. None if all cells are equal."
+) -> np.ndarray | None:  # [n, up to 50]
+    "Principal components of cells; the module gets the first axes. None if all cells are equal."
     from sklearn.decomposition import PCA
 
     views.axes.zero_()
@@ -357,7 +357,7 @@ class AuthorsDecoder(nn.Module):
 def xavier(
     net: nn.Module,  # changed in place
 ) -> nn.Module:
-    "The same network with Xavier-uniform weights and zero biases in its convolutions and dense layers."
+    "The same network; Xavier-uniform weights, zero biases in its convolutions and dense layers."
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(layer.weight)
@@ -370,7 +370,7 @@ def build_autoencoder(
     order,  # [t] gene order, see `gene_order`
     n_latent: int = 16,  # d
     layout: str = "sequence",  # "sequence" or "image"
-    architecture: str = "dense",  # decoder "dense" or "deconv"; "authors": the public code's network (784 genes, image)
+    architecture: str = "dense",  # decoder, or "deconv"; "authors": public code (784 genes, image)
     dilations: tuple | None = (4, 6, 8, 10),  # rates of the attention gates; None: no gates
     dispersion: str = "gene",  # "gene" or "gene-cell", see NBHead
     init_mean=None,  # [t] gene means that the NB heads start from
@@ -387,8 +387,9 @@ def build_autoencoder(
     if architecture == "authors":
         if t != 784:
             raise ValueError(
-                f"the authors' network takes exactly 784 genes (a 28 x 28 image), got {t}. Use n_top_genes=784 "
-                "with data that has at least 784 varying genes, or preset='paper' or 'default'."
+                f"the authors' network takes exactly 784 genes (a 28 x 28 image), got {t}. Use "
+                "n_top_genes=784 with data that has at least 784 varying genes, "
+                "or preset='paper' or 'default'."
             )
         encoder, decoder = (
             AuthorsEncoder(genes, n_latent, dilations),

@@ -35,8 +35,8 @@ class CellNet(nn.Module):
         "The K outputs before softmax."
         if self.training and len(z) == 1:
             raise ValueError(
-                "the batch holds one cell, which batch normalisation cannot train on: leave out a last "
-                "batch of one, or call eval() to predict."
+                "the batch holds one cell, which batch normalisation cannot train on: leave out a "
+                "last batch of one, or call eval() to predict."
             )
         return self.layers(z)
 
@@ -54,8 +54,8 @@ def _limits(
     "Both thresholds, or an error."
     if not 0.5 < delta <= 1:
         raise ValueError(
-            f"delta={delta!r} is out of range: it must lie above 0.5, so that no pair is both positive "
-            "and negative, and be at most 1."
+            f"delta={delta!r} is out of range: it must lie above 0.5, so that no pair is both "
+            "positive and negative, and be at most 1."
         )
     return delta, round(1 - delta, 12)  # 1 - 0.8 is 0.19999999999999996
 
@@ -74,13 +74,13 @@ def _finish(
 
 # %% ../../nbs/api/nn/05_cellnet.ipynb #5e3555a0
 def pair_loss_plain(
-    r: torch.Tensor,  # [n, K] the probabilities that choose the pairs: p in formula (14), q in formula (15)
+    r: torch.Tensor,  # [n, K] probabilities that choose the pairs: p in formula (14), q in (15)
     q: torch.Tensor,  # [n, K] CellNet's output
     delta: float = 0.8,  # positive from delta, negative up to 1 - delta
     strict: bool = False,  # True: > and <, as in the public code
-    reduction: str = "sum",  # "sum" over ordered pairs, or "mean": divided by the pairs that took part
+    reduction: str = "sum",  # "sum" over ordered pairs; "mean": divided by the pairs that took part
 ) -> torch.Tensor:  # scalar
-    "Formulas (14) and (15), literally: a loop over all ordered pairs, each cell with itself included."
+    "Formulas (14) and (15), literally: a loop over all ordered pairs, a cell with itself included."
     high, low = _limits(delta)
     total, n_pairs = 0 * q.sum(), torch.tensor(0)
     for i in range(len(q)):
@@ -114,11 +114,11 @@ def _pairs(
 
 # %% ../../nbs/api/nn/05_cellnet.ipynb #0c09d5f9
 def pair_loss(
-    r: torch.Tensor,  # [n, K] the probabilities that choose the pairs: p in formula (14), q in formula (15)
+    r: torch.Tensor,  # [n, K] probabilities that choose the pairs: p in formula (14), q in (15)
     q: torch.Tensor,  # [n, K] CellNet's output
     delta: float = 0.8,  # positive from delta, negative up to 1 - delta
     strict: bool = False,  # True: > and <, as in the public code
-    reduction: str = "sum",  # "sum" over ordered pairs, or "mean": divided by the pairs that took part
+    reduction: str = "sum",  # "sum" over ordered pairs; "mean": divided by the pairs that took part
 ) -> torch.Tensor:  # scalar
     "Formulas (14) and (15) for a whole batch; no gradient flows through `r`."
     if len(r) != len(q):

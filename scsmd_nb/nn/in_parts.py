@@ -163,7 +163,7 @@ class InParts(nn.Module):
 
     def __init__(
         self,
-        module: nn.Module,  # its parameters are trained; tensors of one row a cell in, a tuple of such tensors out
+        module: nn.Module,  # parameters are trained; tensors in, tuple of tensors out, a row a cell
         most: int = 4,  # parts of a batch at most
     ):
         super().__init__()
@@ -200,7 +200,7 @@ class InParts(nn.Module):
         return in_threads(run, range(len(parts)))
 
     def forward(self, *args):
-        "What the module gives for the whole batch; the first argument is a tensor of one row a cell."
+        "What the module gives for the batch; its first argument is a tensor of one row a cell."
         n = n_parts(len(args[0]), self.most)
         parts = cut(args, n)
         if torch.is_grad_enabled():

@@ -30,7 +30,8 @@ def nb_moments(
     s = np.ones(n) if size_factor is None else np.asarray(size_factor, dtype=np.float64).ravel()
     if s.shape != (n,):
         raise ValueError(
-            f"size_factor has {s.size} values but counts has {n} cells: pass one size factor per cell."
+            f"size_factor has {s.size} values but counts has {n} cells: "
+            "pass one size factor per cell."
         )
     squares = (
         counts.multiply(counts)
@@ -93,7 +94,7 @@ def nb_loss(
     x: torch.Tensor,  # [n, t] counts
     mu: torch.Tensor,  # [n, t] means, in counts
     phi: torch.Tensor,  # [n, t] or [t] dispersions
-    reduction: str = "sum",  # "sum" or "mean" over all entries, "cell": [n] sums over genes, "none": [n, t]
+    reduction: str = "sum",  # "sum" or "mean" over all, "cell": [n] sums over genes, "none": [n, t]
     eps: float = 1e-8,  # see `nb_log_prob`
 ) -> torch.Tensor:  # nats; shape as `reduction` says
     "Negative log likelihood of the counts, formula (6)."
@@ -117,7 +118,7 @@ def _gamma_terms(
 def _with_gammas(
     counts: torch.Tensor,  # [m]
 ) -> torch.Tensor:  # [at most m] whole numbers
-    "Which counts need the gamma terms: all but 0 and 1 on the CPU; elsewhere all, since to find them waits."
+    "Which counts need the gamma terms: on the CPU all but 0 and 1; elsewhere all, to save a wait."
     if counts.device.type != "cpu":
         return torch.arange(len(counts), device=counts.device)
     return torch.nonzero((counts != 0) & (counts != 1)).squeeze(1)
@@ -267,7 +268,7 @@ class NBHead(nn.Module):
         self,
         n_in: int,  # h, width of the decoder's last hidden layer D
         n_genes: int,  # t
-        dispersion: str = "gene-cell",  # "gene-cell": phi [n, t] from D; "gene": one learned phi per gene [t]
+        dispersion: str = "gene-cell",  # "gene-cell": phi [n, t] from D; "gene": learned phi [t]
         phi_link: str = "exp",  # "exp" as in formula (5), or "softplus" as in the authors' code
         init_mean=None,  # [t] gene means at size factor 1 to start from; None: all 1
         init_phi=1.0,  # scalar or [t], dispersion to start from

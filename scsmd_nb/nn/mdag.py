@@ -66,12 +66,13 @@ def _check_dilations(
     if bad or not dilations:
         found = repr(bad[0]) if bad else "an empty list"
         raise ValueError(
-            f"dilations holds {found}: pass one or more whole numbers of 1 or more, as in (4, 6, 8, 10)."
+            f"dilations holds {found}: pass one or more whole numbers of 1 or more, as in (4, "
+            "6, 8, 10)."
         )
     if kernel_size % 2 == 0:
         raise ValueError(
-            f"kernel_size={kernel_size} is even: a dilated convolution that keeps the size of its map "
-            "needs a centre tap, so use an odd number such as 3."
+            f"kernel_size={kernel_size} is even: a dilated convolution that keeps the size of its "
+            "map needs a centre tap, so use an odd number such as 3."
         )
     return dilations
 
@@ -133,7 +134,7 @@ class MultiDilatedConv(nn.Module):
 
 # %% ../../nbs/api/nn/01_mdag.ipynb #a0341002
 class SelectionModule(nn.Module):
-    "A gate between 0 and 1 for every feature, computed from the features themselves, formulas (12) and (13)."
+    "A gate between 0 and 1 for each feature, from the features themselves, formulas (12) and (13)."
 
     def __init__(
         self,
@@ -162,7 +163,7 @@ class SelectionModule(nn.Module):
 
 # %% ../../nbs/api/nn/01_mdag.ipynb #77d8a955
 class MDAG(nn.Module):
-    "Multi-dilated attention gate: dilated convolutions, gate, back to the width of the input, plus the input."
+    "Multi-dilated attention gate: dilated convolutions, gate, back to input width, plus the input."
 
     def __init__(
         self,
@@ -254,7 +255,7 @@ class GatedBottleneck(nn.Module):
 
 # %% ../../nbs/api/nn/01_mdag.ipynb #cb92a95e
 class SqueezeAttention(nn.Module):
-    "The public code's extra block: features at half resolution, weighted by features at full resolution."
+    "The public code's extra block: features at half resolution, weighted by those at full one."
 
     def __init__(
         self,
@@ -273,8 +274,8 @@ class SqueezeAttention(nn.Module):
         "y * r + y with y from the pooled and r from the full map."
         if x.shape[2] % 2 or x.shape[3] % 2:
             raise ValueError(
-                f"the map is {x.shape[2]} x {x.shape[3]}: SqueezeAttention halves and doubles it, so both "
-                "sides must be even."
+                f"the map is {x.shape[2]} x {x.shape[3]}: "
+                "SqueezeAttention halves and doubles it, so both sides must be even."
             )
         y = F.interpolate(self.coarse(F.avg_pool2d(x, 2)), scale_factor=2, mode="nearest")
         return y * self.fine(x) + y

@@ -25,7 +25,7 @@ from .in_parts import in_threads, in_worker, one_thread
 
 # %% ../../nbs/api/nn/04_partition.ipynb #74cc2d41
 def _strengths(
-    distances: np.ndarray,  # [n, k - 1] distances to the nearest neighbours, rising, the cell itself left out
+    distances: np.ndarray,  # [n, k - 1] distances to the nearest neighbours, rising, without itself
 ) -> np.ndarray:
     "Weight of each link, [n, k - 1], 0 to 1: exp(-(d - rho) / sigma), rows summing to log2(k)."
     n, k = distances.shape[0], distances.shape[1] + 1
@@ -96,7 +96,7 @@ def over_cluster(
 # %% ../../nbs/api/nn/04_partition.ipynb #078731be
 @contextmanager
 def _quiet():
-    "A block without scikit-learn's warnings that some rows are equal; entered once, around all threads."
+    "A block without scikit-learn's warnings that rows are equal; entered once, around all threads."
     if in_worker():
         yield
         return
@@ -116,8 +116,8 @@ def kmeans(
     z: np.ndarray,  # [n, d]
     n_clusters: int,  # K
     **kwargs,  # passed to scikit-learn's KMeans
-) -> np.ndarray:
-    "Labels by k-means on one thread, [n] int; fewer than K, without a warning, if z has fewer distinct rows."
+) -> np.ndarray:  # [n] int
+    "k-means labels on one thread; fewer than K, without a warning, if z has fewer distinct rows."
     with _quiet(), one_thread():
         return _compact(KMeans(n_clusters, **kwargs).fit_predict(z))
 
@@ -164,7 +164,7 @@ def _nearest_of_smallest(
     sizes: np.ndarray,  # [m] cells of each group, 0: group is gone
     means: np.ndarray | None,  # [m, d] means, or None
 ) -> tuple[int, int]:
-    "The smallest group and the one to merge it with: nearest by mean, or next in size if there are no means."
+    "The smallest group and its partner: nearest by mean, or next in size if there are no means."
     alive = np.flatnonzero(sizes > 0)
     order = alive[np.argsort(sizes[alive], kind="stable")]
     i, rest = order[0], order[1:]
@@ -179,8 +179,8 @@ def merge(
     balance: float = 0.0,  # b; above 0: large results are avoided
     z=None,  # [n, d] latent vectors, for `ward` and for groups that share no link with any other
     ward: float = 0.0,  # gamma; above 0: merges that are costly by Ward's criterion are avoided
-) -> np.ndarray:
-    "Labels after merging, again and again, the two groups with the largest affinity, [n] int from 0."
+) -> np.ndarray:  # [n] int from 0
+    "Labels after merging, again and again, the two groups with the largest affinity."
     if ward and z is None:
         raise ValueError(f"ward={ward} needs z: pass the latent vectors, or ward=0.")
     labels = _compact(labels)
@@ -221,8 +221,8 @@ def refine(
 def average_linkage(
     D: np.ndarray,  # [m, m] distances between groups
     sizes: np.ndarray,  # [m] cells in each group
-) -> np.ndarray:
-    "Merges by average linkage over cells, [m - 1, 3]: a group from either side, height; in order of height."
+) -> np.ndarray:  # [m - 1, 3]
+    "Merges by average linkage over cells: a group from either side, height; in order of height."
     D, n, m = np.array(D, dtype=float), np.array(sizes, dtype=float), len(sizes)
     np.fill_diagonal(D, np.inf)
     merges, chain = [], []
@@ -250,9 +250,9 @@ def average_linkage(
 def consensus(
     labelings,  # list of [n] labels
     n_clusters: int,  # clusters to cut at
-    max_groups: int = 5000,  # every second labeling is left out while there are more groups than this
-) -> np.ndarray:
-    "One partition from many: average linkage on the share of labelings that separate two cells, [n] int from 0."
+    max_groups: int = 5000,  # every second labeling is left out while groups are more than this
+) -> np.ndarray:  # [n] int from 0
+    "One partition from many: average linkage on the share of labelings that separate two cells."
     L = np.stack([_compact(labels) for labels in labelings], axis=1)
     groups, of_cell = np.unique(L, axis=0, return_inverse=True)
     if len(groups) > max_groups and L.shape[1] > 1:
@@ -272,7 +272,7 @@ def _spread_out(
     labels: np.ndarray,  # [n] int
     n_clusters: int,  # K
 ) -> np.ndarray:
-    "Labels with K clusters, if z has K distinct rows: the row farthest from its cluster's mean becomes a cluster."
+    "K clusters, if z has K distinct rows: the row farthest from its cluster's mean becomes one."
     rows, of_cell, count = np.unique(z, axis=0, return_inverse=True, return_counts=True)
     of_cell, first = of_cell.ravel(), np.unique(of_cell, return_index=True)[1]
     g = _compact(labels[first])  # equal rows stay together
@@ -308,7 +308,7 @@ def bisect_resolution(
     low: float = 1e-3,  # smallest resolution
     high: float = 20.0,  # largest
 ) -> Iterator[tuple[float, np.ndarray]]:
-    "The resolutions tried and the labels [n] that they give, until one gives K clusters or the tries are used up."
+    "Resolutions tried and their labels [n], until one gives K clusters or the tries are used up."
     for _ in range(steps):
         resolution = (low * high) ** 0.5
         labels = find(resolution)
@@ -326,7 +326,7 @@ def _leiden_to(
     n_neighbors: int = 15,  # of the graph
     steps: int = 20,  # tries at most
 ) -> list:
-    "Leiden with the resolution bisected to K communities; the nearest number above K is merged down to K."
+    "Leiden, resolution bisected to K communities; the nearest number above K is merged down to K."
     graph, out = neighbor_graph(z, n_neighbors), []
     find = _communities(graph)
     for seed in seeds:
@@ -354,8 +354,8 @@ def _by_consensus(
     n_clusters: int,  # K
     random_state: int,  # seed
     wide: np.ndarray | None = None,  # [n, m] float32, see start_partition
-) -> np.ndarray:
-    "Consensus of 32 votes by merging and 16 of Leiden, [n] int; k-means if there are fewer than 20 cells a cluster."
+) -> np.ndarray:  # [n] int
+    "Consensus of 32 votes by merging and 16 of Leiden; k-means below 20 cells a cluster."
     n = len(z)
     if n < 20 * n_clusters:
         return kmeans(z, n_clusters, n_init=10, random_state=random_state)
@@ -407,8 +407,8 @@ def _check_start(
     if len(bad):
         i, j = bad[0]
         raise ValueError(
-            f"z[{i}, {j}] is {z[i, j]}: latent vectors must be finite. The network that made them has "
-            "diverged; a smaller learning rate may help."
+            f"z[{i}, {j}] is {z[i, j]}: latent vectors must be finite. The network that made them "
+            "has diverged; a smaller learning rate may help."
         )
 
 # %% ../../nbs/api/nn/04_partition.ipynb #9b9ba9ca
@@ -417,9 +417,9 @@ def start_partition(
     n_clusters: int,  # K
     method: str = "consensus",  # one of METHODS
     random_state: int = 0,  # seed
-    wide=None,  # [n, m] principal components of the input, on which Leiden votes too; None: it has no vote
-) -> np.ndarray:
-    "Cluster of each cell, [n] int, 0 to K - 1 by falling size; fewer, with a warning, if z has fewer distinct rows."
+    wide=None,  # [n, m] principal components of the input, for Leiden's votes too; None: none
+) -> np.ndarray:  # [n] int, 0 to K - 1 by falling size
+    "Cluster of each cell; fewer than K, with a warning, if z has fewer distinct rows."
     z = np.asarray(z)
     _check_start(z, n_clusters, method)
     if wide is not None:
@@ -434,8 +434,8 @@ def start_partition(
         if distinct < n_clusters:
             rows = f"{distinct} distinct row{'s' if distinct > 1 else ''}"
             warnings.warn(
-                f"z has only {rows}, so n_clusters={n_clusters} clusters cannot be told apart. Clusters "
-                f"returned: {distinct}.",
+                f"z has only {rows}, so n_clusters={n_clusters} clusters cannot be told apart. "
+                f"Clusters returned: {distinct}.",
                 stacklevel=2,
             )
         return _by_size(np.unique(z, axis=0, return_inverse=True)[1].ravel())

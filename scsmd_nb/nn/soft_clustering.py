@@ -12,12 +12,13 @@ import torch
 def squared_distances(
     u: torch.Tensor,  # [n, d] latent vectors
     centroids: torch.Tensor,  # [K, d]
-) -> torch.Tensor:
-    "Squared Euclidean distance of every cell to every centroid, [n, K]; exactly 0 where they coincide."
+) -> torch.Tensor:  # [n, K]
+    "Squared Euclidean distance of every cell to every centroid; exactly 0 where they coincide."
     if u.ndim != 2 or centroids.ndim != 2 or u.shape[1] != centroids.shape[1]:
         raise ValueError(
-            f"u has shape {tuple(u.shape)} and centroids {tuple(centroids.shape)}: both must be matrices "
-            "with one row per cell (per cluster) and the same number of columns, the latent size."
+            f"u has shape {tuple(u.shape)} and centroids {tuple(centroids.shape)}: both must be "
+            "matrices with one row per cell (per cluster) and the same number of columns, "
+            "the latent size."
         )
     return (u[:, None] - centroids).square().sum(-1)
 
@@ -29,7 +30,8 @@ def _check_fuzzifier(
     if not 1 < fuzzifier < float("inf"):
         raise ValueError(
             f"fuzzifier={fuzzifier} must be a finite number above 1 (1.5 is the default): at 1 the "
-            "exponent -2/(fuzzifier - 1) is infinite. For hard memberships take a value near 1, such as 1.05."
+            "exponent -2/(fuzzifier - 1) is infinite. "
+            "For hard memberships take a value near 1, such as 1.05."
         )
 
 # %% ../../nbs/api/nn/03_soft_clustering.ipynb #0ad14e43
@@ -39,8 +41,8 @@ def memberships(
     centroids: torch.Tensor,  # [K, d]
     fuzzifier: float = 1.5,  # lambda, above 1; near 1: hard, large: all equal
     block_size: int = 16384,  # cells at a time, so that memory stays at block_size * K * d
-) -> torch.Tensor:
-    "Share of each cell in each cluster, [n, K], rows sum to 1; a cell on a centroid belongs to it alone. No gradient."
+) -> torch.Tensor:  # [n, K], rows sum to 1
+    "Share of each cell in each cluster; a cell on a centroid belongs to it alone. No gradient."
     _check_fuzzifier(fuzzifier)
     dtype = torch.float32 if u.device.type == "mps" else torch.float64  # Apple's GPU has no float64
     c, parts = centroids.to(dtype), []
@@ -84,7 +86,7 @@ def _check_cells(
     nb: torch.Tensor,  # [n] NB loss per cell
     u: torch.Tensor,  # [n, d] latent vectors
 ) -> None:
-    "Nothing if every argument has one row per cell, else a ValueError (broadcasting would hide it)."
+    "Nothing if every argument has one row a cell, else a ValueError (broadcasting would hide it)."
     for name, x, ndim in (("p", p, 2), ("r", r, 1), ("nb", nb, 1)):
         if x.ndim != ndim or len(x) != len(u):
             raise ValueError(

@@ -35,7 +35,7 @@ def trust(
     adata: ad.AnnData,  # clustered cells, with the table in uns[key]["clusters"]; it is only read
     key: str = "scsmd",  # column of obs with the clusters
 ) -> Figure:
-    "Three panels, one row a cluster: does it come back, what separates it from its nearest, how sure its cells are."
+    "Three panels by cluster: does it return, what parts it from its nearest, how sure cells are."
     import matplotlib.pyplot as plt
 
     kept = adata.uns.get(key, {})

@@ -59,8 +59,8 @@ def embed_cells(
     basis: str | None = None,  # obsm key of a map to use as it is; None: compute one
     n_neighbors: int = 15,  # neighbours of each cell that UMAP tries to keep
     random_state: int = 0,  # seed of the map
-) -> np.ndarray:  # [n, 2]
-    "Where each cell lies in the plane: a map that exists, or UMAP of the latent vectors; adata is only read."
+) -> np.ndarray:  # [n, 2]; adata is only read
+    "Where each cell lies in the plane: a map that exists, or UMAP of the latent vectors."
     if basis is not None:
         _need(basis, adata.obsm.keys(), "adata.obsm")
         xy = np.asarray(adata.obsm[basis])
@@ -204,7 +204,7 @@ def umap(
     color: str | list[str] = "scsmd",  # one panel each: columns of obs, or genes
     key: str = "scsmd",  # the latent vectors are in obsm["X_" + key]
     basis: str | None = None,  # obsm key of a map to use as it is, e.g. "X_umap"; None: compute one
-    store: bool = False,  # write the computed map to obsm["X_umap"]; the only change ever made to adata
+    store: bool = False,  # write a computed map to obsm["X_umap"]; the only change made to adata
     n_neighbors: int = 15,  # neighbours of each cell that UMAP tries to keep
     size: float | None = None,  # area of a dot, points squared; None: from the number of cells
     title: str | list[str] | None = None,  # one a panel; None: says what is shown
@@ -398,7 +398,7 @@ def history(
 def _staircase(
     table: pd.DataFrame,  # types x clusters, counts
 ) -> pd.DataFrame:  # the same table, rows and columns in drawing order
-    "Types by falling size, clusters by the type they hold most of and then by falling size of that part."
+    "Types by falling size, clusters by the type they hold most of, then by falling size of it."
     table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     n = table.to_numpy()
     return table.iloc[

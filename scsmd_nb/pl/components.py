@@ -91,7 +91,7 @@ def _free_places(
     height: float,  # of the name, pixels
     step: float,  # of the circles, pixels
 ):
-    "Middle and box (left, right, bottom, top) of places for a name, in the order in which they are tried."
+    "Middle and box (left, right, bottom, top) of places for a name, in the order of trial."
     for radius in np.arange(1, 40) * 0.6 * step:
         for turn in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8):
             a = away + turn * math.pi / 8
@@ -123,7 +123,7 @@ def _label(
     names: list[str],  # [n]
     fontsize: float = 8,  # points
 ) -> None:
-    "Names beside their dots, none over another, with lines that lead to them; a name without a place is left out."
+    "Names beside their dots, none over another, with lines to them; without a place: left out."
     from matplotlib.patheffects import withStroke
 
     fig = ax.figure
@@ -201,7 +201,7 @@ def pca_loadings(
     adata: ad.AnnData,  # with the slots that `pca` fills
     n_labels: int = 20,  # heaviest genes to name
 ):
-    "Figure: genes by their weights on PC1 and PC2, and the variance these explain; adata is only read."
+    "Figure: genes by weight on PC1 and PC2, and the variance these explain; adata is only read."
     check_given(adata=adata, n_labels=n_labels)
     import matplotlib.pyplot as plt
 
@@ -278,7 +278,7 @@ def _explain_groups(
 def _draw_ecdf(
     ax,  # matplotlib axes
     result: JackStraw,  # of `jackstraw`
-    legend: str = "each",  # "each": one entry per component with its p-value; "groups": three entries, inside
+    legend: str = "each",  # "each": an entry a component with its p-value; "groups": three, inside
 ) -> None:
     "One line per component: share of genes with a p-value up to x; the uniform line dashed."
     import matplotlib.pyplot as plt
@@ -311,12 +311,13 @@ def _draw_ecdf(
 def jackstraw_ecdf(
     result: JackStraw,  # of `jackstraw`
 ):
-    "Figure: empirical distribution of the genes' p-values on each component against the uniform line."
+    "Figure: empirical distribution of genes' p-values on each component against the uniform line."
     import matplotlib.pyplot as plt
 
     if not isinstance(result, JackStraw):
         raise TypeError(
-            f"jackstraw_ecdf needs the result of smd.pp.jackstraw(adata), not {type(result).__name__}."
+            "jackstraw_ecdf needs the result of smd.pp.jackstraw(adata), "
+            f"not {type(result).__name__}."
         )
     fig, ax = plt.subplots(figsize=(7.5, 4.6), dpi=85, layout="constrained")
     _draw_ecdf(ax, result)
@@ -343,7 +344,7 @@ def pca_umap(
     adata: ad.AnnData,  # with the slots that `pca` fills
     color: str | None = None,  # column of obs to colour the cells by
     basis: str | None = None,  # obsm key of a map to use as it is, e.g. "X_umap"; None: compute one
-    store: bool = False,  # write the computed map to obsm["X_umap"]; the only change ever made to adata
+    store: bool = False,  # write a computed map to obsm["X_umap"]; the only change made to adata
     n_neighbors: int = 15,  # neighbours of each cell that UMAP tries to keep
     random_state: int = 0,  # seed of the map
     progress: bool = True,  # show a progress bar

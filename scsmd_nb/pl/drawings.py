@@ -174,12 +174,12 @@ def _taps(
 def _gate(
     params: Params,  # as of get_params
 ):
-    "The attention gate: convolutions with gaps side by side, a gate for every feature, the way back."
+    "The attention gate: convolutions with gaps side by side, a gate a feature, the way back."
     channels, rates = params.channels[-1], params.dilations
     if not rates or not params.n_gates or params.architecture == "authors":
         raise ValueError(
-            "these parameters have no gate of this kind: it is drawn for dilations and n_gates above 0, "
-            "and not for architecture='authors'."
+            "these parameters have no gate of this kind: it is drawn for dilations and n_gates "
+            "above 0, and not for architecture='authors'."
         )
     block = MDAG(channels, rates, params.gate_width)
     wide, hidden = block.convs.out_channels, block.select.mlp[0].out_channels
@@ -214,7 +214,7 @@ def _gate(
 def _memberships(
     params: Params,  # as of get_params
 ):
-    "Cells and centroids in a plane, cells coloured by their memberships, and those of three cells as bars."
+    "Cells and centroids in a plane, cells coloured by membership, and those of three as bars."
     import torch
     from matplotlib.colors import to_rgb
 
@@ -275,7 +275,7 @@ def _pair_table(
 def _pairs(
     params: Params,  # as of get_params
 ):
-    "Which pairs of six cells are sure, from their probabilities, and what CellNet learns from them."
+    "Which pairs of six cells are sure, by their probabilities, and what CellNet learns from them."
     p = np.array([[97, 2, 1], [92, 5, 3], [48, 47, 5], [3, 95, 2], [2, 90, 8], [1, 2, 97]]) / 100
     fig, ax = _canvas(9.6, 3.2)
     _write(ax, 0.95, 3.0, "probabilities $p_i$", 10)

@@ -78,7 +78,7 @@ def _plot_names(
 def choose_k(
     c: Choice,  # what to draw, from smd.tl.suggest_k
 ):
-    "Six panels: the five views, each with the K it names, and all names together; a matplotlib Figure."
+    "Six panels: the five views, each with the K it names, and all names together; a Figure."
     import matplotlib.pyplot as plt
 
     if not isinstance(c, Choice):

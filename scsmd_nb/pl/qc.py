@@ -44,7 +44,7 @@ def _scaled(
 def _log_ticks(
     axis,  # matplotlib axis that shows logarithms to base 10
 ) -> None:
-    "Ticks at 1, 2, 5, 10, ... (or at powers of ten, where the range is wide), with the numbers themselves."
+    "Ticks at 1, 2, 5, 10, ... (or powers of ten, where the range is wide), with the numbers."
     low, high = axis.get_view_interval()
     steps = (1, 2, 5) if high - low < 2.2 else (1,)
     ticks = [
@@ -146,7 +146,7 @@ def qc_violin(
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ):
-    "A matplotlib figure: counts, genes and mitochondrial share of the cells of each sample, thresholds drawn in."
+    "Figure: counts, genes and mitochondrial share of each sample's cells, thresholds drawn in."
     return _draw_violin(screen(adata, by, layer, mito, **thresholds))
 
 # %% ../../nbs/api/pl/02_qc.ipynb #7b0e9c6d
@@ -156,7 +156,7 @@ def _scatter_panel(
     seen: Screen,  # of the cells
     shown: np.ndarray,  # numbers of the cells to draw
 ) -> None:
-    "One metric against the counts of the cells, coloured by the filter that takes each, its thresholds as lines."
+    "One metric against cells' counts, coloured by the filter that takes each, thresholds as lines."
     m, taken = seen.metrics, seen.taken
     for name in [c for c in _COLOURS if (taken == c).any()]:
         here = shown[taken[shown] == name]
@@ -213,5 +213,5 @@ def qc_scatter(
     doublets=None,  # result of smd.pp.find_doublets, or [cells] bool
     **thresholds,  # min_genes, max_genes, ... as `filter` takes them, and with its defaults
 ):
-    "A matplotlib figure: genes, and mitochondrial share, against counts, coloured by the filter that takes a cell."
+    "Figure: genes, and mitochondrial share, against counts, coloured by the filter taking a cell."
     return _draw_scatter(screen(adata, by, layer, mito, doublets, **thresholds))

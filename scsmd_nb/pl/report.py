@@ -28,7 +28,7 @@ from ..pp.thresholds import DEFAULTS
 def _html_table(
     df: pd.DataFrame,  # what to show; its index is not shown
 ) -> str:
-    "An HTML table, every text escaped; numbers to the right, with three digits; a dash where there is none."
+    "An HTML table, texts escaped; numbers to the right, with three digits; a dash where none is."
 
     def cell(v):
         if isinstance(v, (float, np.floating)):
@@ -48,7 +48,10 @@ def _html_table(
     body = "\n".join(
         f"<tr>{''.join(cell(v) for v in row)}</tr>" for row in df.itertuples(index=False, name=None)
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
+        "</tbody></table></div>"
+    )
 
 # %% ../../nbs/api/pl/03_report.ipynb #ae736b01
 def _inline(
@@ -137,9 +140,10 @@ def _sample_tables(
         parts += [
             "<h2>Samples</h2>",
             _html_table(found.samples.drop(columns=idle).reset_index()),
-            '<p class="small">Filters that took nothing have no column. total_counts, n_genes, mito_share: medians '
-            "over the cells of the sample, before filtering. "
-            "mixing: 1 if its cells that stay lie among those of the other samples, 0 if apart.</p>",
+            '<p class="small">Filters that took nothing have no column. total_counts, n_genes, '
+            "mito_share: medians "
+            "over the cells of the sample, before filtering. mixing: 1 if its cells that stay lie "
+            "among those of the other samples, 0 if apart.</p>",
         ]
     each = {name: v for name, v in found.screen.thresholds.items() if isinstance(v, dict)}
     if each:
@@ -179,7 +183,10 @@ def _body(
         *(warned or ['<p class="good">None.</p>']),
         "<h2>What each filter removes</h2>",
         _html_table(found.filters),
-        '<p class="small">removed: in its turn, after the filters above it; removed alone: if there were no other.</p>',
+        (
+            '<p class="small">removed: in its turn, after the filters above it; removed alone: '
+            "if there were no other.</p>"
+        ),
         *_figures(found),
         *_sample_tables(found),
         "<h2>The same in Python</h2>",
@@ -189,17 +196,23 @@ def _body(
 
 # %% ../../nbs/api/pl/03_report.ipynb #b687fc77
 _PAGE = Template("""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 960px; margin: 2em auto;
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 960px; \
+margin: 2em auto;
        padding: 0 1em; }
-h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd; }
-.small { color: #595959; font-size: .9em; } .wide { overflow-x: auto; } img { max-width: 100%; height: auto; }
+h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.2em; margin-top: 2em; \
+border-bottom: 1px solid #ddd; }
+.small { color: #595959; font-size: .9em; } .wide { overflow-x: auto; } \
+img { max-width: 100%; height: auto; }
 table { border-collapse: collapse; margin: .6em 0; }
 th, td { padding: .25em .8em; border-bottom: 1px solid #e4e4e4; text-align: left; }
-th { border-bottom: 2px solid #999; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.warn { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .5em 1em; overflow-wrap: anywhere; }
+th { border-bottom: 2px solid #999; } \
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+.warn { border-left: 4px solid #D55E00; background: #fdf3ec; padding: .5em 1em; \
+overflow-wrap: anywhere; }
 .good { border-left: 4px solid #009E73; background: #eef8f4; padding: .5em 1em; }
 pre { background: #f5f5f5; padding: .8em; overflow-x: auto; }
 </style></head><body>
@@ -220,7 +233,8 @@ def _check_place(
         )
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(
-            f"{path.name!r} does not end in .html, so no browser would open it. Write it as {path.stem}.html."
+            f"{path.name!r} does not end in .html, so no browser would open it. "
+            f"Write it as {path.stem}.html."
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(
@@ -240,7 +254,7 @@ def qc_report(
     random_state: int = 0,  # seed of the cells drawn
     **thresholds,  # min_genes, max_genes, ... as smd.pp.filter takes them, and with its defaults
 ) -> Path:
-    "The path of the page it wrote: what filters take and why, figures, samples, ambient RNA, batches, warnings."
+    "The page's path: what filters take and why, figures, samples, ambient RNA, batches, warnings."
     check_given(adata=adata, path=path, random_state=random_state)
     path = Path(path).expanduser()
     _check_place(path)

@@ -27,10 +27,10 @@ def _shares(
 
 # %% ../../nbs/api/pl/09_sample_mixing.ipynb #2237f506
 def batches(
-    adata: ad.AnnData,  # clustered with batch_key, with the table in uns[key]["samples"]; it is only read
+    adata: ad.AnnData,  # clustered with batch_key, table in uns[key]["samples"]; only read
     key: str = "scsmd",  # column of obs with the clusters
 ) -> Figure:
-    "Two panels, one row a cluster: the share of each sample, and mixing (1: as chance would, 0: one sample)."
+    "Two panels, one row a cluster: share of each sample, and mixing (1: by chance, 0: one sample)."
     import matplotlib.pyplot as plt
 
     kept = adata.uns.get(key, {})

@@ -99,7 +99,7 @@ def mutual_pairs(
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
     k: int = 15,  # nearest cells that count
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "Pairs of cells of different samples, each near to the other: first, second, weight; those of a cell sum to 1."
+    "Pairs of cells of different samples, near each other: first, second, weight (sum 1 a cell)."
     u = _unit(z)
     found = []
     for s in range(codes.max() + 1):
@@ -121,8 +121,8 @@ def common_shift(
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
     pairs: tuple,  # see mutual_pairs
     shrink: float = 10.0,  # cells' worth of pulling towards no shift
-) -> np.ndarray:
-    "What is to be subtracted from each sample so that pairs agree, [S, t]; its mean over cells is 0."
+) -> np.ndarray:  # [S, t]
+    "What is to be subtracted from each sample so that pairs agree; its mean over cells is 0."
     i, j, w = pairs
     S, n = codes.max() + 1, len(codes)
     a, b = codes[i], codes[j]
@@ -177,7 +177,7 @@ def harmonize(
     sigma: float = 0.1,  # how soft clusters are
     rounds: int = 6,  # of clusters and shifts in turn
 ) -> np.ndarray:
-    "Harmony: places with a shift of each sample in each of up to 50 soft clusters taken off, [n, d]."
+    "Harmony: places less a shift of each sample in each of up to 50 soft clusters, [n, d]."
     n, rng = len(z), np.random.default_rng(random_state)
     K = int(np.clip(round(n / 30), 2, 50))
     of = _links(codes[:, None], codes.max() + 1).toarray()
@@ -206,8 +206,8 @@ def local_means(
     z: np.ndarray,  # [n, d] places
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
     k: int = 10,  # most cells to a mean
-) -> np.ndarray:
-    "Mean direction of the k nearest of a cell's own sample (at most one in ten of them), itself counted; [n, d]."
+) -> np.ndarray:  # [n, d]
+    "Mean direction of the k nearest of a cell's own sample (at most a tenth of it), itself too."
     u = _unit(z)
     out = u.copy()
     for s in range(codes.max() + 1):
@@ -222,8 +222,8 @@ def local_means(
 def round_trips(
     z: np.ndarray,  # [n, d] aligned places
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1, S at least 2
-) -> tuple[np.ndarray, np.ndarray]:
-    "The way to the nearest local mean of another sample, and how far from home one comes back; in spreads, [n] each."
+) -> tuple[np.ndarray, np.ndarray]:  # [n] each, in spreads
+    "The way to the nearest local mean of another sample, how far from home one comes back."
     u = local_means(z, codes)
     out, home, total = np.zeros(len(u)), np.zeros(len(u)), 0.0
     for s in range(codes.max() + 1):
@@ -261,7 +261,7 @@ def own_distances(
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
     k: int = 15,  # nearest cells
 ) -> np.ndarray:
-    "Mean distance of each direction to the k nearest of its own sample, [n]; 0 for a sample of one cell."
+    "Mean distance of a direction to the k nearest of its sample, [n]; 0 in a sample of one cell."
     u, out = _unit(z), np.zeros(len(z))
     for s in range(codes.max() + 1):
         mine = np.flatnonzero(codes == s)
@@ -275,8 +275,8 @@ def cloudiness(
     z: np.ndarray,  # [n, d] places
     codes: np.ndarray,  # [n] sample of each cell, 0 to S - 1
     random_state: int = 0,  # seed
-) -> np.ndarray:
-    "Distance to the nearest of the sample over that to any of it, [S]: about 0.5 with groups, 0.8 or more without."
+) -> np.ndarray:  # [S]
+    "Distance to the sample's nearest over that to any: about 0.5 with groups, else 0.8 or more."
     u, own, rng = _unit(z), own_distances(z, codes), np.random.default_rng(random_state)
     out = np.ones(codes.max() + 1)
     for s in range(len(out)):
@@ -289,7 +289,7 @@ def cloudiness(
 
 # %% ../../nbs/api/pp/12_batches.ipynb #1876642d
 class SampleShift(nn.Module):
-    "Model input of samples to model input as if all were one; all its numbers are kept with the model."
+    "Model input of samples to model input as if all were one; its numbers are kept with the model."
 
     def __init__(
         self,
@@ -336,7 +336,7 @@ def drawn_cells(
     random_state: int,  # seed
     most: int = 3000,  # cells in all, but at least 30 of each sample
 ) -> np.ndarray:
-    "Numbers of the cells from which shifts are learned, rising: as many of each sample, if it has them."
+    "Numbers of the cells that shifts are learned from, rising: as many a sample, if it has them."
     order = np.random.default_rng(random_state).permutation(len(codes))
     each = max(30, most // (codes.max() + 1))
     parts = [order[codes[order] == s][:each] for s in range(codes.max() + 1)]
@@ -381,7 +381,7 @@ def find_shift(
     codes: np.ndarray,  # [n] sample of each, 0 to S - 1, each with at least one cell
     random_state: int = 0,  # seed
 ) -> tuple[SampleShift, np.ndarray, np.ndarray]:
-    "The shift, the share of each sample's cells that have a counterpart elsewhere [S], and their cloudiness [S]."
+    "The shift, share of a sample's cells with a counterpart elsewhere [S], their cloudiness [S]."
     from sklearn.decomposition import PCA
 
     S, d = codes.max() + 1, min(30, len(x) - 1, x.shape[1])
@@ -415,7 +415,7 @@ def with_new_samples(
     x: np.ndarray,  # [n, t] model input of the new cells, not moved
     codes: np.ndarray,  # [n] sample of each: below S those of the model, from S on new ones
 ) -> SampleShift:
-    "The shift with a row more for each new sample, whose genes are all shifted alike for every cell."
+    "The shift with a row for each new sample, whose genes are shifted alike for every cell."
     S, known = len(shift.offsets), {k: v.numpy() for k, v in shift.state_dict().items()}
     groups, axes = known["groups"], known["axes"]
     more = []

@@ -55,8 +55,9 @@ def _some(
     "The mask, if it has genes; else a ValueError."
     if not mask.any():
         raise ValueError(
-            f"all {n_marked} highly variable genes are constant over the {n_cells} cells. Check that the cells "
-            "are not copies of one, and mark the genes anew with smd.pp.highly_variable."
+            f"all {n_marked} highly variable genes are constant over the {n_cells} cells. Check "
+            "that the cells are not copies of one, "
+            "and mark the genes anew with smd.pp.highly_variable."
         )
     return mask
 
@@ -88,8 +89,8 @@ def _scaled(
 def _scaled_values(
     adata: ad.AnnData,  # cells x genes
     layer: str | None,  # layer with the counts; None: layers["counts"], else X
-) -> tuple[sp.csr_matrix, np.ndarray]:
-    "Chosen genes in units of their standard deviation (not centred), CSR float32; the choice [genes] bool."
+) -> tuple[sp.csr_matrix, np.ndarray]:  # CSR float32; [genes] bool
+    "Chosen genes in units of their standard deviation (not centred); the choice."
     from sklearn.utils.sparsefuncs import mean_variance_axis
 
     X = _log_values(adata, layer)
@@ -106,7 +107,7 @@ def _log_sums(
     counts: DiskCounts,  # counts, or log-normalised values
     logged: bool,  # True: they are logged already
 ) -> tuple[GeneSums, np.ndarray, np.ndarray]:
-    "The sums for the choice of genes, and the mean and standard deviation of the log values [genes]."
+    "The sums for the choice of genes, mean and standard deviation of the log values [genes]."
     n, t = counts.shape
     sums, total, squares = GeneSums(t), np.zeros(t), np.zeros(t)
     for _, rows in row_blocks(counts):
@@ -164,7 +165,7 @@ def _principal_components(
     n_comps: int,  # components
     random_state: int,  # seed
 ) -> tuple[np.ndarray, np.ndarray, dict]:
-    "Scores [cells, n_comps], weights [genes, n_comps] (0 for genes not chosen), and what goes into uns['pca']."
+    "Scores [cells, n_comps], weights [genes, n_comps] (0: gene not chosen), entries of uns['pca']."
     import scanpy as sc
 
     _check_comps(n_comps, Z.shape)
@@ -197,7 +198,7 @@ def pca(
     random_state: int = 0,  # seed of the solver's start
     copy: bool = False,  # True: return a changed copy and leave adata as it is
 ) -> ad.AnnData | None:
-    "None, with obsm['X_pca'], varm['PCs'] and uns['pca'] filled as scanpy does; the filled copy if copy=True."
+    "None, with obsm['X_pca'], varm['PCs'], uns['pca'] as of scanpy; the filled copy if copy=True."
     check_given(adata=adata, random_state=random_state, copy=copy)
     if in_dask(adata, layer):
         Z, genes = _lazy_values(counts_of(adata, layer), adata.var)

@@ -23,7 +23,7 @@ def _scrublet(
     expected_rate: float,  # share of doublets expected
     random_state: int,  # seed
 ) -> pd.DataFrame:
-    "Score and call of each cell of one sample; scores are NaN for cells with fewer than three genes."
+    "Score and call of each cell of one sample; the score is NaN for cells of under three genes."
     import scanpy as sc
 
     a = ad.AnnData(counts, obs=pd.DataFrame(index=names))
@@ -45,11 +45,11 @@ def _scrublet(
 def find_doublets(
     adata: ad.AnnData,  # cells x genes with raw counts
     by: str | None = None,  # column of obs with the samples; None: all are one
-    expected_rate: float = 0.05,  # share of doublets expected (10x: about 0.008 for each 1,000 cells recovered)
+    expected_rate: float = 0.05,  # share of doublets expected (10x: about 0.008 per 1,000 cells)
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed of the simulated doublets
 ) -> pd.DataFrame:
-    "One row per cell: doublet_score (0 to 1; NaN where it could not be computed) and doublet (bool), by Scrublet."
+    "One row per cell: doublet_score (0 to 1; NaN: not computable) and doublet (bool), by Scrublet."
     check_given(adata=adata, random_state=random_state, expected_rate=expected_rate)
     from tqdm.auto import tqdm
 
@@ -95,14 +95,16 @@ def _doublet_calls(
             missing = adata.obs_names.difference(doublets.index)
             if len(missing):
                 raise ValueError(
-                    f"doublets has no value for {len(missing)} of {adata.n_obs} cells (cell {str(missing[0])!r}). "
-                    "Compute them for these cells: smd.pp.find_doublets(adata)."
+                    f"doublets has no value for {len(missing)} of {adata.n_obs} cells (cell "
+                    f"{str(missing[0])!r}). Compute them for these "
+                    "cells: smd.pp.find_doublets(adata)."
                 )
             doublets = doublets.loc[adata.obs_names]
     doublets = np.asarray(doublets)
     if doublets.dtype != bool or doublets.shape != (adata.n_obs,):
         raise ValueError(
-            f"doublets has the shape {doublets.shape} and type {doublets.dtype}; it must hold one True or False "
-            f"for each of the {adata.n_obs} cells, as smd.pp.find_doublets(adata) returns them."
+            f"doublets has the shape {doublets.shape} and type {doublets.dtype}; it must hold one "
+            f"True or False for each of the {adata.n_obs} cells, "
+            "as smd.pp.find_doublets(adata) returns them."
         )
     return doublets

@@ -33,7 +33,8 @@ def umap_layout(
         raise ValueError(f"scores must be a matrix [cells, n_comps]: {e}") from None
     if scores.ndim != 2 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
         raise ValueError(
-            f"scores must be finite numbers [cells, n_comps], not {scores.dtype} of shape {scores.shape}."
+            "scores must be finite numbers [cells, n_comps], "
+            f"not {scores.dtype} of shape {scores.shape}."
         )
     n = len(scores)
     if n < 4:
@@ -59,8 +60,8 @@ def explore(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed
     progress: bool = True,  # show progress bars
-) -> tuple[ad.AnnData, JackStraw]:
-    "A bare AnnData with obsm['X_pca', 'X_umap'], varm['PCs'] and uns['pca'], and the test of its first components."
+) -> tuple[ad.AnnData, JackStraw]:  # a bare AnnData
+    "obsm['X_pca', 'X_umap'], varm['PCs'], uns['pca'], and the test of the first components."
     check_given(adata=adata, random_state=random_state, progress=progress)
     Z, genes = _scaled_values(adata, layer)
     if n_comps is None:

@@ -63,8 +63,9 @@ def _walk(
             low, high = values[left].min(), values[left].max()
             before = f" Before it, of {n} {axis}, {' and '.join(took)}." if took else ""
             raise ValueError(
-                f"no {axis[:-1]} is left: {shown} removes all {left.sum()} {axis} that were left: their values lie "
-                f"between {low:.4g} and {high:.4g}.{before} Choose a {name} that fits, or None to switch it off."
+                f"no {axis[:-1]} is left: {shown} removes all {left.sum()} {axis} that were left: "
+                f"their values lie between {low:.4g} and {high:.4g}.{before} Choose a {name} that "
+                "fits, or None to switch it off."
             )
         rows.append(_row(name, threshold, axis, left & ~keep, ~keep, now))
         took.append(f"{shown} took {rows[-1]['removed']}")
@@ -77,7 +78,7 @@ def _genes_kept(
     cells: np.ndarray,  # [cells] True for those that stay
     min_cells: int | None,  # fewest cells in which a gene is detected
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
-    "Genes that pass [genes] bool, cells each is detected in [genes], cells left with nothing [cells] bool, table rows."
+    "Genes that pass, cells each is in [genes], cells left with nothing [cells] bool, table rows."
     n_cells = np.zeros(counts.shape[1], dtype=int)
     for rows, block in row_blocks(counts):
         n_cells += block[cells[rows]].getnnz(axis=0)
@@ -112,9 +113,9 @@ def _no_mito_words(
     "What to say when there is no mitochondrial gene."
     return (
         f"no mitochondrial gene was found among the {adata.n_vars} genes (named like "
-        f"{str(adata.var_names[0])!r}), so {_shown('max_mito', max_mito)} removes nothing and dying cells may "
-        "stay. If the matrix has such genes under other names, pass them as mito=[...]; if it has none, "
-        "max_mito=None says so."
+        f"{str(adata.var_names[0])!r}), so {_shown('max_mito', max_mito)} removes nothing and "
+        "dying cells may stay. If the matrix has such genes under other names, pass them as "
+        "mito=[...]; if it has none, max_mito=None says so."
     )
 
 # %% ../../nbs/api/pp/04_filtering.ipynb #4b9b184c
@@ -129,18 +130,20 @@ def _warn_about_filters(
         rich = sum(r["removed_alone"] for r in rows if r["filter"] == "max_genes")
         if rich > 0.05 * adata.n_obs:
             warnings.warn(
-                f"max_genes takes {rich} of {adata.n_obs} cells ({rich / adata.n_obs:.0%}), too many to be doublets "
-                "only. Cells with many genes may be a type, such as neurons in brain. Look at smd.pl.qc_violin; "
-                "smd.pp.mad_thresholds proposes limits from the data, and max_genes=None switches this one off.",
+                f"max_genes takes {rich} of {adata.n_obs} cells ({rich / adata.n_obs:.0%}), too "
+                "many to be doublets only. Cells with many genes may be a type, such as neurons "
+                "in brain. Look at smd.pl.qc_violin; smd.pp.mad_thresholds proposes limits from "
+                "the data, and max_genes=None switches this one off.",
                 stacklevel=3,
             )
         return
     names = ", ".join(f"{r['filter']} {r['removed']}" for r in rows if r["removed"])
     median = f"{m['n_genes'].median():.0f}"
     warnings.warn(
-        f"the filters removed {adata.n_obs - n_left} of {adata.n_obs} cells ({names}). The defaults are meant "
-        f"for whole transcriptomes; this matrix has {adata.n_vars} genes, with a median of {median} detected "
-        "in a cell. Set thresholds that fit it, or None to switch one off.",
+        f"the filters removed {adata.n_obs - n_left} of {adata.n_obs} cells ({names}). The "
+        f"defaults are meant for whole transcriptomes; this matrix has {adata.n_vars} genes, with "
+        f"a median of {median} detected in a cell. Set thresholds that fit it, "
+        "or None to switch one off.",
         stacklevel=3,
     )
 
@@ -207,8 +210,8 @@ def filter(
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool: these cells go
     path=None,  # .h5ad to write what stays, which is then left there; None: it comes into memory
-) -> ad.AnnData:
-    "A new AnnData of the cells and genes that pass; what was removed in uns['qc'], the metrics in obs['qc_*']."
+) -> ad.AnnData:  # a new AnnData
+    "Cells and genes that pass; what was removed in uns['qc'], the metrics in obs['qc_*']."
     thresholds = {
         "min_genes": min_genes,
         "max_genes": max_genes,
@@ -236,7 +239,7 @@ def filter_table(
     adata: ad.AnnData,  # result of `filter` or `preprocess`
     per_sample: bool = False,  # one row for each sample instead; needs a filter with by=...
 ) -> pd.DataFrame:
-    "One row per filter: threshold, how many it removed in its turn, how many it would alone, how many were left."
+    "One row per filter: threshold, removed in its turn, removed alone, how many were left."
     check_given(adata=adata, per_sample=per_sample)
     qc = adata.uns.get("qc", {})
     if "table" not in qc:
@@ -248,7 +251,7 @@ def filter_table(
         return qc["table"].set_index("filter")
     if "samples" not in qc:
         raise ValueError(
-            "the filters were not counted for each sample. Say which column of obs holds the samples: "
-            "smd.pp.filter(adata, by=...)."
+            "the filters were not counted for each sample. Say which column of obs holds the "
+            "samples: smd.pp.filter(adata, by=...)."
         )
     return qc["samples"].copy()

@@ -24,7 +24,7 @@ def _filter_rows(
     tests: list[tuple],  # filters that are on, of a `Screen`
     taken: np.ndarray,  # [cells] filter that takes each cell, or empty
 ) -> pd.DataFrame:
-    "One row per filter of cells: threshold, removed in its turn, removed alone, left; also when nothing is left."
+    "One row a filter of cells: threshold, removed in turn, removed alone, left; even if none is."
     rows, left = [], len(taken)
     for name, threshold, _, keep in tests:
         left -= (removed := int((taken == name).sum()))
@@ -75,7 +75,7 @@ def _sample_rows(
     by: str,  # column of obs with the samples, for messages
     random_state: int,  # seed
 ) -> pd.DataFrame:
-    "One row per sample: cells, what each filter takes, cells left, medians, and mixing where samples can mix."
+    "One row a sample: cells, what each filter takes, cells left, medians, mixing where it can be."
     medians = seen.metrics.groupby(seen.groups)[["total_counts", "n_genes", "mito_share"]].median()
     out = _per_sample(seen.groups, seen.taken, [t[0] for t in seen.tests]).join(medians)
     if len(set(seen.groups[drawn])) > 1:
@@ -92,18 +92,19 @@ def _warnings_about_samples(
     out, lost = [], 1 - samples["left"] / samples["cells"]
     for name in samples.index[(lost > 0.3) & (lost > 2 * lost.median())]:
         out.append(
-            f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample {lost.median():.0%}. "
-            "It may have failed, or the thresholds do not fit it: smd.pp.mad_thresholds(adata, by=...) sets "
-            "them for each sample."
+            f"Sample {name!r} loses {lost[name]:.0%} of its cells, the median sample "
+            f"{lost.median():.0%}. It may have failed, or the thresholds do not fit it: "
+            "smd.pp.mad_thresholds(adata, by=...) sets them for each sample."
         )
     apart = samples.index[samples.get("mixing", pd.Series(1, samples.index)) < 0.5]
     if len(apart):
         shown = ", ".join(f"{n!r} ({samples.loc[n, 'mixing']:.2f})" for n in apart[:6])
         shown += ", ..." if len(apart) > 6 else ""
         out.append(
-            f"{len(apart)} of {len(samples)} samples lie apart from the others (mixing score below 0.5; 1 is "
-            f"mixed freely): {shown}. If the samples were meant to be alike, this is a batch effect: correct it "
-            "before clustering. If they differ in tissue, condition or cell types, it is expected."
+            f"{len(apart)} of {len(samples)} samples lie apart from the others (mixing score below "
+            f"0.5; 1 is mixed freely): {shown}. If the samples were meant to be alike, this is a "
+            "batch effect: correct it before clustering. If they differ in tissue, "
+            "condition or cell types, it is expected."
         )
     return out
 
@@ -126,29 +127,29 @@ def _warnings_about_cells(
         who = ", ".join(f"{name} took {n:,}" for name, n in removed if n)
         what = "No cell survives" if lost == 1 else f"The filters take {lost:.0%} of the cells"
         out.append(
-            f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: compare them with "
-            "the figures below."
+            f"{what}: of {len(taken):,} cells {who}. The thresholds may not fit this matrix: "
+            "compare them with the figures below."
         )
     if not seen.mito.any() and (limit := seen.thresholds["max_mito"]) is not None:
         words = _no_mito_words(adata, limit)
         out.append(words[:1].upper() + words[1:])
     if ambient["share"] > 0.1:
         out.append(
-            f"Up to {ambient['share']:.0%} of the counts may be ambient RNA: genes that should be off in a "
-            f"group of cells are not ({', '.join(ambient['genes'][:5])}). Consider a correction with SoupX, "
-            "CellBender or DecontX on the raw droplets."
+            f"Up to {ambient['share']:.0%} of the counts may be ambient RNA: genes that should be "
+            f"off in a group of cells are not ({', '.join(ambient['genes'][:5])}). Consider a "
+            "correction with SoupX, CellBender or DecontX on the raw droplets."
         )
     if scored and (called := (taken == "doublets").mean()) > 0.15:
         out.append(
-            f"{called:.0%} of the cells are called doublets, more than an experiment should have. Look at the "
-            "histogram of scores: the threshold may lie in the wrong place."
+            f"{called:.0%} of the cells are called doublets, more than an experiment should have. "
+            "Look at the histogram of scores: the threshold may lie in the wrong place."
         )
     return out
 
 # %% ../../nbs/api/pp/08_findings.ipynb #d9080acb
 @dataclass(frozen=True)
 class Findings:
-    "What quality control has to say of a matrix: the facts, and the warnings that follow from them."
+    "What quality control has to say of a matrix: the facts, and the warnings that follow."
 
     screen: Screen  # metrics, thresholds, and the filter that takes each cell
     filters: pd.DataFrame  # a row per filter: threshold, removed in turn, alone, left

@@ -27,7 +27,8 @@ def as_numbers(
     "X as it is if it is a sound matrix of finite numbers, lists as an array; else a ValueError."
     if is_dask(X):
         raise ValueError(
-            f"{where} is a Dask array, and this needs numbers in memory. Compute it, if it fits: X.compute()."
+            f"{where} is a Dask array, and this needs numbers in memory. Compute it, "
+            "if it fits: X.compute()."
         )
     try:
         X = sound(X, where) if sp.issparse(X) else np.asarray(X)
@@ -45,8 +46,8 @@ def as_numbers(
 def size_factors(
     counts,  # [cells, genes] non-negative, dense or sparse, or DiskCounts
     names=None,  # [cells] names, for the message; None: numbers
-) -> np.ndarray:
-    "Library size of each cell over the median library size, [cells] float32; a cell without counts is an error."
+) -> np.ndarray:  # [cells] float32
+    "Library size of each cell over the median one; a cell without counts is an error."
     counts = counts if isinstance(counts, DiskCounts) else as_numbers(counts)
     if 0 in counts.shape:
         raise ValueError(
@@ -60,8 +61,8 @@ def size_factors(
         if len(empty) > 3:
             shown += ", ..."
         raise ValueError(
-            f"{len(empty)} of {len(total)} cells have no counts in the {counts.shape[1]} genes given "
-            f"(cell {shown}), so they cannot be scaled. Remove them, for example with "
+            f"{len(empty)} of {len(total)} cells have no counts in the {counts.shape[1]} genes "
+            f"given (cell {shown}), so they cannot be scaled. Remove them, for example with "
             "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None), or keep more genes."
         )
     return (total / np.median(total)).astype(np.float32)
@@ -70,8 +71,8 @@ def size_factors(
 def log_normalize(
     counts,  # [cells, genes] non-negative, dense or sparse
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
-) -> sp.csr_matrix:
-    "log(1 + counts scaled to a common total), [cells, genes] CSR float32; a cell without counts stays at zero."
+) -> sp.csr_matrix:  # [cells, genes]
+    "log(1 + counts scaled to a common total), CSR float32; a cell without counts stays at zero."
     if target_sum is not None:
         check_given(target_sum=target_sum)
     X = sp.csr_matrix(as_numbers(counts), dtype=np.float32, copy=True)
@@ -81,7 +82,8 @@ def log_normalize(
         target_sum = np.median(total[some]) if some.any() else 1.0
     if not 0 < target_sum < np.inf:
         raise ValueError(
-            f"target_sum={target_sum} must be a positive number, or None for the median library size."
+            f"target_sum={target_sum} must be a positive number, "
+            "or None for the median library size."
         )
     scale = np.divide(target_sum, total, out=np.zeros_like(total), where=some)
     for start in range(0, X.shape[0], 8192):  # in double precision, a block at a time
@@ -95,7 +97,7 @@ def log_normalize(
 # %% ../../nbs/api/pp/05_genes.ipynb #590c2316
 def _copy(
     adata: ad.AnnData,  # cells x genes, in memory or backed by a file
-    X=None,  # [cells, genes] to stand in the place of X and of layers["counts"], which are then not copied
+    X=None,  # [cells, genes] to stand in place of X and layers["counts"], which are not copied
 ) -> ad.AnnData:
     "A new AnnData in memory with the same content."
     if X is None or adata.isbacked:
@@ -123,8 +125,8 @@ def normalize(
     adata: ad.AnnData,  # cells x genes with raw counts
     target_sum: float | None = 1e4,  # common total after scaling; None: the median library size
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
-) -> ad.AnnData:
-    "A new AnnData: X log-normalised (CSR float32; Dask stays Dask), layers['counts'] raw counts, obs['size_factor']."
+) -> ad.AnnData:  # X: CSR float32; Dask stays Dask
+    "A new AnnData: X log-normalised, layers['counts'] raw counts, obs['size_factor']."
     if target_sum is not None:
         check_given(target_sum=target_sum)
     import scanpy as sc
@@ -134,7 +136,8 @@ def normalize(
     counts = dask_counts(counts) if isinstance(counts, DiskCounts) else counts
     if target_sum is not None and not 0 < target_sum < np.inf:
         raise ValueError(
-            f"target_sum={target_sum} must be a positive number, or None for the median library size."
+            f"target_sum={target_sum} must be a positive number, "
+            "or None for the median library size."
         )
     if layer not in (None, "counts") and "counts" in adata.layers:
         warnings.warn(
@@ -155,8 +158,8 @@ def dispersions(
     mean: np.ndarray,  # [genes] of counts per 10,000
     variance: np.ndarray,  # [genes] of the same, ddof 1
     n_bins: int = 20,  # of log(1 + mean)
-) -> np.ndarray:
-    "log(variance / mean), standardised within bins of similar mean: scanpy's flavor 'seurat'; NaN at variance 0."
+) -> np.ndarray:  # NaN at variance 0
+    "log(variance / mean), standardised within bins of similar mean: scanpy's flavor 'seurat'."
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = variance / np.maximum(mean, 1e-12)
         d = pd.Series(np.log(np.where(ratio == 0, np.nan, ratio)))
@@ -207,13 +210,14 @@ class GeneSums:
         self,
         n_top_genes: int,  # genes to keep
         scores: np.ndarray | None = None,  # [genes] another measure; None: scores()
-    ) -> np.ndarray:
-        "True for the most variable genes [genes]; all that vary if no more do; never a constant one."
+    ) -> np.ndarray:  # [genes] bool
+        "True for the most variable genes; all that vary if no more do, never a constant one."
         varies = self.varies
         if not varies.any():
             raise ValueError(
-                f"all {len(varies)} genes are constant over the {self.n} cells, so nothing tells the cells apart. "
-                "Check that rows are cells and columns are genes, and that the cells are not copies of one."
+                f"all {len(varies)} genes are constant over the {self.n} cells, so nothing tells "
+                "the cells apart. Check that rows are cells and columns are genes, "
+                "and that the cells are not copies of one."
             )
         if varies.sum() <= n_top_genes:
             return varies
@@ -245,7 +249,7 @@ def _gene_scores(
     counts: sp.csr_matrix,  # [cells, genes] non-negative, float32
     flavor: str,  # "pearson_residuals" or "seurat_v3"
 ) -> np.ndarray:
-    "How variable each gene is by scanpy's measure, [genes] float64; NaN where the measure is not defined."
+    "How variable each gene is by scanpy's measure, [genes] float64; NaN where it is not defined."
     import scanpy as sc
 
     a = ad.AnnData(counts)
@@ -274,11 +278,12 @@ def select_genes(
     counts,  # [cells, genes] non-negative, dense or sparse, or DiskCounts
     n_top_genes: int = 2000,  # genes to keep
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
-) -> np.ndarray:
-    "True for the n_top_genes most variable genes, [genes] bool; all that vary if no more do; never a constant one."
+) -> np.ndarray:  # [genes] bool
+    "True for the n_top_genes most variable genes; all that vary if no more; never a constant one."
     if flavor not in FLAVORS:
         raise ValueError(
-            f"unknown flavor {flavor!r}.{did_you_mean(flavor, FLAVORS)} There are: {', '.join(FLAVORS)}."
+            "unknown flavor "
+            f"{flavor!r}.{did_you_mean(flavor, FLAVORS)} There are: {', '.join(FLAVORS)}."
         )
     if (
         isinstance(n_top_genes, bool)
@@ -289,7 +294,8 @@ def select_genes(
     if isinstance(counts, DiskCounts):
         if flavor != "seurat":
             raise ValueError(
-                f"flavor={flavor!r} needs all counts in memory. Take 'seurat', which is computed block by block."
+                f"flavor={flavor!r} needs all counts in memory. Take 'seurat', "
+                "which is computed block by block."
             )
         return gene_sums(counts).top(n_top_genes)
     counts = as_numbers(counts)
@@ -330,8 +336,8 @@ def highly_variable(
     n_top_genes: int = 2000,  # genes to keep
     flavor: str = "seurat",  # measure of variability, one of FLAVORS
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
-) -> ad.AnnData:
-    "A new AnnData with the choice in var['highly_variable']; a warning if fewer genes vary than were asked for."
+) -> ad.AnnData:  # a new AnnData
+    "The choice in var['highly_variable']; a warning if fewer genes vary than were asked for."
     mask = _choose_variable(adata, n_top_genes, flavor, layer)
     out = _copy(adata)
     out.var["highly_variable"] = mask

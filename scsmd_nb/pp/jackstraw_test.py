@@ -31,7 +31,7 @@ def _p_values(
 
 # %% ../../nbs/api/pp/10_jackstraw_test.ipynb #1b464c49
 class _CellSpace:
-    "Eigenvalues [q] of the cells' inner products, and the coordinates of any gene in their eigenvectors."
+    "Eigenvalues [q] of the cells' inner products, coordinates of any gene in their eigenvectors."
 
     def __init__(self, Z):  # [cells, genes] CSR, not centred
         self.Z, (n, m) = Z.tocsc(), Z.shape
@@ -80,8 +80,8 @@ def _straws(
     n_comps: int,  # components
     rng: np.random.Generator,  # source of randomness
     tol: float = 1e-4,  # relative accuracy of the eigenvalues; 0: machine precision
-) -> np.ndarray:
-    "Squared correlation of shuffled genes with the components computed with them in place, [s, n_comps]."
+) -> np.ndarray:  # [s, n_comps]
+    "Squared correlation of shuffled genes with the components computed with them in place."
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     old = space.columns(straws)
@@ -133,7 +133,7 @@ def _holm(
 # %% ../../nbs/api/pp/10_jackstraw_test.ipynb #f96a26cb
 @dataclass(frozen=True)
 class JackStraw:
-    "p-values of genes on components, and one row per component: its share of variance, its genes with p <= 0.001."
+    "p-values of genes on components; a row a component: share of variance, genes with p <= 0.001."
 
     p_values: pd.DataFrame  # [genes read, n_comps]
     table: pd.DataFrame  # [n_comps] variance_ratio, genes, p_value, p_adjusted (Holm), significant
@@ -188,8 +188,9 @@ def _run_jackstraw(
     space = _CellSpace(Z)
     if n_comps >= len(space.values):
         raise ValueError(
-            f"n_comps={n_comps} is too many: the centred values have only {len(space.values)} independent "
-            f"directions, and one must be left over. Pass n_comps={len(space.values) - 1} or less."
+            f"n_comps={n_comps} is too many: the centred values have only {len(space.values)} "
+            "independent directions, and one must be left over. Pass "
+            f"n_comps={len(space.values) - 1} or less."
         )
     n_straws = max(1, round(share * Z.shape[1]))
     null = []
@@ -241,8 +242,8 @@ def jackstraw(
         )
     if n_null < 1 / SMALL:
         raise ValueError(
-            f"n_null={n_null} is too few: with fewer than {1 / SMALL:.0f} null draws no gene can reach p = {SMALL}. "
-            "The default is 10,000."
+            f"n_null={n_null} is too few: with fewer than {1 / SMALL:.0f} null draws no gene can "
+            f"reach p = {SMALL}. The default is 10,000."
         )
     if max_cells < 3:
         raise ValueError(f"max_cells={max_cells} must be at least 3.")

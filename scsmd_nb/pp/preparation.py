@@ -28,8 +28,8 @@ def preprocess(
     by: str | None = None,  # column of obs with the samples: for dicts and tables
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
     doublets=None,  # result of `find_doublets`, or [cells] bool: these cells go
-) -> ad.AnnData:
-    "A new AnnData: filtered, log-normalised, with layers['counts'], obs['size_factor'] and var['highly_variable']."
+) -> ad.AnnData:  # a new AnnData
+    "Filtered, log-normalised, with layers['counts'], obs['size_factor'], var['highly_variable']."
     out = filter(
         adata,
         min_genes,
@@ -52,9 +52,9 @@ def neighbors(
     adata: ad.AnnData,  # cells x genes, or with a representation in obsm
     use_rep: str | None = None,  # key in obsm, or "X"; None: X_pca, or X if there are few genes
     n_neighbors: int = 15,  # neighbours of each cell, the cell itself counted
-    random_state: int = 0,  # seed, for the PCA that scanpy computes where use_rep is None and there is none
-) -> ad.AnnData:
-    "A new AnnData with scanpy's neighbour graph in obsp['distances', 'connectivities'] and uns['neighbors']."
+    random_state: int = 0,  # seed of scanpy's PCA, computed where use_rep is None and there is none
+) -> ad.AnnData:  # a new AnnData
+    "Scanpy's neighbour graph in obsp['distances', 'connectivities'] and uns['neighbors']."
     check_given(adata=adata, n_neighbors=n_neighbors, random_state=random_state)
     import scanpy as sc
 

@@ -22,7 +22,7 @@ def _count_metrics(
     obs_names,  # [cells] names
     mito: np.ndarray,  # [genes] bool
 ) -> pd.DataFrame:
-    "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."
+    "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 without counts)."
     genes, parts = np.flatnonzero(mito), []
     for _, rows in row_blocks(counts):
         sums = [np.ravel(X.sum(1, dtype=np.float64)) for X in (rows, rows[:, genes])]
@@ -38,15 +38,15 @@ def cell_metrics(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
-    "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 for a cell without counts)."
+    "One row per cell: n_genes (detected), total_counts, mito_share (0 to 1; 0 without counts)."
     return _count_metrics(counts_of(adata, layer), adata.obs_names, mito_mask(adata, mito))
 
 # %% ../../nbs/api/pp/01_qc_metrics.ipynb #d8c3ce41
 def _sample_groups(
     adata: ad.AnnData,  # cells x genes
     by: str,  # column of obs
-) -> np.ndarray:
-    "The group of each cell as text, [cells]; an error if there is no such column, or a cell without a group."
+) -> np.ndarray:  # [cells]
+    "The group of each cell as text; an error without such a column, or for a cell without a group."
     if by not in adata.obs:
         columns = [str(c) for c in adata.obs.columns]
         there = f" There are: {', '.join(columns[:12]) or 'none'}."

@@ -24,7 +24,7 @@ def sample_table(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> pd.DataFrame:
-    "One row per sample: cells, medians of total_counts, n_genes and mito_share over cells, genes detected in any cell."
+    "A row a sample: cells, median total_counts, n_genes, mito_share, genes detected in any cell."
     counts, groups = counts_of(adata, layer), _sample_groups(adata, by)
     m = _count_metrics(counts, adata.obs_names, mito_mask(adata, mito))
     out = m.groupby(groups)[["total_counts", "n_genes", "mito_share"]].median()
@@ -64,7 +64,7 @@ def _cluster_sums(
     cells: np.ndarray,  # [cells] True for those to be used
     n_clusters: int,  # K
 ) -> tuple[np.ndarray, np.ndarray]:
-    "Counts of each gene in each cluster [K, genes], and as many as the common mixture of all cells would give."
+    "Counts of a gene in a cluster [K, genes], and those the common mixture of all would give."
     at = np.flatnonzero(cells)
     member = sp.csr_matrix(
         (np.ones(len(at), np.float32), (clusters[at], at)), shape=(n_clusters, len(clusters))
@@ -80,7 +80,7 @@ def _ambient_share(
     random_state: int,  # seed of the halves
     skip: np.ndarray,  # [genes] True for genes that shall not tell
 ) -> tuple[float, np.ndarray]:
-    "The share of ambient counts, NaN if it cannot be told, and the numbers of the genes that tell it."
+    "The share of ambient counts, NaN if it cannot be told; the numbers of the genes telling it."
     k, half = (
         clusters.max() + 1,
         np.random.default_rng(random_state).permutation(len(clusters)) % 2 == 0,
@@ -127,8 +127,8 @@ def ambient(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     n_clusters: int = 10,  # rough clusters in which genes may be off
     random_state: int = 0,  # seed
-) -> dict:
-    "share: of the counts that may come from the liquid (0 to 0.5; NaN: cannot be told); genes: those that tell it."
+) -> dict:  # share: 0 to 0.5; NaN: cannot be told
+    "share: of the counts that may come from the liquid; genes: those that tell it."
     check_given(adata=adata, n_clusters=n_clusters, random_state=random_state)
     return _ambient_of(
         get_counts(adata, layer), adata.var_names, mito_mask(adata), n_clusters, random_state
@@ -183,7 +183,7 @@ def mixing(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     random_state: int = 0,  # seed
 ) -> pd.Series:
-    "Mixing score of each sample: 1 if its cells lie among those of the other samples, 0 if apart from them."
+    "Mixing score of each sample: 1 if its cells lie among the other samples' cells, 0 if apart."
     check_given(adata=adata, n_neighbors=n_neighbors, random_state=random_state)
     return _mixing_of(
         get_counts(adata, layer), _sample_groups(adata, by), by, n_neighbors, random_state

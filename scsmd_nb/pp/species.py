@@ -38,7 +38,9 @@ _MITO_IDS = {
 }
 _MITO_IDS |= {
     f"ENSMUSG000000{n}"
-    for n in "64341 64345 64351 64354 64356 64357 64358 64360 65947 64363 64367 64368 64370 64337 64339".split()
+    for n in (
+        "64341 64345 64351 64354 64356 64357 64358 64360 65947 64363 64367 64368 64370 64337 64339"
+    ).split()
 }
 _MITO_WORM = {
     *(f"nduo-{i}" for i in range(1, 7)),
@@ -54,7 +56,7 @@ _MITO_WORM = {
 def mito_genes(
     var_names,  # [genes] names or Ensembl identifiers
 ) -> np.ndarray:
-    "True for the mitochondrial genes of human, mouse, zebrafish, fly, worm, known by their names, [genes] bool."
+    "True for mitochondrial genes, named as in human, mouse, zebrafish, fly, worm; [genes] bool."
     check_given(var_names=var_names)
 
     def one(name):
@@ -76,8 +78,8 @@ def mito_mask(
     if given.dtype == bool:
         if given.shape != (adata.n_vars,):
             raise ValueError(
-                f"mito has the shape {given.shape}, but there are {adata.n_vars} genes. Pass one True or "
-                "False for each gene, or the names of the mitochondrial genes."
+                f"mito has the shape {given.shape}, but there are {adata.n_vars} genes. Pass one "
+                "True or False for each gene, or the names of the mitochondrial genes."
             )
         return given
     missing = [str(g) for g in given if g not in adata.var_names]
@@ -134,7 +136,7 @@ def gene_species(
 def check_species(
     adata: ad.AnnData,  # cells x genes
 ) -> None:
-    "Nothing if the genes are of one species as far as their names tell, else a ValueError that says how to choose one."
+    "Nothing if the genes' names tell of one species, else a ValueError that says how to choose."
     check_given(adata=adata)
     of = gene_species(adata.var_names)
     found = pd.Series(of[of != ""]).value_counts()
@@ -153,16 +155,17 @@ def check_species(
 def keep_species(
     adata: ad.AnnData,  # cells x genes with raw counts of two or more species
     name: str,  # the species to keep, as `gene_species` calls it: "human", "mouse", ...
-    min_share: float = 0.9,  # least share of the counts that a cell of this species has in its genes (0 to 1)
+    min_share: float = 0.9,  # least share of counts a cell of this species has in its genes, 0 to 1
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
-) -> ad.AnnData:
-    "A new AnnData of the genes of one species, without the genome's name in front, and of the cells that belong to it."
+) -> ad.AnnData:  # a new AnnData
+    "The genes of one species, without the genome's name in front, and the cells that belong to it."
     check_given(adata=adata)
     of = gene_species(adata.var_names)
     there = sorted(set(of) - {""})
     if name not in there:
         raise ValueError(
-            f"no gene name tells of the species {name!r}. The names tell of: {', '.join(there) or 'none'}."
+            f"no gene name tells of the species {name!r}. The names tell of: "
+            f"{', '.join(there) or 'none'}."
         )
     counts = get_counts(adata, layer)
     own = np.asarray(counts[:, np.flatnonzero(of == name)].sum(1)).ravel()
@@ -171,8 +174,8 @@ def keep_species(
     if not cells.any():
         largest = np.divide(own, known, out=np.zeros_like(own), where=known > 0).max()
         raise ValueError(
-            f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: the largest share "
-            f"is {largest:.1%}. Choose a smaller min_share, or another species."
+            f"no cell has {min_share:.0%} of its counts in the {(of == name).sum()} {name} genes: "
+            f"the largest share is {largest:.1%}. Choose a smaller min_share, or another species."
         )
     out = adata[cells, of == name]
     out = out.to_memory() if adata.isbacked else out.copy()

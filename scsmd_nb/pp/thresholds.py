@@ -44,7 +44,7 @@ def _with_defaults(
     thresholds: dict,  # those that the caller set, by name
     others: tuple = (),  # further names that the caller could have meant, for the message
 ) -> dict:
-    "All thresholds, with the default where the caller set none; a ValueError for a name that is none."
+    "All thresholds, with defaults where the caller set none; a ValueError for a name that is none."
     unknown = sorted(set(thresholds) - set(DEFAULTS))
     if unknown:
         raise ValueError(
@@ -68,17 +68,20 @@ def _check_thresholds(
             number = isinstance(v, (int, float, np.number)) and not isinstance(v, bool)
             if v is not None and not (number and v >= 0):
                 raise ValueError(
-                    f"{name}={v!r}{place} must be a number of at least 0, or None to switch this filter off."
+                    f"{name}={v!r}{place} must be a number of at least 0, "
+                    "or None to switch this filter off."
                 )
         if (mito := at.get("max_mito")) is not None and mito > 1:
             raise ValueError(
-                f"max_mito={mito}{place} must be a share between 0 and 1: write {mito / 100:g} for {mito:g} %."
+                f"max_mito={mito}{place} must be a share between 0 and 1: "
+                f"write {mito / 100:g} for {mito:g} %."
             )
         for what in ("genes", "counts"):
             low, high = at.get(f"min_{what}"), at.get(f"max_{what}")
             if low is not None and high is not None and low > high:
                 raise ValueError(
-                    f"min_{what}={low} is more than max_{what}={high}{place}, so no cell can pass both."
+                    f"min_{what}={low} is more than max_{what}={high}{place}, "
+                    "so no cell can pass both."
                 )
 
 # %% ../../nbs/api/pp/03_thresholds.ipynb #f56b5ce8
@@ -87,12 +90,13 @@ def _per_cell(
     threshold,  # a number, or {group: number or None}
     groups: np.ndarray | None,  # [cells] group of each cell
 ):
-    "The threshold that holds for each cell: the number itself, or [cells] float, infinite where it is off."
+    "The threshold of each cell: the number itself, or [cells] float, infinite where it is off."
     if not isinstance(threshold, dict):
         return threshold
     if groups is None:
         raise ValueError(
-            f"{name} has one value for each group, so say which column of obs holds the groups: by=..."
+            f"{name} has one value for each group, "
+            "so say which column of obs holds the groups: by=..."
         )
     threshold = {str(g): v for g, v in threshold.items()}
     missing = sorted(set(groups) - set(threshold))
@@ -114,7 +118,7 @@ def _cell_tests(
     groups: np.ndarray | None = None,  # [cells] group of each cell
     doublets: np.ndarray | None = None,  # [cells] True for a doublet
 ) -> list[tuple]:
-    "The filters of cells that are on, in order: name, threshold, values [cells], keep [cells] bool."
+    "The cell filters that are on, in order: name, threshold, values [cells], keep [cells] bool."
     tests = []
     for name, column in THRESHOLDS.items():
         if (t := thresholds.get(name)) is None:
@@ -183,7 +187,7 @@ def _mad_bounds(
     n_mads: float,  # how many deviations are still normal
     log: bool,  # on the scale of log(1 + x)?
 ) -> tuple[float | None, float | None]:
-    "Lowest and highest normal value; None and None where more than half of the values are one and the same."
+    "Lowest and highest normal value; None and None where over half of the values are one number."
     v = np.log1p(x) if log else x
     middle = np.median(v)
     spread = np.median(np.abs(v - middle))
@@ -214,8 +218,9 @@ def _warn_about_small_groups(
 ) -> None:
     "A warning that names the first of them."
     warnings.warn(
-        f"{len(sizes)} of {n_groups} groups in obs[{by!r}] have fewer than 20 cells ({sizes.index[0]!r} has "
-        f"{sizes.iloc[0]}), too few to tell what is normal in them. They get the thresholds of all cells.",
+        f"{len(sizes)} of {n_groups} groups in obs[{by!r}] have fewer than 20 cells "
+        f"({sizes.index[0]!r} has {sizes.iloc[0]}), too few to tell what is normal in them. They "
+        "get the thresholds of all cells.",
         stacklevel=3,
     )
 
@@ -227,7 +232,7 @@ def mad_thresholds(
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
     mito=None,  # mitochondrial genes, [genes] bool or names; None: known by their names
 ) -> dict:
-    "Arguments for `filter`: min_genes, max_genes, min_counts, max_counts, max_mito, and by if it was given."
+    "Arguments for `filter`: min_genes, max_genes, min_counts, max_counts, max_mito; by if given."
     check_given(adata=adata)
     is_number = isinstance(n_mads, (int, float, np.number)) and not isinstance(n_mads, bool)
     if not is_number or not 0 < n_mads < np.inf:

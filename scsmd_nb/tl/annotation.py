@@ -21,8 +21,8 @@ def marker_scores(
     adata: ad.AnnData,  # cells x genes with raw counts
     genes: list[str],  # genes to score, each by itself
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
-) -> pd.DataFrame:
-    "Score of each gene in each cell [cells, genes], in standard deviations over all cells; adata is only read."
+) -> pd.DataFrame:  # [cells, genes]
+    "Score of each gene in each cell, in standard deviations over all cells; adata is only read."
     check_given(adata=adata, genes=genes)
     import scanpy as sc
 
@@ -65,7 +65,7 @@ def _known_markers(
     markers,  # type -> genes, or the name of a data set
     var_names: pd.Index,  # genes that were measured
 ) -> dict[str, list[str]]:
-    "Type -> those of its markers that were measured; a warning for types that lose genes, an error if nothing is left."
+    "Type -> its markers that were measured; a warning on types that lose some, an error if all go."
     markers = info(markers).markers if isinstance(markers, str) else markers
     if len(markers) < 2:
         raise ValueError(f"markers names {len(markers)} types; at least 2 are needed to compare.")
@@ -118,16 +118,17 @@ def annotate(
     markers: dict | str,  # type -> marker genes, or a public data set, such as "osteosarcoma"
     key: str = "scsmd",  # column of obs with the clusters
     layer: str | None = None,  # layer with the counts; None: "counts" if there is one, else X
-    min_margin: float = 0.25,  # smallest margin for a name, in standard deviations of a marker's score
-) -> pd.DataFrame:
-    "One row per cluster: type or 'unsure', second type, margin; also in obs[key + '_type'], obs[key + '_type_margin']."
+    min_margin: float = 0.25,  # smallest margin for a name, in a marker score's standard deviations
+) -> pd.DataFrame:  # in obs, too: key + '_type', key + '_type_margin'
+    "One row per cluster: type or 'unsure', second type, margin."
     check_given(adata=adata)
     if not isinstance(min_margin, (int, float, np.number)) or not 0 <= min_margin < np.inf:
         raise ValueError(f"min_margin={min_margin!r} must be a number of at least 0.")
     clusters = _check_clusters(adata, key)
     if not isinstance(markers, (dict, str)):
         raise ValueError(
-            f"markers must be a dictionary {{type: list of genes}} or the name of a data set, not {markers!r:.60}."
+            "markers must be a dictionary {type: list of genes} or the name of a data set, "
+            f"not {markers!r:.60}."
         )
     left = _known_markers(markers, adata.var_names)
     z = marker_scores(adata, sorted({g for genes in left.values() for g in genes}), layer)

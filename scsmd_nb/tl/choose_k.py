@@ -32,7 +32,7 @@ def spectrum(
     graph,  # [n, n] symmetric weights, sparse
     m: int,  # how many eigenvalues
 ) -> np.ndarray:
-    "The m smallest eigenvalues of the normalised Laplacian, [m] rising from 0; all n if there are fewer."
+    "The m smallest eigenvalues of the normalised Laplacian, [m] rising from 0; n if fewer."
     check_given(m=m)
     if not sp.issparse(graph):
         graph = sp.csr_matrix(_numbers(graph, "graph", square=True))
@@ -70,7 +70,7 @@ def leiden_scan(
     resolutions=RESOLUTIONS,  # of Leiden, rising
     random_state: int = 0,  # seed
 ) -> list[np.ndarray]:
-    "Leiden communities at each resolution, a list of [n] int from 0. The igraph object is made once."
+    "Leiden communities at each resolution, a list of [n] int from 0. igraph's object is made once."
     import igraph as ig
 
     links, out = sp.triu(graph, 1).tocoo(), []
@@ -90,7 +90,7 @@ def plateau(
     communities,  # number of communities at each resolution, equal ratios apart
     k_max: int,  # numbers above it are left out
 ) -> int:
-    "The number met at most resolutions, of equals the middle one; 1 if there is never more than one."
+    "The number met at most resolutions, the middle of equals; 1 if there is never more than one."
     found = np.array([c for c in communities if 1 < c <= k_max])
     if len(found) == 0:
         return 1 if max(communities) <= 1 else k_max
@@ -120,7 +120,7 @@ def subsample_stability(
     random_state: int = 0,  # seed
     step=lambda: None,  # called after each subsample, for a progress bar
 ) -> pd.DataFrame:  # one row for each resolution: communities, ari, stable
-    "ARI with six subsamples of 80 %, how many clusters are found again; NaN at every second resolution, for speed."
+    "ARI with six subsamples of 80 %, clusters found again; every second row is NaN, for speed."
     rng, n, tried = np.random.default_rng(random_state), len(z), range(0, len(scan), 2)
     ari, jaccard = np.zeros(len(scan)), [np.zeros(s.max() + 1) for s in scan]
     for _ in range(N_SUBSAMPLES):
@@ -147,8 +147,8 @@ def combine(
     "One K from the views that decide, by the two rules."
     if views["stability"] <= 1:
         why = (
-            "No structure: at no resolution are two or more clusters found again when a fifth of the cells is left "
-            "out. One cluster is all that these data support."
+            "No structure: at no resolution are two or more clusters found again when a fifth of "
+            "the cells is left out. One cluster is all that these data support."
         )
         return 1, why
     named = [views[v] for v in DECIDE]
@@ -165,7 +165,7 @@ def interval_of(
     k: int,  # recommended K
     factor: float = FACTOR,  # how many times too large or too small K may be
 ) -> tuple[int, int]:
-    "The whole numbers that are at most `factor` times smaller or larger than K: 80 % hold the number of types."
+    "Whole numbers at most `factor` times smaller or larger than K: 80 % hold the number of types."
     return (1, 1) if k <= 1 else (int(np.ceil(k / factor)), int(np.floor(k * factor)))
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #e0c5f34e
@@ -201,14 +201,23 @@ def _reasons(
     k_max: int,  # largest K
     cells: str,  # what was looked at
 ) -> list[str]:
-    "Plain sentences: what was looked at, what each view says, how they were combined, how far to trust it."
+    "Sentences: what was looked at, what each view says, how they combine, how far to trust it."
     k, why = choice
     said = {
         "eigengap": "the neighbour graph comes nearest to falling into {} parts (eigengap).",
-        "silhouette": f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette.",
-        "calinski_harabasz": f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index.",
-        "leiden_plateau": "{} is the number of Leiden communities that persists longest over the resolutions.",
-        "stability": "{} clusters are found again when a fifth of the cells is left out (up to resolution 1).",
+        "silhouette": (
+            f"{{}} is the finest K that keeps {SILHOUETTE_SHARE:.0%} of the best silhouette."
+        ),
+        "calinski_harabasz": (
+            f"{{}} is the finest K that keeps {CH_SHARE:.0%} of the best Calinski-Harabasz index."
+        ),
+        "leiden_plateau": (
+            "{} is the number of Leiden communities that persists longest over the resolutions."
+        ),
+        "stability": (
+            "{} clusters are found again when a fifth of the "
+            "cells is left out (up to resolution 1)."
+        ),
     }
     if views["stability"] <= 1:
         said["stability"] = "fewer than two clusters are found again (up to resolution 1)."
@@ -218,8 +227,8 @@ def _reasons(
         return out
     low, high = interval_of(k)
     out.append(
-        f"In four of five labelled sets the number of types is at most {FACTOR:g} times larger or smaller than "
-        f"this K; here that is {low} to {high}."
+        f"In four of five labelled sets the number of types is at most {FACTOR:g} times larger or "
+        f"smaller than this K; here that is {low} to {high}."
     )
     if max(views[v] for v in DECIDE) >= k_max:
         out.append(
@@ -234,8 +243,8 @@ def _table(
     scores: pd.DataFrame,  # from `kmeans_scores`
     scan: pd.DataFrame,  # from `subsample_stability`
     views: dict,  # view -> K
-) -> pd.DataFrame:
-    "The curves, one row for each K: scores, share of resolutions, ARI and stable clusters there, views that name it."
+) -> pd.DataFrame:  # the curves
+    "A row a K: scores, share of resolutions, ARI and stable clusters there, views that name it."
     by_k = scan.groupby("communities")
     table = pd.DataFrame(index=pd.RangeIndex(1, k_max + 1, name="K"))
     table["eigengap"] = gaps
@@ -288,8 +297,9 @@ def enough_cells(
     "A ValueError if they are too few to say anything about the number of clusters."
     if n < MIN_CELLS:
         raise ValueError(
-            f"nothing can be said about the number of clusters of {n} cells: at least {MIN_CELLS} are needed. "
-            "Give n_clusters as a number that you have a reason for, or bring more cells (see that rows are cells)."
+            f"nothing can be said about the number of clusters of {n} cells: at least {MIN_CELLS} "
+            "are needed. Give n_clusters as a number that you have a reason for, or bring more "
+            "cells (see that rows are cells)."
         )
 
 # %% ../../nbs/api/tl/05_choose_k.ipynb #dcfd82ef
@@ -312,8 +322,9 @@ def _cells_to_look_at(
     enough_cells(n)
     if n < k_max + 2:
         raise ValueError(
-            f"{n} cells are too few to look for up to k_max={k_max} clusters: at least {k_max + 2} are needed. "
-            "Lower k_max (and see that rows are cells, max_cells is not too small), or bring more cells."
+            f"{n} cells are too few to look for up to k_max={k_max} clusters: at least {k_max + 2} "
+            "are needed. Lower k_max (and see that rows are cells, max_cells is not too small), "
+            "or bring more cells."
         )
     if n == total:
         return np.arange(total)
@@ -376,8 +387,8 @@ def suggest_from_counts(
     if len(bare):
         name = at[bare[0]] if names is None else repr(names[at[bare[0]]])
         raise ValueError(
-            f"{len(bare)} cells have no counts (the first one is {name}). Remove them, for example with "
-            "smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
+            f"{len(bare)} cells have no counts (the first one is {name}). Remove them, for example "
+            "with smd.pp.filter(adata, min_genes=1, max_genes=None, max_mito=None, min_cells=None)."
         )
     z = _usable(components(counts, genes, random_state), "X_pca", at)
     choice = _choose(z, total, k_max, random_state, progress)
@@ -398,8 +409,8 @@ def suggest_k(
     if not isinstance(data, ad.AnnData):
         if sp.issparse(data) or np.ndim(data) != 2:
             raise ValueError(
-                f"expected an AnnData of raw counts or a dense matrix, one row per cell and one column per "
-                f"dimension, but got {type(data).__name__} of shape {np.shape(data)}."
+                "expected an AnnData of raw counts or a dense matrix, one row per cell and one "
+                f"column per dimension, but got {type(data).__name__} of shape {np.shape(data)}."
             )
         z, name = np.asarray(data), "z"
     elif use_rep is None:

@@ -46,7 +46,7 @@ def calinski_harabasz(
     z: np.ndarray,  # [n, d]
     labels: np.ndarray,  # [n] int from 0, no gaps, at least two clusters
 ) -> float:
-    "Variance between clusters over variance within, larger is better; infinite if there is none within."
+    "Variance between clusters over that within, larger is better; infinite if none is within."
     z = np.asarray(_numbers(z, "z"), dtype=np.float64)
     labels = _labels(labels, len(z))
     member = np.eye(labels.max() + 1)[labels]
@@ -64,7 +64,7 @@ def finest(
     scores: pd.Series,  # indexed by K, larger is better
     share: float,  # of the best score, 0 to 1
 ) -> int:
-    "The largest K whose score is at least `share` of the best one; the best K itself if no score is positive."
+    "The largest K whose score is at least `share` of the best one; the best if none is positive."
     scores = scores.dropna()
     if np.isinf(scores.max()) or scores.max() <= 0:
         return int(scores.idxmax())
@@ -77,7 +77,7 @@ def kmeans_scores(
     random_state: int = 0,  # seed
     step=lambda: None,  # called after each K, for a progress bar
 ) -> pd.DataFrame:  # columns silhouette, calinski_harabasz; indexed by K = 2 .. k_max
-    "Silhouette (on at most 2,000 cells) and Calinski-Harabasz index of k-means at each K; NaN if K cannot be had."
+    "Silhouette (of at most 2,000 cells), Calinski-Harabasz of k-means at each K; NaN: no such K."
     z = _numbers(z, "z")
     check_given(k_max=k_max, random_state=random_state)
     at = np.random.default_rng(random_state).permutation(len(z))[:2000]

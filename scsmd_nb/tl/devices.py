@@ -44,16 +44,18 @@ def make_fabric(
         mps = "mps" if torch.backends.mps.is_available() else "no GPU"
         have = "cuda" if torch.cuda.is_available() else mps
         raise ValueError(
-            f"cannot train with accelerator={accelerator!r}, devices={devices!r}, precision={precision!r}: {e}. "
-            f"This machine has {have}; accelerator='cpu' or 'auto' always works."
+            f"cannot train with accelerator={accelerator!r}, devices={devices!r}, "
+            f"precision={precision!r}: {e}. This machine has {have}; "
+            "accelerator='cpu' or 'auto' always works."
         ) from None
     if fabric.world_size > 1:
         cluster = getattr(fabric.strategy, "cluster_environment", None)
         if not getattr(cluster, "creates_processes_externally", True):
             n = fabric.world_size
             raise ValueError(
-                f"devices={devices!r} means {n} processes, and to start them here would run your script again "
-                f"from its first line. Start it with torchrun --nproc_per_node={n} SCRIPT.py, or set devices=1."
+                f"devices={devices!r} means {n} processes, and to start them here would run your "
+                "script again from its first line. "
+                f"Start it with torchrun --nproc_per_node={n} SCRIPT.py, or set devices=1."
             )
         fabric = Fabric(strategy=_several(), **how)
     fabric.launch()

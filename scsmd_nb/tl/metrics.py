@@ -64,7 +64,8 @@ def _pair(
         )
     if not known.all():
         warnings.warn(
-            f"{(~known).sum()} of {len(known)} cells have no label in y_true or y_pred and are left out.",
+            f"{(~known).sum()} of {len(known)} cells have no "
+            "label in y_true or y_pred and are left out.",
             stacklevel=4,
         )
     return a[known], b[known], a_names, b_names
@@ -130,7 +131,8 @@ def nmi_of_table(
     "Normalised mutual information, formula (2), of a contingency table."
     if average not in ("max", "arithmetic"):
         raise ValueError(
-            f"average={average!r} is not known: use 'max' (formula (2)) or 'arithmetic' (the mean, as scikit-learn)."
+            f"average={average!r} is not known: "
+            "use 'max' (formula (2)) or 'arithmetic' (the mean, as scikit-learn)."
         )
     m_log_m = lambda m: float(xlogy(m, m).sum())
     n = table.sum()
@@ -145,7 +147,7 @@ def nmi_of_table(
 def nmi(
     y_true,  # [n] reference labels
     y_pred,  # [n] cluster labels
-    average: str = "max",  # divide by the larger entropy ("max", formula (2)) or by their mean ("arithmetic")
+    average: str = "max",  # by the larger entropy ("max", formula (2)) or the mean ("arithmetic")
 ) -> float:  # 0 to 1
     "Normalised mutual information, formula (2)."
     return nmi_of_table(_table(y_true, y_pred).to_numpy(), average)
@@ -163,7 +165,7 @@ def accuracy(
     y_true,  # [n] reference labels
     y_pred,  # [n] cluster labels
 ) -> float:  # 0 to 1, share of cells
-    "Share of cells whose cluster is matched to their type, under the best one-to-one matching (Hungarian method)."
+    "Share of cells whose cluster is matched to their type, best one-to-one matching (Hungarian)."
     return accuracy_of_table(_table(y_true, y_pred).to_numpy())
 
 # %% ../../nbs/api/tl/07_metrics.ipynb #edc38263

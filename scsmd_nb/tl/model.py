@@ -71,9 +71,9 @@ class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         params: dict | None = None,  # any other parameters of the preset to replace, see PRESETS
         random_state: int | None = 0,  # seed of everything random; None: a new one each time
         accelerator: str = "auto",  # "auto", "cpu", "cuda" or "mps"
-        devices: int = 1,  # how many; above 1 with torchrun: one process on each, batches are shared
+        devices: int = 1,  # how many; above 1 with torchrun: a process on each, batches are shared
         precision: str = "32-true",  # or "bf16-mixed", "16-mixed"
-        checkpoint=None,  # file that keeps the state after each epoch; a stopped fit goes on from it
+        checkpoint=None,  # file that keeps the state after each epoch; a stopped fit goes on there
         check_counts: bool = True,  # refuse what is not whole numbers
         progress: bool = False,  # show a progress bar
     ):
@@ -108,7 +108,7 @@ class _Choices(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, 
         return get_params(self.preset, **own | dict(self.params or {}))
 
     def _seed(self) -> int:
-        "A seed between 0 and 2**32 - 1: the one given, drawn from the generator given, or a new one."
+        "A seed between 0 and 2**32 - 1: the one given, drawn from the generator given, or new."
         state = self.random_state
         if state is None:
             return int(np.random.SeedSequence().entropy % 2**32)
@@ -135,7 +135,8 @@ class _Reader(_Choices):
         low = (X.data if sp.issparse(X) else X).min(initial=0)
         if low < 0 and not self.check_counts:
             raise ValueError(
-                f"Negative values in data passed to SCSMD: the smallest is {low:g}. Counts cannot be negative."
+                f"Negative values in data passed to SCSMD: the smallest is {low:g}. "
+                "Counts cannot be negative."
             )
         return as_counts(X, whole=self.check_counts)
 
@@ -269,8 +270,8 @@ class _Asked(_Learner):
         else:
             if isinstance(X, ad.AnnData):
                 warnings.warn(
-                    "the model was fitted on a matrix without names of genes, so it cannot be checked "
-                    "that the genes of adata are the same in the same order.",
+                    "the model was fitted on a matrix without names of genes, so it cannot be "
+                    "checked that the genes of adata are the same in the same order.",
                     stacklevel=4,
                 )
             whole = self._read(X, layer, reset=False)
@@ -336,7 +337,7 @@ class SCSMD(_Answerer):
         self,
         path,  # folder to write; replaced if it holds a model already
     ) -> Path:
-        "The folder with model.json and weights.safetensors; of several processes, the first writes it."
+        "The folder with model.json, weights.safetensors; of several processes, the first writes."
         check_is_fitted(self)
         if not self._writes:
             return Path(path)
@@ -417,12 +418,13 @@ def cluster(
     batch_key: str | None = None,  # column of obs with the samples, whose differences are removed
     **options,  # any argument of SCSMD or parameter of a preset
 ):
-    "None, with adata's slots filled; the filled copy if copy=True or a path; (either, SCSMD) if return_model=True."
+    "None, adata is filled; the filled copy if copy=True or a path; return_model: (either, SCSMD)."
     if path := isinstance(adata, (str, Path)):
         adata = open_backed(adata)
     if not isinstance(adata, ad.AnnData):
         raise TypeError(
-            f"expected an AnnData object (cells x genes), got {type(adata).__name__}. For a matrix use SCSMD().fit(X)."
+            f"expected an AnnData object (cells x genes), got {type(adata).__name__}. "
+            "For a matrix use SCSMD().fit(X)."
         )
     for name, value in (("copy", copy), ("return_model", return_model)):
         check_value(name, value, ARGUMENTS)

@@ -187,8 +187,8 @@ def copy_rows(
         if (rows.sum(1, dtype=np.float64).A1 != s.library[here]).any():
             counts.check_unchanged()  # says which file
             raise ValueError(
-                f"{counts.where} gave other counts when it was read again. Wait until the program that "
-                "writes it is done, and let a Dask array hold no random numbers."
+                f"{counts.where} gave other counts when it was read again. Wait until the program "
+                "that writes it is done, and let a Dask array hold no random numbers."
             )
         out.append(rows[:, at])
     counts.check_unchanged()
@@ -206,8 +206,9 @@ def prepare(
     if isinstance(counts, DiskCounts):
         if mask is None and params.gene_selection != "seurat":
             raise ValueError(
-                f"gene_selection={params.gene_selection!r} needs all counts in memory. Use 'seurat' for cells "
-                "on disk, mark genes in adata.var['highly_variable'], or read the file into memory."
+                f"gene_selection={params.gene_selection!r} needs all counts in memory. Use "
+                "'seurat' for cells on disk, mark genes in adata.var['highly_variable'], "
+                "or read the file into memory."
             )
         s = survey(counts, samples)
         mask = s.genes.top(params.n_top_genes) if mask is None else mask
@@ -247,7 +248,7 @@ def memory_blocks(
 # %% ../../nbs/api/tl/08_on_disk.ipynb #0d9c2aed
 def read_in_blocks(
     adata: ad.AnnData,  # with X on disk
-    read,  # function of an AnnData in memory, and which cells it is, that gives an array of one row a cell
+    read,  # function of an AnnData in memory and which cells it is; gives an array, a row a cell
 ) -> np.ndarray:
     "What is read from all cells, a block at a time; each warning once."
     with warnings.catch_warnings(record=True) as said:

@@ -290,20 +290,21 @@ def get_params(
     preset: str = "default",  # one of PRESETS
     **options,  # fields of Params that replace the preset's
 ) -> Params:
-    "The preset's parameters with the given ones replaced, all of them checked and of Python's own types."
+    "The preset's parameters with the given ones replaced, all checked and of Python's own types."
     if not isinstance(preset, str) or preset not in PRESETS:
         hint = did_you_mean(preset, PRESETS)
         raise ValueError(f"preset={preset!r} is not known.{hint} There are: {', '.join(PRESETS)}.")
     for name in options:
         if name not in RULES:
             raise ValueError(
-                f"option {name!r} is not known.{did_you_mean(name, RULES)} All options: {', '.join(sorted(RULES))}."
+                f"option {name!r} is not known.{did_you_mean(name, RULES)} All "
+                f"options: {', '.join(sorted(RULES))}."
             )
     params = replace(PRESETS[preset], **{k: check_value(k, v) for k, v in options.items()})
     if params.pretrain_epochs and not params.pretrain_beta and not params.reconstruction_weight:
         raise ValueError(
-            "pretrain_beta=0 and reconstruction_weight=0 leave nothing to train the autoencoder on: "
-            "give one of them above 0, or pretrain_epochs=0."
+            "pretrain_beta=0 and reconstruction_weight=0 leave nothing to train the autoencoder "
+            "on: give one of them above 0, or pretrain_epochs=0."
         )
     return params
 
@@ -316,11 +317,13 @@ def check_n_clusters(
     if not is_whole(n_clusters, 2):
         why = ": one cluster would hold every cell" if is_whole(n_clusters, -np.inf) else ""
         raise ValueError(
-            f"n_clusters={n_clusters!r} must be a whole number of at least 2, such as 8, or 'auto'{why}."
+            f"n_clusters={n_clusters!r} must be a whole number of at least 2, such as 8, "
+            f"or 'auto'{why}."
         )
     if n_cells < n_clusters:
         raise ValueError(
-            f"n_clusters={n_clusters} but there are only {n_cells} cells (n_samples={n_cells}). Ask for fewer clusters."
+            f"n_clusters={n_clusters} but there are only {n_cells} cells "
+            f"(n_samples={n_cells}). Ask for fewer clusters."
         )
     return int(n_clusters)
 

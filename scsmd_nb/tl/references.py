@@ -24,14 +24,15 @@ def _column(
     "The column as texts [n]; an error if it is missing or has gaps."
     if key not in adata.obs:
         raise ValueError(
-            f"reference {name!r} has no column {key!r} in obs ({what}).{did_you_mean(key, adata.obs.columns)} "
-            f"It has: {', '.join(map(str, adata.obs.columns)) or 'none'}."
+            f"reference {name!r} has no column {key!r} in obs "
+            f"({what}).{did_you_mean(key, adata.obs.columns)} It has: "
+            f"{', '.join(map(str, adata.obs.columns)) or 'none'}."
         )
     column = adata.obs[key]
     if n := int(column.isna().sum()):
         raise ValueError(
-            f"{n} cells of reference {name!r} have no value in obs[{key!r}] ({what}). Leave them out first: "
-            f"adata[adata.obs[{key!r}].notna()].copy()."
+            f"{n} cells of reference {name!r} have no value in obs[{key!r}] ({what}). Leave them "
+            f"out first: adata[adata.obs[{key!r}].notna()].copy()."
         )
     return column.astype(str).to_numpy()
 
@@ -77,18 +78,19 @@ def _check_types(
         )
     if "unknown" in types:
         raise ValueError(
-            "a type of the references is named 'unknown', which is what transfer calls cells of no type: "
-            "leave these cells out of the references, or rename the type."
+            "a type of the references is named 'unknown', which is what transfer calls cells of no "
+            "type: leave these cells out of the references, or rename the type."
         )
     if (few := types[cells < 2]).size:
         raise ValueError(
-            f"type {str(few[0])!r} has one cell in all references together, which does not show how such cells "
-            "vary. Leave it out of them, or merge it with another type."
+            f"type {str(few[0])!r} has one cell in all references together, which does not show "
+            "how such cells vary. Leave it out of them, or merge it with another type."
         )
     plain = pd.Series(types, index=["".join(t.split()).casefold() for t in types])
     if (twice := plain[plain.index.duplicated(keep=False)]).size:
         raise ValueError(
-            f"types {', '.join(map(repr, twice[:4]))} differ only in spaces or case: give them one name."
+            f"types {', '.join(map(repr, twice[:4]))} differ only in spaces or case: "
+            "give them one name."
         )
     return types
 
@@ -108,12 +110,12 @@ def _common_genes(
         hint = "Look whether one set has symbols and another Ensembl numbers."
         if len(plain) >= max(least, 2 * len(shared)):
             hint = (
-                f"{len(plain)} are common if case is left out of account (mouse and human?): write them "
-                "alike in all sets, for example adata.var_names = adata.var_names.str.upper()."
+                f"{len(plain)} are common if case is left out of account (mouse and human?): write "
+                "them alike in all sets, for example adata.var_names = adata.var_names.str.upper()."
             )
         raise ValueError(
-            f"the references and the query have {len(shared)} genes in common, too few. For example: "
-            f"{', '.join(map(str, adatas[0].var_names[:3]))} here and "
+            f"the references and the query have {len(shared)} genes in common, too few. For "
+            f"example: {', '.join(map(str, adatas[0].var_names[:3]))} here and "
             f"{', '.join(map(str, adatas[-1].var_names[:3]))} in the query. {hint}"
         )
     return shared
@@ -164,8 +166,8 @@ def _space(
     queries: list[np.ndarray],  # of each sample of the query [n, genes]
     n_types: int,  # T
     n_components: int = 50,  # fewer where there are fewer cells or genes
-) -> tuple[np.ndarray, list, np.ndarray]:
-    "Reference cells [n, d], query cells [n, d] of each sample, and type means [T, d], within-type spread 1."
+) -> tuple[np.ndarray, list, np.ndarray]:  # [n, d], [n, d] each, [T, d]
+    "Cells of the reference, of each query sample, and type means, with spread 1 within types."
     from sklearn.decomposition import PCA
 
     means, shifts = _two_way(logs, at, n_types)
@@ -232,8 +234,8 @@ def _judge(
     at: list[np.ndarray],  # of each, types [n] as numbers
     queries: list[np.ndarray],  # of each sample of the query [n, genes]
     n_types: int,  # T; types that these samples lack get no cell
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "Of the query's cells: probabilities [n, T], strangeness [n], and number of the nearest reference sample [n]."
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # [n, T], [n], [n]
+    "Of the query's cells: probabilities, strangeness, number of the nearest reference sample."
     from sklearn.linear_model import LogisticRegression
 
     there, k = np.unique(np.concatenate(at), return_inverse=True)
@@ -282,7 +284,7 @@ def _matrices(
     layer: str | None,  # with the counts
     n_top_genes: int,  # genes to read
 ) -> tuple[list, list, np.ndarray]:
-    "Log counts of each reference sample and of each sample of the query [n, genes], and the query's order [n]."
+    "Log counts of each reference and each query sample [n, genes], the query's order [n]."
     parts = [a for _, a, _ in samples]
     genes = _common_genes([*parts, query])
     if batch_key is not None and batch_key in query.obs:
@@ -312,7 +314,7 @@ def transfer(
     false_alarms: float = 0.05,  # share of known cells that may be called unknown, 0 to below 1
     n_top_genes: int = 2000,  # most variable genes to read
 ) -> pd.DataFrame:
-    "Cells of each label, mean probability and references; labels in obs[key_added], and three columns beside it."
+    "Cells of each label, mean probability, references; labels in obs[key_added], 3 columns beside."
     check_given(adata=query, n=n_top_genes)
     real = isinstance(false_alarms, (int, float, np.number)) and not isinstance(false_alarms, bool)
     if not (real and 0 <= false_alarms < 1):

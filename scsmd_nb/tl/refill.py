@@ -31,7 +31,7 @@ MORE = 300  # steps of CellNet at most, beyond the passes that were asked for
 def guarded(
     run: Run,  # only read: its params
 ) -> bool:
-    "True where CellNet is tied to the memberships and the encoder rests, so that a cluster can come back."
+    "True where CellNet is tied to memberships and the encoder rests, so a cluster can come back."
     return bool(run.params.first_anchor) and not run.params.encoder_lr
 
 # %% ../../nbs/api/tl/18_refill.ipynb #31468053
@@ -40,7 +40,7 @@ def goes_on(
     source,  # what the phase reads, see smd.tl.training.begin
     last: int,  # epochs that were asked for
 ) -> bool:
-    "True after passes that left a cluster empty, until each has half of its cells, for some 300 steps at most."
+    "True after passes that left a cluster empty, till each has half its cells; ~300 steps at most."
     if run.epoch < last or not (isinstance(source, LatentData) and guarded(run) and last):
         return False
     steps = len(batches(cells_an_epoch(run, source), run.params.batch_size))
@@ -65,15 +65,18 @@ def missing(
     elif found >= (held(run, u) > 0).sum():
         why = "in soft clustering no cell stayed nearest to the centre of the others"
     elif guarded(run):
-        why = f"the cells of the others are too much like their neighbours, also after {MORE} more steps"
+        why = (
+            "the cells of the others are too much like their neighbours, "
+            f"also after {MORE} more steps"
+        )
     else:
         why = (
-            "while CellNet was trained, the cells of the others went to their neighbours, which this "
-            "preset does not hinder (the default does)"
+            "while CellNet was trained, the cells of the others went to their neighbours, which "
+            "this preset does not hinder (the default does)"
         )
     few = most is not None and most < 10
     trial = f" max_epochs={most} is for quick trials only." if few else ""
     return (
-        f"{found} of the {asked} clusters asked for hold cells: {why}. The result stands with {found}.{trial} "
-        f"Ask for fewer with n_clusters, or try another random_state."
+        f"{found} of the {asked} clusters asked for hold cells: {why}. The result stands with "
+        f"{found}.{trial} Ask for fewer with n_clusters, or try another random_state."
     )

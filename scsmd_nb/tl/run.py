@@ -172,7 +172,7 @@ def cell_data(
     genes: np.ndarray,  # [genes] bool, those that the network reads
     params: Params,  # target_sum, gene_scaling and nb_target are read
 ) -> CellData:
-    "The cells as a fit reads them, with libraries over all genes and the scaling learned from these cells."
+    "The cells as a fit reads them: libraries over all genes, the scaling learned from these cells."
     chosen = counts if genes.all() else counts[:, np.flatnonzero(genes)]
     library = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     return CellData(chosen, library, learn_scaling(chosen, library, params), params.nb_target)
@@ -184,7 +184,7 @@ def batches(
     generator: torch.Generator | None = None,  # source of the shuffle; None: in order
     most: int | None = None,  # so many cells, drawn at random; None: all
 ) -> list[np.ndarray]:
-    "Indices of each batch: shuffled, sizes differing by at most one, never a batch of one (unless n is 1)."
+    "Indices of each batch: shuffled, sizes differing by one at most, none of one (unless n is 1)."
     check_given(n=n, batch_size=batch_size)
     order = np.arange(n) if generator is None else torch.randperm(n, generator=generator).numpy()
     order = order[:most]
@@ -242,7 +242,7 @@ def _gene_means(
 def _sample_means(
     data: CellData,  # the cells
 ) -> np.ndarray | None:
-    "Log of each sample's gene means over those of all cells, [S, t]; None if all are of one sample."
+    "Log of a sample's gene means over those of all cells, [S, t]; None if all are of one sample."
     if data.samples is None or data.nb_target != "counts":
         return None
     S, t = data.samples.max() + 1, data.counts.shape[1]
@@ -344,7 +344,7 @@ def watched(
     n_cells: int,  # cells that there are
     random_state: int,  # seed of the sample
 ) -> np.ndarray:
-    "Which cells a fit looks at after each epoch, rising [m]: all of them, or a random sample of 20,000."
+    "The cells a fit looks at after each epoch, rising [m]: all, or a random sample of 20,000."
     if n_cells <= WATCHED:
         return np.arange(n_cells)
     chosen = np.random.default_rng(random_state).choice(n_cells, WATCHED, replace=False)

@@ -59,8 +59,8 @@ def read_samples(
         raise ValueError(f"{where} holds one sample only, {names[0]!r}. Leave it out.")
     if len(names) > n_cells / 2:
         raise ValueError(
-            f"{where} holds {len(names):,} different values for {n_cells:,} cells, so it does not name "
-            "samples. Give the column that says which donor, run or plate a cell comes from."
+            f"{where} holds {len(names):,} different values for {n_cells:,} cells, so it does not "
+            "name samples. Give the column that says which donor, run or plate a cell comes from."
         )
     seen = {}
     for name in names:
@@ -108,14 +108,16 @@ def add_samples(
     if len(lone := np.flatnonzero((matched < 0.1) & (sizes >= 20))):
         shown = ", ".join(repr(names[s]) for s in lone[:3])
         said.append(
-            f"hardly a group of cells is shared with the others by sample {shown}{', ...' if len(lone) > 3 else ''}. "
-            "Whether these are other types or other handling, the counts do not say."
+            "hardly a group of cells is shared with the others by sample "
+            f"{shown}{', ...' if len(lone) > 3 else ''}. Whether these are other types or other "
+            "handling, the counts do not say."
         )
     big = sizes >= 20
     if big.any() and (cloudy[big] > 0.75).mean() > 0.5:
         said.append(
-            f"{(cloudy[big] > 0.75).sum()} of {len(names)} samples show no groups of cells. If each is of one type, "
-            "types cannot be distinguished from samples and may be removed: compare with a fit without batch_key."
+            f"{(cloudy[big] > 0.75).sum()} of {len(names)} samples show no groups of cells. If "
+            "each is of one type, types cannot be distinguished from samples and may be removed: "
+            "compare with a fit without batch_key."
         )
     return said
 
@@ -156,7 +158,7 @@ def known_samples(
     names: list[str] | None,  # samples of the model; None: it was fitted without
     batch_key: str | None,  # column that fit read
 ) -> tuple[np.ndarray | None, list[str]]:
-    "The number of each cell's sample [n], None for a model without samples; and the samples that are new to it."
+    "Number of each cell's sample [n], None for a model without samples; the samples new to it."
     if names is None:
         if batch is not None:
             raise ValueError("the model was fitted without samples: leave batch out.")
@@ -166,8 +168,8 @@ def known_samples(
     if batch is None:
         column = "" if batch_key is None else f", or an AnnData with obs[{batch_key!r}]"
         raise ValueError(
-            f"the model was fitted on {len(names)} samples and must know which one each cell is of: "
-            f"give batch=[sample of each cell]{column}."
+            f"the model was fitted on {len(names)} samples and must know which one each cell is "
+            f"of: give batch=[sample of each cell]{column}."
         )
     if len(values := sample_names(batch, "batch")) != X.shape[0]:
         raise ValueError(f"batch has {len(values):,} entries, and there are {X.shape[0]:,} cells.")
@@ -181,7 +183,7 @@ def place_samples(
     new: list[str],  # samples that the model has not seen
     shift: SampleShift,  # of the model
 ) -> CellData:
-    "The cells with their samples; a warning about new samples, and an error if one has fewer than 20 cells."
+    "The cells with their samples; a warning on new samples, an error if one is below 20 cells."
     if codes is None:
         return cells
     first = len(shift.offsets)
@@ -189,14 +191,16 @@ def place_samples(
     for name, size in zip(new, sizes):
         if size < 20:
             raise ValueError(
-                f"sample {name!r} was not in the fit, and {size} cells are too few to learn what sets it apart "
-                "(20 are needed). Give more of its cells at a time, or fit again with all samples."
+                f"sample {name!r} was not in the fit, and {size} cells are too few to learn what "
+                "sets it apart (20 are needed). Give more of its cells at a time, "
+                "or fit again with all samples."
             )
     if new:
         shown = ", ".join(map(repr, new[:3])) + ", ..." * (len(new) > 3)
         warnings.warn(
-            f"sample {shown} was not in the fit: one shift is learned from its cells, as if it held the same "
-            "kinds of cells as the others. Fit again with all samples for more than a first look.",
+            f"sample {shown} was not in the fit: one shift is learned from its cells, as if it "
+            "held the same kinds of cells as the others. "
+            "Fit again with all samples for more than a first look.",
             stacklevel=5,
         )
         some = drawn_cells(codes, 0)
@@ -208,8 +212,8 @@ def place_samples(
 def mixing_table(
     labels,  # [n] cluster of each cell
     samples,  # [n] sample of each cell
-) -> pd.DataFrame:
-    "One row a cluster: cells, mixing (0 to about 1), largest sample, its share, and the sample it belongs to or ''."
+) -> pd.DataFrame:  # mixing: 0 to about 1
+    "One row a cluster: cells, mixing, largest sample, its share, the sample it belongs to or ''."
     table = pd.crosstab(np.asarray(labels).astype(str), np.asarray(samples).astype(str))
     entropy = lambda p: -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
     n = table.to_numpy(float)
@@ -226,8 +230,8 @@ def mixing_table(
 
 # %% ../../nbs/api/tl/17_samples.ipynb #3ca21bd5
 _WORDS = (
-    r"(sample|batch|donor|patient|plate|run|library|lane|protocol|chemistry|platform|orig.ident|animal|"
-    r"subject|replicate|individual|tumou?r)"
+    r"(sample|batch|donor|patient|plate|run|library|lane|protocol|chemistry|platform|orig.ident|"
+    r"animal|subject|replicate|individual|tumou?r)"
 )
 
 
@@ -235,7 +239,7 @@ def unmixed_column(
     obs: pd.DataFrame,  # tables of the cells; only read
     labels: np.ndarray,  # [n] cluster of each cell
 ) -> list[str]:
-    "A warning that names the column that looks like a sample and that clusters follow most; [] if none."
+    "A warning naming the column most like samples that clusters follow; [] if there is none."
     worst, said = 0.5, []
     for name in obs.columns:
         column = obs[name]
@@ -248,9 +252,9 @@ def unmixed_column(
         if mixing < worst:
             own = int((table["belongs_to"] != "").sum())
             text = (
-                f"clusters follow obs[{name!r}]: mixing {mixing:.2f} (1: as chance would, 0: each cluster is one "
-                f"sample), {own} of {len(table)} clusters belong to one sample. If that column names samples whose "
-                f"cells should mix, pass batch_key={name!r}."
+                f"clusters follow obs[{name!r}]: mixing {mixing:.2f} (1: as chance would, 0: each "
+                f"cluster is one sample), {own} of {len(table)} clusters belong to one sample. If "
+                f"that column names samples whose cells should mix, pass batch_key={name!r}."
             )
             worst, said = mixing, [text]
     return said

@@ -182,7 +182,8 @@ class Checkpoint:
                 return _set_state(run, facts, load(data))
         except (*_DAMAGE, SafetensorError) as e:
             raise ValueError(
-                f"{self.path} is not a checkpoint of scsmd_nb, or is damaged ({e}). Delete it to start anew."
+                f"{self.path} is not a checkpoint of scsmd_nb, or is damaged ({e}). "
+                "Delete it to start anew."
             ) from None
         raise ValueError(
             f"the checkpoint {self.path} belongs to other data or parameters. "
@@ -314,7 +315,7 @@ def read_model(
     path,  # folder written by write_model
     build,  # function of facts and tensors, see unpack_run
 ):
-    "What `build` makes of a model's facts and tensors, if both files are there, whole, and of one model."
+    "What `build` makes of a model's facts and tensors, if both files are whole and of one model."
     check_given(path=path)
     path = Path(path)
     for name in (
@@ -334,12 +335,14 @@ def read_model(
         check_seal(text)
         if hashlib.sha256(weights).hexdigest() != facts["sha256"] or facts["weights"] != name:
             raise ValueError(
-                f"{name} ({len(weights):,} bytes) is not the file that was saved: cut short, changed or exchanged"
+                f"{name} ({len(weights):,} bytes) is not the file that was saved: "
+                "cut short, changed or exchanged"
             )
         return build(facts, load(weights))
     except (*_DAMAGE, RecursionError, SafetensorError) as e:
         raise ValueError(
-            f"{path} cannot be read as a model of scsmd_nb: {e}. Save it again, or copy it again from where it came."
+            f"{path} cannot be read as a model of scsmd_nb: {e}. Save it again, "
+            "or copy it again from where it came."
         ) from None
 
 # %% ../../nbs/api/tl/03_saved.ipynb #82413136

@@ -18,7 +18,7 @@ def enough_epochs(
     params: Params,  # min_steps, max_epochs and batch_size are read
     n_cells: int,  # n
 ) -> int:
-    "The wanted epochs, or as many as min_steps steps need, but never more than max_epochs; 0 stays 0."
+    "The wanted epochs, or as many as min_steps steps need, but at most max_epochs; 0 stays 0."
     if not wanted:
         return 0
     needed = math.ceil(params.min_steps / len(batches(n_cells, params.batch_size)))

@@ -35,8 +35,8 @@ def check_key(
     kept = adata.uns.get(key)
     if taken and not (isinstance(kept, Mapping) and {"data_hash", "n_clusters_found"} <= set(kept)):
         raise ValueError(
-            f"key_added={key!r} would replace adata.{taken[0]}, which is not the result of an earlier fit. "
-            "Choose another key_added, or delete the slot first."
+            f"key_added={key!r} would replace adata.{taken[0]}, which is not the result of an "
+            "earlier fit. Choose another key_added, or delete the slot first."
         )
     if taken:
         warnings.warn(
@@ -60,7 +60,7 @@ def _storable(
 def _report(
     model,  # fitted SCSMD
 ) -> dict:
-    "Parameters, seed, history, K and how it was chosen, warnings, genes: what adata.uns keeps about the fit."
+    "Parameters, seed, history, K and its choice, warnings, genes: what uns keeps about the fit."
     from scsmd_nb import __version__
 
     history = {

@@ -53,7 +53,7 @@ def _halves(
     cells: np.ndarray,  # numbers of the cells of a cluster
     random_state: int,  # seed
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    "What the cut in two saves, and both halves, the larger one first; minus infinity if they would be too small."
+    "What the cut in two saves, and both halves, larger first; minus infinity if one is too small."
     none = -np.inf, cells, cells[:0]
     if len(cells) < 10:
         return none
@@ -68,7 +68,7 @@ def splits(
     most: int,  # clusters to end with
     random_state: int = 0,  # seed
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    "The cuts that save most, one after the other: the name and both halves; fewer if all are too small."
+    "The cuts that save most, one after another: name and both halves; fewer if all are too small."
     cut = {k: _halves(z, cells, random_state) for k, cells in parts.items()}
     while len(cut) < most:
         name = max(cut, key=lambda k: cut[k][0])
@@ -130,7 +130,7 @@ def k_steps(
     names=None,  # [genes] names of the genes
     random_state: int = 0,  # seed
 ) -> pd.DataFrame:  # columns from, to, cluster, first, second (cells), genes, text
-    "What is joined or split at each K of the interval, one row a step, from the fewest clusters to the most."
+    "What is joined or split at each K of the interval, a row a step, from fewest clusters to most."
     check_given(random_state=random_state)
     z = _numbers(z, "z")
     column, of = pd.Categorical(labels).remove_unused_categories(), ""

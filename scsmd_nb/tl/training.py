@@ -60,7 +60,7 @@ def hide(
 
 # %% ../../nbs/api/tl/02_training.ipynb #bd5d328e
 class CellLosses(nn.Module):
-    "Autoencoder and losses of each cell: genes in, latent vectors, squared error (8) and NB loss (10) out."
+    "Autoencoder and losses of each cell: genes to latent vectors, squared error (8), NB loss (10)."
 
     def __init__(
         self,
@@ -179,8 +179,8 @@ def pretrain_step(
 def add_linear_view(
     run: Run,  # its encoder gets the second view
     data: CellData,  # the cells
-) -> np.ndarray | None:
-    "Principal components beside the latent numbers, see smd.nn.TwoViews; 50 of them for the watched cells, [m, 50]."
+) -> np.ndarray | None:  # [m, 50]
+    "Principal components beside the latent numbers, see smd.nn.TwoViews; of the watched cells."
     data, views = subset(data, watched(len(data), run.random_state)), run.net.encoder
     u = latent(run, data)[:, : run.net.n_decoded]
 
@@ -199,7 +199,7 @@ def place_centroids(
     run: Run,  # gets centroids and labels, and the linear view where params ask for one
     data: CellData,  # the cells
 ) -> None:
-    "Centroids at the means of a partition of the watched cells: of their latent vectors, or with samples of the input."
+    "Centroids at the means of a partition of the watched cells' latent vectors or (samples) input."
     wide = add_linear_view(run, data) if run.params.n_linear else None
     u = torch.from_numpy(latent(run, subset(data, watched(len(data), run.random_state))))
     z = u.numpy() if wide is None or data.samples is None else wide
@@ -252,7 +252,7 @@ def soft_step(
 def cellnet_step(
     run: Run,  # its networks and its optimizer move
     batch: Batch,  # some cells, or latent vectors in their place
-    first: bool,  # True: pairs from the memberships, formula (14); False: from CellNet, formula (15)
+    first: bool,  # True: pairs by the memberships, formula (14); False: by CellNet, formula (15)
 ) -> dict:
     "One step on pairs of cells; sums over the batch."
     s, centroids = run.params, send(run.centroids, batch.x.device)
@@ -324,9 +324,10 @@ def check_finite(
     name = {"pretrain": "pretrain_lr", "soft": "soft_lr", "cellnet": "cellnet_lr"}[run.phase]
     bad = [k for k, v in row.items() if not math.isfinite(v)]
     raise TrainingDiverged(
-        f"the loss became {row['loss']} in epoch {run.epoch + 1} of phase {run.phase!r} ({', '.join(bad)}). "
-        f"Most likely the learning rate is too high ({name}={rate:g}) or the precision too low. "
-        f"Try {name}={rate / 10:g}, precision='32-true', or look for cells with extreme counts (smd.pp.filter)."
+        f"the loss became {row['loss']} in epoch {run.epoch + 1} of phase {run.phase!r} "
+        f"({', '.join(bad)}). Most likely the learning rate is too high ({name}={rate:g}) or the "
+        f"precision too low. Try {name}={rate / 10:g}, precision='32-true', or look for cells with "
+        "extreme counts (smd.pp.filter)."
     )
 
 # %% ../../nbs/api/tl/02_training.ipynb #b462ffb8
@@ -335,7 +336,7 @@ def labels_at_rest(
     data: CellData,  # the cells
     source: CellData | LatentData,  # what the phase reads: the cells, or their latent vectors
 ) -> np.ndarray:
-    "The clusters of the watched cells after an epoch: by membership in phase two, by CellNet in phase three."
+    "The watched cells' clusters after an epoch: by membership in phase two, by CellNet in three."
     s, some = run.params, watched(len(data), run.random_state)
     rests = isinstance(source, LatentData)
     u = source.u[some] if rests else latent(run, subset(data, some))
@@ -433,7 +434,10 @@ def train(
                 train_phase(run, data, line)
     except KeyboardInterrupt:
         kept = (
-            f"The last whole epoch is kept in {run.checkpoint.path}; call again with the same checkpoint to go on."
+            (
+                f"The last whole epoch is kept in {run.checkpoint.path}; "
+                "call again with the same checkpoint to go on."
+            )
             if run.checkpoint
             else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on."
         )

@@ -41,8 +41,8 @@ def partition_again(
     z: np.ndarray,  # [n, d] latent vectors
     n_clusters: int,  # K
     random_state: int,  # seed
-) -> np.ndarray:
-    "One quick partition of the cells, [n] int from 0: k-means from one start, on a random part of the dimensions."
+) -> np.ndarray:  # [n] int from 0
+    "One quick partition: k-means from one start, on a random part of the dimensions."
     rng = np.random.default_rng(random_state)
     kept = np.flatnonzero(rng.random(z.shape[1]) < KEPT)
     part = z[:, kept] if len(kept) else z
@@ -86,8 +86,8 @@ def _table(
 def matched(
     labels: np.ndarray,  # [n] int from 0, no gaps
     other: np.ndarray,  # [n] int; -1: left out
-) -> np.ndarray:
-    "1 where a cell is in the cluster matched to its own, 0 where it is not, NaN where it was left out, [n] float."
+) -> np.ndarray:  # [n] float
+    "1 where a cell is in the cluster matched to its own, 0 where not, NaN where it was left out."
     here, out = other >= 0, np.full(len(labels), np.nan)
     both = _table(labels[here], other[here], labels.max() + 1)
     own, theirs = linear_sum_assignment(both, maximize=True)
@@ -101,9 +101,9 @@ CALIBRATION = (0.84, 0.97)  # shift and stretch of the log odds; from tools/benc
 
 # %% ../../nbs/api/tl/13_trust.ipynb #99ff274a
 def confidence(
-    share: np.ndarray,  # [n] share of the repeats in which a cell was with its cluster again, 0 to 1
-) -> np.ndarray:
-    "Probability that a whole fit with another seed and 80 % of the cells finds it there again, [n] float32, 0 to 1."
+    share: np.ndarray,  # [n] share of repeats in which a cell was with its cluster again, 0 to 1
+) -> np.ndarray:  # [n] float32, 0 to 1
+    "Probability that a whole fit with another seed, on 80 % of the cells, finds it there again."
     s = np.clip(share, 0.02, 0.98)
     odds = CALIBRATION[0] + CALIBRATION[1] * np.log(s / (1 - s))
     return (1 / (1 + np.exp(-odds))).astype(np.float32)
@@ -137,7 +137,7 @@ def separating_genes(
     labels: np.ndarray,  # [n] int from 0, no gaps
     nearest: np.ndarray,  # [K] a cluster to compare each one with
 ) -> np.ndarray:
-    "How many genes differ by a factor of two or more at a false discovery rate of 5 % (Welch's t-test), [K] int."
+    "Genes that differ twofold or more at a false discovery rate of 5 % (Welch's t-test), [K] int."
     size = np.bincount(labels).astype(float)[:, None]
     member = sp.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))))
     mean = (member @ logs).toarray() / size
@@ -161,7 +161,7 @@ def quality(
     labels: np.ndarray,  # [n] int from 0, no gaps
     mito: np.ndarray,  # [genes] bool, mitochondrial genes
 ) -> pd.DataFrame:
-    "Median counts and mitochondrial share of each cluster and of all other cells (NaN: not known), [K] rows."
+    "Median counts, mitochondrial share of each cluster and of all others (NaN: unknown), [K] rows."
     total = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
     of_mito = np.asarray(counts[:, np.flatnonzero(mito)].sum(1, dtype=np.float64)).ravel()
     share = of_mito / np.maximum(total, 1) if mito.any() else np.full(len(total), np.nan)
@@ -196,7 +196,7 @@ WEAK = 0.6  # mean Jaccard index below which a cluster is not to be trusted (Hen
 def _damaged(
     table: pd.DataFrame,  # counts, counts_rest, mito, mito_rest of each cluster
 ) -> pd.Series:
-    "True for clusters of cells that look damaged; never where the mitochondrial share is not known."
+    "True for clusters that look like damaged cells; never where mitochondrial shares are unknown."
     much = (table["mito"] >= 2 * table["mito_rest"]) & (table["mito"] >= 0.05)
     return much & (table["counts"] < 0.8 * table["counts_rest"])
 
@@ -204,7 +204,7 @@ def _damaged(
 def advice(
     table: pd.DataFrame,  # one row a cluster: jaccard, nearest, genes, counts, mito, ...
 ) -> list[str]:
-    "Sentences on clusters that do not come back or are damaged cells, with what to do; empty if all is well."
+    "Sentences on clusters that do not come back or are damaged, what to do; empty if all is well."
     out, weak = [], table[table["jaccard"] < WEAK]
     if len(weak):
         each = ", ".join(
@@ -213,15 +213,16 @@ def advice(
         )
         fewer = max(2, len(table) - len(weak))
         out.append(
-            f"{len(weak)} of {len(table)} clusters do not come back when the clustering is repeated (mean Jaccard "
-            f"index below {WEAK}): {each}. Do not name them as types yet: look for marker genes, join them with "
-            f"the nearest cluster, or try n_clusters={fewer}."
+            f"{len(weak)} of {len(table)} clusters do not come back when the clustering is "
+            f"repeated (mean Jaccard index below {WEAK}): {each}. Do not name them as types yet: "
+            f"look for marker genes, join them with the nearest cluster, or try n_clusters={fewer}."
         )
     for k, r in table[_damaged(table)].iterrows():
         out.append(
-            f"cluster {k} looks like damaged cells, not like a type: {r.mito:.0%} of its counts are mitochondrial "
-            f"({r.mito_rest:.0%} elsewhere), and it has {r.counts:,.0f} counts a cell ({r.counts_rest:,.0f} "
-            "elsewhere). smd.pp.filter(adata) removes such cells; then cluster again."
+            f"cluster {k} looks like damaged cells, not like a type: {r.mito:.0%} of its counts "
+            f"are mitochondrial ({r.mito_rest:.0%} elsewhere), and it has {r.counts:,.0f} counts a "
+            f"cell ({r.counts_rest:,.0f} elsewhere). smd.pp.filter(adata) removes such cells; "
+            "then cluster again."
         )
     return out
 
@@ -271,7 +272,7 @@ def rival_of(
     labels: np.ndarray,  # [n] int from 0, no gaps
     others: np.ndarray,  # [repeats, n] int; -1: left out
 ) -> np.ndarray | None:
-    "The repeat [n] that stands for another partition, which comes about as often; None if there is none."
+    "The repeat [n] for another partition, which comes about as often; None if there is none."
     joining = {}
     for r, other in enumerate(others):
         for pair in joined_and_cut(labels, other)[0]:
@@ -298,8 +299,8 @@ def other_names(
     at: np.ndarray,  # [n] cells that were looked at
     other: np.ndarray,  # [n] int, their clusters in the other partition; -1: left out
     names,  # [K] names of the clusters
-) -> np.ndarray:
-    "The other partition of all cells, [N] names; cells that were left out go with the nearest that were not."
+) -> np.ndarray:  # [N] names
+    "The other partition of all cells; cells left out go with the nearest that were not."
     known = other >= 0
     near = KNeighborsClassifier(n_neighbors=min(5, int(known.sum()))).fit(
         z[at[known]], other[known]
@@ -356,7 +357,10 @@ class Trust:
     other: np.ndarray | None = None  # [n] names, another partition that is about as good
 
 # %% ../../nbs/api/tl/13_trust.ipynb #8ef88e88
-BOTH = "the other of two partitions that are about equally good is kept in the column of obs that ends in _other."
+BOTH = (
+    "the other of two partitions that are about equally good is kept "
+    "in the column of obs that ends in _other."
+)
 
 # %% ../../nbs/api/tl/13_trust.ipynb #e9772aa5
 def judge(
@@ -416,7 +420,7 @@ def assess(
     batch_key: str | None = None,  # column of obs with the samples; None: not known
     random_state: int = 0,  # seed
 ) -> pd.DataFrame:
-    "The table of clusters; also in uns[key]['clusters'], and the confidence of each cell in obs[key + '_confidence']."
+    "Table of clusters, as in uns[key]['clusters']; cells' confidence: obs[key + '_confidence']."
     use_rep = f"X_{key}" if use_rep is None else use_rep
     for name, slot in ((key, "obs"), (batch_key, "obs"), (use_rep, "obsm")):
         place = list(getattr(adata, slot))

@@ -67,7 +67,7 @@ def made_up(
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #eebf5901
 def worst_case() -> pd.DataFrame:  # columns of the results file
-    "An invented table with everything that a figure must stand: 22 methods, 12 sets, gaps and failures."
+    "An invented table with all that a figure must stand: 22 methods, 12 sets, gaps and failures."
     methods = "scsmd scsmd-paper scsmd-authors scsmd-no-mdag seurat scvi-leiden scvi-kmeans "
     methods += (
         "scdeepcluster sczidesk scdcca sccan dca deepscena leiden-k louvain-k leiden louvain "
@@ -98,8 +98,8 @@ def _nothing_to_draw(
     first = next((m for m in messages if m), "no message")
     states = ", ".join(f"{n} {s}" for s, n in df["status"].value_counts().items())
     return (
-        f"none of the {len(df)} runs has a value of {metric or 'anything'} ({states}): there is nothing to draw. "
-        f"First message: {first}"
+        f"none of the {len(df)} runs has a value of {metric or 'anything'} ({states}): there is "
+        f"nothing to draw. First message: {first}"
     )
 
 # %% ../../../nbs/api/bench/figures/00_base.ipynb #a4a3783c
@@ -110,7 +110,8 @@ def _check(
     "The table, if it can be drawn; else an error that says how to mend it."
     if not isinstance(df, pd.DataFrame):
         raise TypeError(
-            f"a figure needs the results as a DataFrame, got {type(df).__name__}: use smd.bench.read(path)."
+            f"a figure needs the results as a DataFrame, got {type(df).__name__}: "
+            "use smd.bench.read(path)."
         )
     if metric is not None and metric not in METRICS:
         hint = did_you_mean(str(metric).lower(), METRICS)
@@ -118,11 +119,13 @@ def _check(
     lacking = [c for c in [*KEY, "status", *([metric] if metric else [])] if c not in df]
     if lacking:
         raise ValueError(
-            f"the results lack the columns {lacking}: read the file with smd.bench.read, which knows every schema."
+            f"the results lack the columns {lacking}: read the file with smd.bench.read, "
+            "which knows every schema."
         )
     if not len(df):
         raise ValueError(
-            "the results have no rows: run a suite first (scsmd bench --suite quick --out DIR), or widen the selection."
+            "the results have no rows: run a suite first (scsmd bench --suite "
+            "quick --out DIR), or widen the selection."
         )
     df = df.copy()
     df["options"] = df["options"].fillna("").astype(str).replace("", "{}")
@@ -177,7 +180,8 @@ def _pick(
     for name in wanted:
         if name not in have:
             raise ValueError(
-                f"{column} {name!r} is not in the results.{did_you_mean(name, have)} There are: {', '.join(have)}."
+                f"{column} {name!r} is not in the "
+                f"results.{did_you_mean(name, have)} There are: {', '.join(have)}."
             )
     return df[df[column].isin(wanted)]
 

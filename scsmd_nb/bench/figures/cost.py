@@ -52,7 +52,7 @@ def _free_place(
     frame,  # bounding box of the axes
     scale: float,  # pixels in a typographic point
 ) -> tuple[float, float]:
-    "Centre of the nearest place that is free and inside the frame; just beside the point where none is."
+    "Centre of the nearest free place inside the frame; just beside the point where none is."
     (px, py), (w, h) = at, half
     places = [
         (px + (r * scale + w) * np.cos(a), py + (r * scale + h) * np.sin(a))
@@ -125,7 +125,7 @@ def time_accuracy(
     datasets=None,  # names to use; None: all
     methods=None,  # names to show; None: all
 ) -> Figure:
-    "Processor seconds against score, both averaged over data sets; hollow where a method lacks some."
+    "Processor seconds against score, both means over data sets; hollow where a method lacks some."
     total, n = _score_and_seconds(df, metric, datasets, methods)
     x, y, colours = total["seconds"], total["score"], _colour(total["method"])
     inner = [c if s == n else "white" for c, s in zip(colours, total["sets"])]

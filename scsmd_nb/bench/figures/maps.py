@@ -71,10 +71,11 @@ def _check_rows(
     truth: str,  # column of obs
     given: list[tuple],  # name, and labels or latent vectors
 ) -> None:
-    "Nothing if there are reference types, and one row for each cell in all that is given, else an error."
+    "Nothing if there are reference types, and a row for each cell in all given; else an error."
     if truth not in adata.obs:
         raise KeyError(
-            f"{truth!r} is not in adata.obs, which has {', '.join(map(str, adata.obs.columns)) or 'nothing'}."
+            f"{truth!r} is not in adata.obs, which has "
+            f"{', '.join(map(str, adata.obs.columns)) or 'nothing'}."
         )
     for name, values in given:
         if len(values) != adata.n_obs:
@@ -164,7 +165,7 @@ def _legend_below(
     looks: dict,  # type -> (colour, marker)
     surplus: bool,  # whether there are clusters without a type
 ) -> None:
-    "The types below the panels, in as many columns as their names leave room for; the figure grows by their rows."
+    "Types below the panels, in columns as names leave room for; the figure grows by their rows."
     dot = lambda colour, marker, label: plt.Line2D(
         [], [], ls="", marker=marker, color=colour, label=label
     )
@@ -183,7 +184,7 @@ def draw_maps(
     ncols: int = 4,  # panels side by side
     heading: str = "",  # what is shown, e.g. the data set
 ) -> Figure:
-    "One panel for the reference, one for each method; the same type has the same colour everywhere."
+    "A panel for the reference, one for each method; the same type has the same colour everywhere."
     names = list(dict.fromkeys(table["panel"]))
     types = table.loc[table["panel"] == names[0], "type"].value_counts().index
     n = len(PALETTE)
@@ -254,7 +255,7 @@ def umap_table_of_runs(
     max_cells: int = 1500,  # cells drawn
     random_state: int = 0,  # seed of the maps
 ) -> pd.DataFrame:  # as from umap_table
-    "Maps of a finished benchmark: for each method its run of the median ARI, so no lucky seed is shown."
+    "Maps of a finished benchmark: each method's run of the median ARI, so no lucky seed is shown."
     rows = _median_runs(folder, dataset, methods)
     kept = {name: arrays(folder, row) for name, row in rows.items()}
     labels = {name: k["labels"] for name, k in kept.items()}
@@ -263,7 +264,8 @@ def umap_table_of_runs(
         data = load(dataset)
         if {row["data_hash"] for row in rows.values()} != {data.data_hash}:
             raise ValueError(
-                f"{dataset!r} is not the data these runs were made on (is SCSMD_DATA_DIR set?): pass adata."
+                f"{dataset!r} is not the data these runs were made on "
+                "(is SCSMD_DATA_DIR set?): pass adata."
             )
         names = np.arange(len(data.types)).astype(str)
         obs = pd.DataFrame({truth: data.types}, index=names)

@@ -197,7 +197,7 @@ def measured_beside_published(
     df: pd.DataFrame,  # rows of the results file
     published: pd.DataFrame,  # from read_published
 ) -> pd.DataFrame:  # one row for each published number and each measured form of it
-    "Every published score beside what was measured, with the difference and what is known to differ."
+    "Every published score beside the measured one, the difference and what is known to differ."
     df = _check(df)
     rows = []
     for row in published[published["metric"].isin(["ari", "nmi", "accuracy"])].itertuples():

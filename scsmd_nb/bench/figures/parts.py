@@ -160,7 +160,8 @@ def ablation_table(
     rows = rows.dropna(subset="difference")
     if not len(rows):
         raise ValueError(
-            f"no variant of {method!r} shares a data set and seed with the default: run the ablation suite."
+            f"no variant of {method!r} shares a data set and seed with the default: "
+            "run the ablation suite."
         )
     groups = rows.groupby(["variant", "dataset"], sort=False)["difference"]
     return groups.agg(difference="mean", sd="std", seeds="count").reset_index()
@@ -171,7 +172,7 @@ def worth(
     metric: str = "ari",  # one of METRICS
     method: str = "scsmd",  # the whole, without options
 ) -> pd.DataFrame:  # one row a variant
-    "Each variant minus the default: mean over sets, its standard error, and whether that can be told from zero."
+    "Each variant minus the default: mean over sets, standard error, whether it differs from zero."
     groups = ablation_table(df, metric, method).groupby("variant")["difference"]
     table = groups.agg(difference="mean", error="sem", sets="count")
     told = table["difference"].abs() > 2 * table["error"]
@@ -204,7 +205,7 @@ def ablation(
     metric: str = "ari",  # one of METRICS
     method: str = "scsmd",  # the whole, without options
 ) -> Figure:
-    "What changes when a part is changed: difference to the default, spread over data sets and over seeds."
+    "What changes when a part is changed: difference to default, spread over data sets and seeds."
     table = ablation_table(df, metric, method)
     groups = table.groupby("variant", sort=False)["difference"]
     total = groups.agg(mean="mean", sd="std", sets="count").sort_values("mean")
@@ -261,7 +262,8 @@ def disturbed(
     whole = whole[counts == whole["kind"].map(steps)]
     if not len(whole):
         raise ValueError(
-            "no method has every strength of a disturbance on any data set: finish the noise suite first."
+            "no method has every strength of a disturbance on any data set: "
+            "finish the noise suite first."
         )
     groups = whole.groupby(["kind", "strength", "method", "label"], sort=False)
     means = {"value": ("mean", "mean"), "sets": ("base", "nunique"), "seeds": ("seeds", "min")}
@@ -313,7 +315,7 @@ def _name_lines(
     part: pd.DataFrame,  # from disturbed, the kind of that panel
     colours: dict,  # label -> colour
 ) -> None:
-    "The name of each method at the end of its line, with the number of sets where some are lacking."
+    "Each method's name at the end of its line, with the number of sets where some are lacking."
     strongest = part.sort_values("strength", ascending=part["kind"].iloc[0] != "depth")
     last = strongest.groupby("label").last()
     marked = {name: _marked(name, int(r["sets"]), int(r["of"])) for name, r in last.iterrows()}
@@ -343,7 +345,7 @@ def _disturbed_panel(
     labels: list[str],  # all methods, in the order of their markers
     colours: dict,  # label -> colour
 ) -> None:
-    "One line a method against the strength of a disturbance, undisturbed data at the left; scSMD in bold."
+    "One line a method against a disturbance's strength, undisturbed data at left; scSMD in bold."
     kind, n = table["kind"].iloc[0], int(table["of"].max())
     for i, name in enumerate(labels):
         line = table[table["label"].eq(name)].sort_values("strength")
@@ -363,7 +365,7 @@ def robustness(
     df: pd.DataFrame,  # rows of the noise suite, with the undisturbed sets
     metric: str = "ari",  # one of METRICS
 ) -> Figure:
-    "Score against the strength of each disturbance, one line a method, mean over the data sets it has whole."
+    "Score against each disturbance's strength, one line a method, mean over sets it has whole."
     table = disturbed(df, metric)
     kinds, labels = list(dict.fromkeys(table["kind"])), list(dict.fromkeys(table["label"]))
     methods = table.groupby("label")["method"].first()

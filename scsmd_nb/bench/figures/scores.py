@@ -80,7 +80,7 @@ def _label_panels(
     methods: dict,  # label -> method, first at the top
     xlabel: str,  # of the lowest panel of each column
 ) -> None:
-    "Names of the methods at the left, scSMD in its colour, the axis below; panels that are not used are empty."
+    "Names of the methods at the left, scSMD in its colour, axis below; unused panels are empty."
     for ax in axes.flat[n:]:
         ax.set_axis_off()
     for ax in axes[:, 0]:
@@ -140,7 +140,7 @@ def heatmap(
     datasets=None,  # names to show; None: all
     methods=None,  # names to show; None: all
 ) -> Figure:
-    "Figure S2: methods x data sets, the mean over seeds written in each field, best mean rank on top."
+    "Figure S2: methods x data sets, the mean over seeds in each field, best mean rank on top."
     table = seed_means(df, metric, datasets, methods)
     wide = _wide(table)
     n, m = wide.shape
@@ -214,8 +214,8 @@ def rank_test(
         gaps = ", ".join(f"{m} lacks {c}" for m, c in lacking.head(5).items())
         hint = f" Choose others with methods=...: {gaps}." if gaps else ""
         raise ValueError(
-            f"{k} methods share {n} data sets: the test needs at least 3 methods and 2 sets on which all have a "
-            f"result.{hint}"
+            f"{k} methods share {n} data sets: the test needs at least 3 methods and 2 sets on "
+            f"which all have a result.{hint}"
         )
     statistic, p = stats.friedmanchisquare(*full.to_numpy().T)
     ranks = full.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
@@ -245,8 +245,8 @@ def _test_notes(
 ) -> list[str]:
     "What the tests say, and what they left out, in sentences."
     notes = [
-        f"Friedman's test: p = {test.p:.1e}. Nemenyi's critical difference: {test.difference:.2f} at "
-        f"{test.alpha:.0%}. Bars join methods that do not differ by it."
+        f"Friedman's test: p = {test.p:.1e}. Nemenyi's critical difference: {test.difference:.2f} "
+        f"at {test.alpha:.0%}. Bars join methods that do not differ by it."
     ]
     if test.left_out:
         sets = "; ".join(f"{d} ({', '.join(m)})" for d, m in test.left_out.items())
@@ -261,7 +261,7 @@ def critical_difference(
     methods=None,  # names to compare; None: all
     alpha: float = 0.05,  # level
 ) -> Figure:
-    "Critical-difference diagram: mean ranks on a line, a bar over methods that the test cannot tell apart."
+    "Critical-difference diagram: mean ranks on a line, bars over methods that are not told apart."
     test = rank_test(df, metric, datasets, methods, alpha)
     k, n = len(test.ranks), len(test.datasets)
     fig, ax = plt.subplots(figsize=(9, 1.9 + 0.2 * k), layout="constrained")

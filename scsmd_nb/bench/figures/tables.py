@@ -19,7 +19,7 @@ def summary(
     datasets=None,  # names to use; None: all
     methods=None,  # names to show; None: all
 ) -> pd.DataFrame:  # one row a method, best mean rank by ARI first
-    "Means over data sets of the means over seeds, with how many sets, seeds and failures stand behind them."
+    "Means over data sets of means over seeds, with the sets, seeds and failures behind them."
     parts = {m: seed_means(df, m, datasets, methods) for m in ("ari", "nmi_max", "nmi_mean")}
     first = parts["ari"]
     wide, n = _wide(first), first["dataset"].nunique()
@@ -90,7 +90,7 @@ def losses(
     method: str = "scsmd",  # whose losses
     rivals=None,  # names to compare with; None: all but its own variants
 ) -> pd.DataFrame:  # one row a data set, the widest loss first
-    "Where others are ahead: the method's score, the best rival's, the difference, and how many are ahead."
+    "Where others are ahead: the method's score, best rival's, difference, and how many are ahead."
     table = seed_means(df, metric)
     same = table["method"].astype(str).str.startswith(method)
     if rivals is not None:
@@ -210,6 +210,7 @@ def seeds_in_words(
     lacking = len(table) - len(done)
     return (
         f"{table['label'].nunique()} methods on {table['dataset'].nunique()} data sets, "
-        f"{int(done['seeds'].sum())} finished runs; of the {len(table)} pairs of method and set: {pairs}"
+        f"{int(done['seeds'].sum())} finished runs; "
+        f"of the {len(table)} pairs of method and set: {pairs}"
         + (f", {lacking} without a finished run." if lacking else ".")
     )

@@ -28,7 +28,7 @@ from ...pp.genes import log_normalize, select_genes, size_factors
 def seeded(
     random_state: int,  # seed
 ):
-    "Inside, torch's generator has this seed; a numpy Generator is given for the rest. Afterwards torch is as before."
+    "Inside, torch has this seed; a numpy Generator is given for the rest. Then torch is as before."
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(random_state))
         yield np.random.default_rng(random_state)
@@ -144,7 +144,7 @@ def dense(
 def glorot(
     net: nn.Module,  # changed in place
 ) -> nn.Module:
-    "The same network with Glorot-uniform weights and zero biases in its dense layers, Keras' start."
+    "The same network with Glorot-uniform weights, zero biases in its dense layers: Keras' start."
     for layer in net.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -260,8 +260,8 @@ def kmeans_start(
     z = np.asarray(z.detach().cpu() if isinstance(z, torch.Tensor) else z, dtype=np.float32)
     if not np.isfinite(z).all():
         raise FloatingPointError(
-            f"{(~np.isfinite(z).all(1)).sum()} of {len(z)} latent vectors are not finite: training diverged. "
-            "A smaller learning rate may help."
+            f"{(~np.isfinite(z).all(1)).sum()} of {len(z)} latent vectors are not finite: training "
+            "diverged. A smaller learning rate may help."
         )
     if n_clusters > len(z):
         raise ValueError(

@@ -180,9 +180,9 @@ def dca(
     n_clusters: int,  # K
     random_state: int = 0,  # seed
     budget: str = "laptop",  # or "published"
-    zero_inflated: bool = True,  # ZINB, the article's model; False: NB, the original program's default
+    zero_inflated: bool = True,  # ZINB, the article's model; False: NB, the program's default
     recipe: str = "code",  # what k-means reads: "code" or "denoised"
-    held_out: str = "last",  # tenth of the cells that decides when to end: "last" (as the original) or "random"
+    held_out: str = "last",  # tenth of cells that decides when to end: "last" (original), "random"
 ):
     "Labels [n], and what k-means read: the code [n, 32] or two components [n, 2], float32."
     if recipe not in ("code", "denoised"):

@@ -121,8 +121,9 @@ def image_input(
     chosen = np.flatnonzero(select_genes(counts, N_GENES))
     if len(chosen) < N_GENES:
         raise ValueError(
-            f"DeepScena folds {N_GENES} genes into a 28 x 28 image, but only {len(chosen)} of the {adata.n_vars} "
-            "genes vary and are seen in 3 cells or more. Give it a matrix with more genes."
+            f"DeepScena folds {N_GENES} genes into a 28 x 28 image, but only {len(chosen)} of the "
+            f"{adata.n_vars} genes vary and are seen in 3 cells or more. "
+            "Give it a matrix with more genes."
         )
     counts = counts[:, chosen]
     return CellData(counts, library, learn_scaling(counts, library, params), params.nb_target)
@@ -160,7 +161,8 @@ def settings(
         or pretrain_epochs < 0
     ):
         raise ValueError(
-            f"pretrain_epochs={pretrain_epochs!r} must be a whole number of at least 0 (the published run has 0)."
+            f"pretrain_epochs={pretrain_epochs!r} must be a whole number "
+            "of at least 0 (the published run has 0)."
         )
     params = replace(PUBLISHED, pretrain_epochs=int(pretrain_epochs))
     return (
@@ -176,7 +178,7 @@ def settle_norms(
     data: CellData,  # the cells
     batch_size: int = 200,  # cells at a time
 ) -> None:
-    "Running mean and variance of every batch norm as averages over one pass through the cells, in their order."
+    "Running mean and variance of every batch norm: averages over one pass of the cells, in order."
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     kept = [m.momentum for m in norms]
     for m in norms:

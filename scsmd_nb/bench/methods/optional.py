@@ -26,11 +26,12 @@ from ...pp.genes import select_genes, size_factors
 def run_r(
     arguments: list,  # what follows Rscript --vanilla, as texts; no shell reads them
 ) -> str:
-    "What R printed. A RuntimeError with R's own words if it failed, an ImportError if there is no R."
+    "What R printed. A RuntimeError with R's words if it failed, an ImportError if there is no R."
     program = shutil.which("Rscript")
     if program is None:
         raise ImportError(
-            "Seurat needs R, and no Rscript was found on the PATH. On Debian and Ubuntu: apt install "
+            "Seurat needs R, and no Rscript was found on the PATH. On Debian and Ubuntu: apt "
+            "install "
             'r-cran-seurat. Elsewhere: install R, then in R install.packages("Seurat").'
         )
     done = subprocess.run(
@@ -61,7 +62,8 @@ def missing(
     if there.strip().endswith("TRUE"):
         return ""
     return (
-        "seurat needs the R package Seurat, which this R does not have. On Debian and Ubuntu: apt install "
+        "seurat needs the R package Seurat, which this R does not have. On Debian and Ubuntu: apt "
+        "install "
         'r-cran-seurat. Elsewhere, in R: install.packages("Seurat").'
     )
 
@@ -94,7 +96,7 @@ numpy.save(f"{folder}/latent.npy", model.get_latent_representation().astype("flo
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #d6ac5991
 def run_scvi(
     folder: Path,  # holds cells.h5ad and run_scvi.py
-    *arguments,  # of the script: seed, length of the latent vector, budget, whether there are samples
+    *arguments,  # of the script: seed, length of the latent vector, budget, if there are samples
 ) -> np.ndarray:
     "Latent vectors [n, d]; a RuntimeError with scVI's own words if it failed."
     program = os.environ.get("SCSMD_SCVI_PYTHON") or sys.executable
@@ -109,7 +111,7 @@ def run_scvi(
 def scvi_latent(
     adata,  # cells x genes with raw counts; not changed
     random_state: int = 0,  # seed
-    budget: str = "laptop",  # "laptop": at most 100 epochs, stopped early; "published": scVI's own number
+    budget: str = "laptop",  # "laptop": at most 100 epochs, stopped early; "published": scVI's own
     n_top_genes: int = 2000,  # most variable genes to read
     n_latent: int = 10,  # length of the latent vector
     batch=None,  # [n] sample of each cell, which encoder and decoder then see; None: one sample
@@ -187,7 +189,8 @@ x <- ScaleData(x, verbose = FALSE)
 n_pcs <- min(30L, ncol(counts) - 1L, length(VariableFeatures(x)) - 1L)
 x <- RunPCA(x, npcs = n_pcs, seed.use = seed, verbose = FALSE)
 x <- FindNeighbors(x, dims = seq_len(n_pcs), verbose = FALSE)
-groups <- function(r) as.integer(Idents(FindClusters(x, resolution = r, random.seed = seed, verbose = FALSE)))
+groups <- function(r) as.integer(Idents(FindClusters(x, resolution = r, random.seed = seed, \
+verbose = FALSE)))
 if (k == 0L) {
   best <- groups(resolution)
 } else {
@@ -202,7 +205,8 @@ if (k == 0L) {
   }
 }
 write.table(best, file.path(folder, "labels.txt"), row.names = FALSE, col.names = FALSE)
-write.table(Embeddings(x, "pca"), file.path(folder, "pcs.txt"), row.names = FALSE, col.names = FALSE)
+write.table(Embeddings(x, "pca"), file.path(folder, "pcs.txt"), \
+row.names = FALSE, col.names = FALSE)
 """
 
 # %% ../../../nbs/api/bench/methods/11_optional.ipynb #a0e0ee3f

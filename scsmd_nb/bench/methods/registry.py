@@ -24,21 +24,23 @@ def check_answer(
     n_cells: int,  # n
     name: str,  # the method's name, for messages
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    "Labels [n] as whole numbers from 0, and the embedding [n, d] float32 or None; a ValueError if they are not that."
+    "Labels [n], whole numbers from 0, and embedding [n, d] float32 or None; else a ValueError."
     if not (isinstance(answer, tuple) and len(answer) == 2):
         raise ValueError(
-            f"{name} returned {type(answer).__name__}: fit_predict must return a pair (labels, embedding); "
-            "the embedding may be None."
+            f"{name} returned {type(answer).__name__}: fit_predict must return a pair (labels, "
+            "embedding); the embedding may be None."
         )
     labels, embedding = answer
     labels = np.asarray(labels)
     if labels.shape != (n_cells,):
         raise ValueError(
-            f"{name} returned labels of shape {labels.shape} for {n_cells} cells: one label per cell is needed."
+            f"{name} returned labels of shape {labels.shape} for {n_cells} cells: "
+            "one label per cell is needed."
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(
-            f"{name} returned {(~np.isfinite(labels)).sum()} labels that are not numbers (NaN or infinite)."
+            f"{name} returned {(~np.isfinite(labels)).sum()} labels "
+            "that are not numbers (NaN or infinite)."
         )
     if labels.dtype == object and any(x is None or x != x for x in labels):
         raise ValueError(f"{name} left cells without a label: every cell needs one.")
@@ -61,8 +63,8 @@ def check_k(
     "K as int, or a ValueError that says what is wrong with it."
     if not is_whole(n_clusters, least, n_cells):
         raise ValueError(
-            f"{name} was given n_clusters={n_clusters!r}: it needs a whole number from {least} to the number of "
-            f"cells, {n_cells}."
+            f"{name} was given n_clusters={n_clusters!r}: it needs a whole number from {least} to "
+            f"the number of cells, {n_cells}."
         )
     return int(n_clusters)
 
@@ -121,8 +123,8 @@ _FUNCTIONS = {}  # name: (function, title), filled by register
 def register(
     name: str,  # under which `get` finds it
     title: str | None = None,  # for figures; None: the built-in title, or the name
-) -> Callable:
-    "A decorator that enters f(adata, n_clusters, random_state, budget='laptop', **options) -> (labels, embedding)."
+) -> Callable:  # takes f, which returns (labels, embedding), and gives it back
+    "A decorator that enters f(adata, n_clusters, random_state, budget='laptop', **options)."
 
     def enter(f):
         there = _FUNCTIONS[name][0].__module__ if name in _FUNCTIONS else f.__module__

@@ -34,8 +34,8 @@ def unit_input(
     span = x.max(1, keepdims=True, initial=-np.inf) - low
     if len(flat := np.flatnonzero(~(span.ravel() > 0))):
         raise ValueError(
-            f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has one value in every gene, "
-            "such as no counts at all: remove such cells, for example with smd.pp.filter."
+            f"cell {adata.obs_names[flat[0]]!r} (and {len(flat) - 1} more) has one value in every "
+            "gene, such as no counts at all: remove such cells, for example with smd.pp.filter."
         )
     return (x - low) / span
 
@@ -117,7 +117,7 @@ class StackedVAE(nn.Module):
         self,
         n_genes: int,  # G
         n_latent: int = 15,  # d
-        normalise: bool = True,  # batch norm and no activation (over 500 training cells); False: SELU
+        normalise: bool = True,  # batch norm, no activation (over 500 training cells); False: SELU
     ):
         super().__init__()
         after = nn.BatchNorm1d(64, eps=1e-3, momentum=0.01) if normalise else nn.SELU()
@@ -178,9 +178,9 @@ def vae_loss(
 # %% ../../../nbs/api/bench/methods/07_sccan.ipynb #8a463536
 def vae_views(
     x: torch.Tensor,  # [n, G] input
-    rng: np.random.Generator,  # training cells and their order; weights and draws come from torch's generator
+    rng: np.random.Generator,  # training cells, their order; weights and draws: torch's generator
 ) -> tuple[list, list]:
-    "The latent matrices of all cells after each of the last epochs, and the mean loss of each epoch."
+    "The latent matrices of all cells after each of the last epochs; each epoch's mean loss."
     s = settings(len(x))
     some = x[torch.from_numpy(rng.permutation(len(x))[: s.n_train])]
     vae = StackedVAE(x.shape[1], s.n_latent, normalise=len(some) > 500)
@@ -276,7 +276,7 @@ def fuse(
     n_neighbors: int = 20,  # that set the width of the bell curve
     n_kept: int = 30,  # neighbours through which a view listens
 ) -> np.ndarray:
-    "The fused similarities, [n, n] symmetric with diagonal 1/2; memory for len(views) + 4 such matrices."
+    "The fused similarities, [n, n] symmetric, diagonal 1/2; memory for len(views) + 4 of these."
     if len(views) < 2:
         raise ValueError(f"{len(views)} view: fusion needs at least two.")
     Ps = [symmetric(half_self(affinity(z, n_neighbors))) for z in views]
@@ -404,8 +404,8 @@ def sccan(
     most = n_fused or FUSED[budget]
     if n_clusters is not None and not 1 <= n_clusters <= min(len(x), most):
         raise ValueError(
-            f"n_clusters={n_clusters} must be at least 1 and at most the number of cells that are fused, "
-            f"{min(len(x), most)}; None lets the two-gap rule choose."
+            f"n_clusters={n_clusters} must be at least 1 and at most the number of cells that are "
+            f"fused, {min(len(x), most)}; None lets the two-gap rule choose."
         )
     with seeded(random_state) as rng:
         views = embed(x, rng)

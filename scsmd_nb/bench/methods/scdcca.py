@@ -42,7 +42,7 @@ def hide(
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #7b17541c
 def contrast(
-    similarity: torch.Tensor,  # [2m, 2m], first views, then second views; row i and row i + m are partners
+    similarity: torch.Tensor,  # [2m, 2m], first views, then second; row i and row i + m: partners
 ) -> torch.Tensor:
     "NT-Xent loss in nats, scalar: how badly each vector finds its partner among the others."
     m = len(similarity) // 2
@@ -56,7 +56,7 @@ def instance_loss(
     second: torch.Tensor,  # [n, d] of the second views, the same cells in the same order
     temperature: float = 0.5,  # tau
 ) -> torch.Tensor:
-    "Contrast between cells, scalar: the two views of a cell should have the largest scalar product."
+    "Contrast between cells, scalar: a cell's two views should have the largest scalar product."
     z = torch.cat([first, second])
     return contrast(z @ z.T / temperature)
 
@@ -64,7 +64,7 @@ def instance_loss(
 def unevenness(
     c: torch.Tensor,  # [n, K] cluster probabilities, rows sum to 1
 ) -> torch.Tensor:
-    "ln K minus the entropy of the mean probabilities, scalar: 0 if all clusters are used alike, ln K if one is."
+    "ln K minus entropy of mean probabilities, a scalar: 0 if all are used alike, ln K if one is."
     mean = c.mean(0)
     return math.log(c.shape[1]) + torch.xlogy(mean, mean).sum()
 
@@ -125,7 +125,7 @@ def log_counts_input(
     n_top_genes: int = 2000,  # most variable genes to keep
     min_share: float = 0.05,  # share of the cells a gene must exceed
 ) -> CountInput:
-    "The published input: scaled log2 values as x, unscaled ones in the place of counts, row totals over their median."
+    "The published input: scaled log2 as x, unscaled as counts, row totals over their median."
     counts = get_counts(adata)
     seen = np.flatnonzero(counts.getnnz(0) > min_share * counts.shape[0])
     if not len(seen):
@@ -167,7 +167,7 @@ def pretrain(
 
 # %% ../../../nbs/api/bench/methods/08_scdcca.ipynb #37653c6b
 def at_rest(
-    history: list,  # (loss, share of labels that changed, clusters that hold cells) of each epoch so far
+    history: list,  # (loss, share of changed labels, clusters that hold cells) of each epoch so far
     n_clusters: int,  # K
     tolerance: float | None,  # largest share that counts as rest; None: never at rest
     epochs: int = 3,  # in a row
@@ -188,7 +188,7 @@ def joint_loss(
     target: torch.Tensor,  # [b, G] what the likelihood explains
     size_factor: torch.Tensor,  # [b]
 ) -> torch.Tensor:
-    "The ZINB loss, the distance of the shares from their goal, and a fifth of the contrast between clusters; a scalar."
+    "ZINB loss, distance of shares from their goal, a fifth of contrast between clusters; a scalar."
     fit = kl_loss(goal, student_t(net.encode(x), centers))
     views = cluster_loss(net.probabilities(hide(x)), net.probabilities(hide(x)))
     return zinb_loss(target, *net(x, size_factor)) + fit + 0.2 * views
@@ -206,7 +206,7 @@ def refine(
     batch_size: int = 1024,  # cells a step
     watch=None,  # called with the labels [n] after each epoch, for those who want to look
 ):
-    "Labels [n] of the last epoch, and for each epoch: mean loss, share of changed labels, clusters in use."
+    "Labels [n] of the last epoch; each epoch's mean loss, share of changed labels, used clusters."
     centers = nn.Parameter(centers.clone())
     optimizer = torch.optim.Adadelta([*net.parameters(), centers], lr=1.0, rho=0.95)
     shares = lambda: student_t(encode_all(net.encode, x), centers.detach())
@@ -264,7 +264,8 @@ def scdcca(
     n_clusters = check_k(n_clusters, adata.n_obs, "scdcca", least=2)
     if input not in ("counts", "log"):
         raise ValueError(
-            f"input={input!r} is not known: use 'counts' (counts and their likelihood) or 'log' (as published)."
+            f"input={input!r} is not known: use 'counts' (counts and "
+            "their likelihood) or 'log' (as published)."
         )
     data = (count_input if input == "counts" else log_counts_input)(adata, n_top_genes)
     x, target, size = (

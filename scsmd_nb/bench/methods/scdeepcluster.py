@@ -41,7 +41,7 @@ NOISE = 2.5  # standard deviation, in units of the standardised input
 # %% ../../../nbs/api/bench/methods/03_scdeepcluster.ipynb #fcda7fc5
 def network(
     n_genes: int,  # G
-    version: str = "pytorch",  # "pytorch": noise on the input; "keras": in the hidden layers too, Glorot's start
+    version: str = "pytorch",  # noise on the input; "keras": in hidden layers too, Glorot's start
 ) -> CountAutoencoder:
     "A fresh network."
     if version not in VERSIONS:
@@ -85,7 +85,7 @@ def joint_loss(
     size: torch.Tensor,  # [b] size factors
     gamma: float = 1.0,  # weight of the clustering loss
 ) -> torch.Tensor:
-    "L of a batch, a scalar: how badly the counts are described, and how far the shares are from their target."
+    "L of a batch, a scalar: how badly the counts are described, how far shares are from target."
     reconstruction = zinb_loss(counts, *net(x, size)[1:])
     return reconstruction + gamma * kl_loss(target, student_t(clean(net, x), centers))
 

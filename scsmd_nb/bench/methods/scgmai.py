@@ -28,8 +28,8 @@ def gene_input(
     kept = np.flatnonzero(counts.getnnz(axis=0) > min_share * counts.shape[0])
     if len(kept) < 2:
         raise ValueError(
-            f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of cells, "
-            "and at least 2 are needed: pass more genes, or cells with more counts."
+            f"{len(kept)} of {counts.shape[1]} genes have counts in more than {min_share:.0%} of "
+            "cells, and at least 2 are needed: pass more genes, or cells with more counts."
         )
     return np.log2(1 + counts[:, kept].toarray()).astype(np.float32)
 

@@ -34,7 +34,7 @@ def soft_kmeans(
     z: torch.Tensor,  # [n, d] latent vectors
     centers: torch.Tensor,  # [K, d]
 ) -> torch.Tensor:
-    "Soft k-means loss, mean over the cells of the weighted squared distance; gradients pass through the weights too."
+    "Soft k-means loss, mean over cells of weighted squared distance; gradients pass weights too."
     d = squared_distances(z, centers)
     return (torch.softmax(-2 * d, dim=1) * d).sum(1).mean()
 
@@ -145,10 +145,10 @@ def refine(
     size: torch.Tensor,  # [n] size factors
     rng: np.random.Generator,  # unused while cells keep their order; the loop asks for it
     epochs: int = EPOCHS["laptop"][1],  # at most
-    tolerance: float = 0.001,  # share of cells that move between two checks, under which training ends
+    tolerance: float = 0.001,  # share of cells moving between two checks; below it, training ends
     watch: Callable | None = None,  # called with the labels [n] at the start and at each check
 ) -> tuple[np.ndarray, np.ndarray, list]:
-    "Labels [n], latent vectors [n, 32], and for each epoch the means of (likelihood, soft k-means, self-training)."
+    "Labels [n], latent [n, 32], each epoch's means of (likelihood, soft k-means, self-training)."
     centers, history, parts = nn.Parameter(centers.clone()), [], []
     optimizer = torch.optim.Adam([*net.parameters(), centers], lr=RATE["published"])
     labels, _ = nearest(net, centers, x, watch)

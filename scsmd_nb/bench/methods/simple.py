@@ -167,7 +167,8 @@ def _communities(
     "Communities [n] and principal components [n, n_pcs] float32."
     if not (isinstance(resolution, (int, float)) and 0 < resolution < np.inf):
         raise ValueError(
-            f"resolution={resolution!r} must be a positive number; 1 is usual, more gives more clusters."
+            f"resolution={resolution!r} must be a positive number; 1 is usual, "
+            "more gives more clusters."
         )
     z = components(adata, random_state, n_pcs)
     return find(neighbor_graph(z, n_neighbors), resolution, random_state), z
@@ -250,7 +251,7 @@ def leiden_clusters(
     n_pcs: int = 30,  # principal components
     layer: str | None = None,  # layer with the counts; None: layers["counts"] if there, else X
 ):
-    "Leiden clusters as a categorical column [n], named '0', '1', ... by falling size; adata is only read."
+    "Leiden clusters, a categorical column [n]: '0', '1', ... by falling size; adata is only read."
     import pandas as pd
     import scanpy as sc
 
