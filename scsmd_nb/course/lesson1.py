@@ -82,6 +82,10 @@ def check_1_1(
 
 # %% ../../nbs/course/solutions/01_counts_and_qc.ipynb #48631988
 _AXIS = "Which axis do you sum over?"
+_EMPTY = (
+    "Right for ordinary cells. But a cell without counts gives 0 / 0: "
+    "what does your function return there?"
+)
 
 
 @exercise(
@@ -120,11 +124,7 @@ def check_1_2(
     X[4] = 0
     with np.errstate(all="ignore"):
         value = call(X)
-    hint_if(
-        not np.isfinite(value[4]),
-        "Right for ordinary cells. But a cell without counts gives 0 / 0: "
-        "what does your function return there?",
-    )
+    hint_if(not np.isfinite(value[4]), _EMPTY)
     hint_if(value[4] != 0, "A cell without counts should get the share 0.")
     hint_if(
         not np.allclose(np.delete(value, 4), np.delete(right, 4)),

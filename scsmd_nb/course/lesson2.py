@@ -75,6 +75,12 @@ def _formula_3(
     return nb_log_prob(*(torch.as_tensor(v, dtype=torch.float64) for v in (x, mu, phi))).numpy()
 
 # %% ../../nbs/course/solutions/02_negative_binomial.ipynb #b4e8fdd9
+_TURNED = (
+    "The sign is turned: that is the loss of formula (6). Asked is the log probability, "
+    "which is at most 0."
+)
+
+
 def _slips_of_formula_3(
     value: np.ndarray,  # [n] what the student's function returned
     x: np.ndarray,  # [n] counts
@@ -86,11 +92,7 @@ def _slips_of_formula_3(
 
     right = _formula_3(x, mu, phi)
     same = lambda other: np.allclose(value, other, atol=1e-6)
-    hint_if(
-        same(-right),
-        "The sign is turned: that is the loss of formula (6). Asked is the log probability, "
-        "which is at most 0.",
-    )
+    hint_if(same(-right), _TURNED)
     hint_if(same(np.exp(right)), "That is the probability. Asked is its logarithm.")
     hint_if(same(right + gammaln(x + 1)), "Something of the first factor is missing: where is x! ?")
     hint_if(
@@ -228,11 +230,8 @@ def check_2_4(
     from scsmd_nb.nn.likelihood import nb_loss
 
     rng = np.random.default_rng(24)
-    x, mu, phi = (
-        rng.poisson(4.0, 40).astype(float),
-        rng.uniform(0.3, 9, 40),
-        rng.uniform(0.3, 6, 40),
-    )
+    x, mu = rng.poisson(4.0, 40).astype(float), rng.uniform(0.3, 9, 40)
+    phi = rng.uniform(0.3, 6, 40)
     log_mu = torch.tensor(np.log(mu), requires_grad=True)
     nb_loss(torch.tensor(x), log_mu.exp(), torch.tensor(phi)).backward()
     right = log_mu.grad.numpy()

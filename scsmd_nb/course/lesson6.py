@@ -181,8 +181,7 @@ def _slips_of_bins(
         "That is a distance for each cell. A single cell is right or not: "
         "take the means of a bin first.",
     )
-    kept = scaled[below_1].astype(int)
-    part = _error_in_bins(confidence[below_1], right[below_1], kept)
+    part = _error_in_bins(confidence[below_1], right[below_1], scaled[below_1].astype(int))
     hint_if(
         min(abs(value - part), abs(value - part * below_1.mean())) < 1e-6,
         "A confidence of 1 is left out. It belongs to the last bin.",
@@ -199,10 +198,7 @@ def check_calibration(
         confidence = rng.uniform(0.35, 1, 200)
         # too modest below, too sure above
         chance = np.where(confidence < 0.7, confidence + 0.3, confidence - 0.3)
-        if n_bins in (
-            4,
-            8,
-        ):  # their borders are exact in binary; on them too sure, elsewhere too modest
+        if n_bins in (4, 8):  # borders are exact in binary; on them too sure, else too modest
             confidence[:24], chance = rng.choice([0.5, 0.75, 1.0], 24), confidence + 0.3
             chance[:24] = 0.3
         right = rng.random(200) < chance

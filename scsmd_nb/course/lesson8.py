@@ -439,19 +439,12 @@ def check_samples(
             "own: read belongs_to in the table of the fit with batch_key. Where it is empty, "
             "the cluster is of both."
         )
-    letter = as_choice(answer["removed"], "abcd")
-    for wrong, hint in (
-        (
-            "a",
-            "removed: if all were removed, no cluster could belong to one sample, and none should.",
+    if hint := {
+        "a": "if all were removed, no cluster could belong to one sample, and none should.",
+        "b": (
+            "a type that only one sample has is nothing that batch_key should remove. "
+            "Look at belongs_to."
         ),
-        (
-            "b",
-            (
-                "removed: a type that only one sample has is nothing that "
-                "batch_key should remove. Look at belongs_to."
-            ),
-        ),
-        ("d", "removed: types are still apart after the fit. Compare the clusters with cell_type."),
-    ):
-        hint_if(letter == wrong, hint)
+        "d": "types are still apart after the fit. Compare the clusters with cell_type.",
+    }.get(as_choice(answer["removed"], "abcd")):
+        raise Hint(f"removed: {hint}")

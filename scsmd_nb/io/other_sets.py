@@ -99,9 +99,8 @@ def parse_muraro(
     folder: Path,  # holds GSE85241_cellsystems_dataset_4donors_updated.csv.gz
 ) -> ad.AnnData:  # donors in obs['donor'], types in obs['cell_type']
     "Cells x genes as counts of tags; with types if cell_type_annotation_Cels2016.csv is there."
-    table = read(
-        _file(folder, "GSE85241_cellsystems_dataset_4donors_updated.csv.gz"), cells="columns"
-    )
+    counts = _file(folder, "GSE85241_cellsystems_dataset_4donors_updated.csv.gz")
+    table = read(counts, cells="columns")
     X, cells, genes = table.X, table.obs_names, table.var_names
     X.data, K = _count_tags(X.data)
     obs = pd.DataFrame({"donor": [c.split("-")[0] for c in cells]}, index=cells)
@@ -134,16 +133,12 @@ _MURARO = Dataset(
     protocol="CEL-Seq2 (UMI)",
     cells=3072,
     types=10,
-    labels=(
-        "of the authors, published by the Hemberg laboratory: 2,126 cells have one, "
-        "the others failed their QC"
-    ),
+    labels="of the authors, published by the Hemberg laboratory: 2,126 cells have one, "
+    "the others failed their QC",
     terms=_GEO_TERMS,
     markers=_ISLET,
-    unverified=(
-        "that the values are corrected for saturation (the parser tests it and stops if not); the "
-        "number of types (from memory); whether the file of types is still on its server"
-    ),
+    unverified="that the values are corrected for saturation (the parser tests it and stops if "
+    "not); the number of types (from memory); whether the file of types is still on its server",
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #dc88e590
@@ -191,17 +186,13 @@ _SEGERSTOLPE = Dataset(
     protocol="Smart-seq2 (reads, no UMI)",
     cells=3514,
     types=14,
-    labels=(
-        "of the authors, for the 2,209 cells that passed their "
-        "QC (2 'unclassified' kinds among the 14)"
-    ),
+    labels="of the authors, for the 2,209 cells that passed their "
+    "QC (2 'unclassified' kinds among the 14)",
     terms="not stated in the record; EMBL-EBI's terms of use hold",
     markers=_ISLET,
-    unverified=(
-        "the present address of the files (built by the rule of EBI's server; the old one was "
-        "https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); "
-        "the column of donors in the sdrf file"
-    ),
+    unverified="the present address of the files (built by the rule of EBI's server; the old one "
+    "was https://www.ebi.ac.uk/arrayexpress/files/E-MTAB-5061/); "
+    "the column of donors in the sdrf file",
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #a2a1a8b3
@@ -380,14 +371,10 @@ _KIDNEY = Dataset(
         "macrophages": ("CD68", "CD14"),
         "T cells": ("CD3D",),
     },
-    by_hand=(
-        "on the page, open the supplementary materials and fetch Data S1 (aat1699_DataS1.gz.zip); "
-        "unpack it; it holds the three files"
-    ),
-    unverified=(
-        "the published number counts cells that passed quality control; "
-        "the file holds more droplets"
-    ),
+    by_hand="on the page, open the supplementary materials and fetch Data S1 "
+    "(aat1699_DataS1.gz.zip); unpack it; it holds the three files",
+    unverified="the published number counts cells that passed quality control; "
+    "the file holds more droplets",
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #2232785a
@@ -453,15 +440,10 @@ _WORM_NEURON = Dataset(
         "Oxygen sensory neurons": ("gcy-35", "gcy-36"),
         "Ciliated sensory neurons": ("che-3", "osm-6"),
     },
-    by_hand=(
-        "fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/"
-        "Cao_et_al_2017_vignette.RData and run in R: "
-    )
-    + _WORM,
-    unverified=(
-        "names of the ten types and of the columns (from memory); the paper has 42,035 cells of "
-        "the whole larva, scDCC a selection of 4,186 neurons"
-    ),
+    by_hand="fetch http://waterston.gs.washington.edu/sci_RNA_seq_gene_count_data/"
+    "Cao_et_al_2017_vignette.RData and run in R: " + _WORM,
+    unverified="names of the ten types and of the columns (from memory); the paper has 42,035 "
+    "cells of the whole larva, scDCC a selection of 4,186 neurons",
 )
 
 # %% ../../nbs/api/io/13_other_sets.ipynb #00c7fa8a

@@ -397,9 +397,8 @@ def _read_kind(
                 shutil.copyfileobj(f, out)
             return _read_kind(plain, _hdf5_kind(plain))
         except (OSError, ValueError) as e:  # name the archive, not the temporary folder
-            if type(e) not in (OSError, ValueError, FileNotFoundError, _Refused) or tmp not in str(
-                e
-            ):
+            known = type(e) in (OSError, ValueError, FileNotFoundError, _Refused)
+            if not known or tmp not in str(e):
                 raise
             raise type(e)(str(e).replace(tmp, str(path))) from e
 

@@ -391,10 +391,8 @@ def build_autoencoder(
                 "n_top_genes=784 with data that has at least 784 varying genes, "
                 "or preset='paper' or 'default'."
             )
-        encoder, decoder = (
-            AuthorsEncoder(genes, n_latent, dilations),
-            AuthorsDecoder(genes, n_latent),
-        )
+        encoder = AuthorsEncoder(genes, n_latent, dilations)
+        decoder = AuthorsDecoder(genes, n_latent)
         heads = NBHead(t, t, dispersion="gene-cell", phi_link="softplus")
     else:
         gates = dict(dilations=dilations, n_gates=n_gates, gate_width=gate_width)

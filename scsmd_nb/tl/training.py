@@ -434,10 +434,8 @@ def train(
                 train_phase(run, data, line)
     except KeyboardInterrupt:
         kept = (
-            (
-                f"The last whole epoch is kept in {run.checkpoint.path}; "
-                "call again with the same checkpoint to go on."
-            )
+            f"The last whole epoch is kept in {run.checkpoint.path}; "
+            "call again with the same checkpoint to go on."
             if run.checkpoint
             else "Nothing was kept; pass checkpoint='run.safetensors' to be able to go on."
         )
