@@ -310,6 +310,14 @@ def test_a_figure_without_alt_text(site):
     assert docs_check.check(site) == []
 
 
+def test_a_file_that_a_cell_reads_and_that_is_not_there(site):
+    read = code("rows = pd.read_csv('../nbs/rows.csv')")
+    write(site / "nbs" / "index.ipynb", md("# Start\n\n> For."), read)
+    only(site, "index.ipynb cell 1", "../nbs/rows.csv", "not there")
+    (site / "nbs" / "rows.csv").write_text("a\n1\n")
+    assert docs_check.check(site) == []
+
+
 def test_a_figure_that_was_lost(site):
     words = {
         "output_type": "execute_result",

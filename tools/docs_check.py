@@ -33,6 +33,7 @@ QUARTO_OPTION = re.compile(r"^\s*#\s*\|\s*[\w-]+\s*:")  # the other `#|` lines a
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*\|[ \t]*([\w-]+)[ \t]*:?[ \t]*(.*)$", re.M)
 
 
+READS = re.compile(r"""["']((?:\.\./)+[\w./-]+\.(?:csv|csv\.gz|json|png|svg))["']""")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ODD_NAME = re.compile(r"[_`]|^[a-z](?!\w*[A-Z])")  # of words; commands are named as they are typed
 NUMBERED = re.compile(r"\b(?:page|notebook|tutorial|chapter) 0\d\b|\[0\d \w", re.I)
@@ -530,6 +531,11 @@ def check_notebook(path: Path, name: str) -> list[str]:
     directives = {i: {k: v.strip() for k, v in DIRECTIVE.findall(source)} for i, _, source in code}
     for i, cell, source in code:
         found += check_options(source, f"{name} cell {i}")
+        found += [
+            f"{name} cell {i}: reads {file}, which is not there"
+            for file in READS.findall(source)
+            if not (path.parent / file).is_file()
+        ]
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 found.append(
