@@ -54,6 +54,7 @@ def execute(path: Path) -> None:
 def main(names: list[str], jobs: int = 1) -> int:
     "Run the notebooks that have changed, `jobs` at a time; 1 if any failed."
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     stamps, lock = json.loads(STAMPS.read_text()) if STAMPS.exists() else {}, Lock()
 
     def run(path: Path) -> bool:

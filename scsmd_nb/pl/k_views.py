@@ -29,7 +29,7 @@ def _plot_curve(
     ax.plot(c.table.index, c.table[view], "o-", color=_LINE, ms=3)
     ax.axvline(c.views[view], color=_MARK, ls="--")
     ax.set(title=title, xlabel="K", ylabel=ylabel)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 # %% ../../nbs/api/pl/04_k_views.ipynb #bef2abe2
 def _plot_leiden(
