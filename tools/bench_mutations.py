@@ -91,11 +91,16 @@ def write_10x_h5(a: ad.AnnData, path: Path) -> None:
             m.create_dataset(f"features/{name}", data=text(value), **kept)
 
 
+def _without_time(member):
+    member.mtime = 0
+    return member
+
+
 def write_tar(a: ad.AnnData, path: Path) -> None:
     with tempfile.TemporaryDirectory() as tmp, tarfile.open(path, "w:gz") as tar:
         for name, part in {"one": a[:70], "two": a[70:]}.items():
             write_10x(part, Path(tmp) / name)
-            tar.add(Path(tmp) / name, name, filter=lambda m: m.replace(mtime=0, deep=False))
+            tar.add(Path(tmp) / name, name, filter=_without_time)
 
 
 def write_loom(a: ad.AnnData, path: Path) -> None:
