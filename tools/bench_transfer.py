@@ -2,14 +2,20 @@
 
 Needs SCSMD_DATA_DIR. Beside smd.tl.transfer run logistic regression on log counts and scanpy.tl.ingest; then each type
 is taken out of the references. Writes nbs/results/transfer.csv (`--out FILE` for another place), one row a run, as it
-goes; rows that are there stay.
+goes; rows that are there stay. `--scanvi` fills the column of scANVI in rows that lack it, with the interpreter
+SCSMD_SCVI_PYTHON (minutes a row).
 """
 
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
+
+import anndata as ad
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = {
@@ -61,6 +67,30 @@ def ingest(known, query):
     return q.obs["cell_type"].astype(str).to_numpy()
 
 
+def scanvi(known, query, batch):
+    "Labels by scANVI, in a process of the interpreter that has scvi-tools."
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / name) for name in ("known.h5ad", "query.h5ad", "labels.txt")]
+        for file, a, columns in (
+            (files[0], known, [batch, "cell_type"]),
+            (files[1], query, [batch]),
+        ):
+            obs = a.obs[columns].astype(str).rename(columns={batch: "sample"})
+            ad.AnnData(a.X, obs=obs, var=a.var[[]]).write_h5ad(file)
+        program = os.environ["SCSMD_SCVI_PYTHON"]
+        subprocess.run([program, str(ROOT / "tools/peer_scanvi.py"), *files], check=True)
+        return np.array(Path(files[2]).read_text().splitlines())
+
+
+def parts(adata, batch, sample, removed=None):
+    "References and query of a run."
+    here = (adata.obs[batch].astype(str) == sample).to_numpy()
+    types = adata.obs["cell_type"].astype(str)
+    rare = types[~here].value_counts()  # one cell is no type
+    known = ~here & (types != removed).to_numpy() & types.isin(rare[rare > 1].index).to_numpy()
+    return adata[known].copy(), adata[here].copy()
+
+
 def runs(adata, batch):
     "Query's sample and what is taken out of the references, for every run."
     samples = sorted(adata.obs[batch].astype(str).unique())
@@ -81,13 +111,7 @@ def row(adata, batch, sample, removed):
 
     import scsmd_nb as smd
 
-    here = (adata.obs[batch].astype(str) == sample).to_numpy()
-    types = adata.obs["cell_type"].astype(str)
-    rare = types[~here].value_counts()  # one cell is no type
-    known = adata[
-        ~here & (types != removed).to_numpy() & types.isin(rare[rare > 1].index).to_numpy()
-    ]
-    known, query = known.copy(), adata[here].copy()
+    known, query = parts(adata, batch, sample, removed)
     truth = query.obs["cell_type"].astype(str).to_numpy()
     smd.tl.transfer(known, query, label_key="cell_type", batch_key=batch)
     called, strange = query.obs["scsmd_label"] == "unknown", query.obs["scsmd_label_strange"]
@@ -110,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default=str(ROOT / "nbs/results/transfer.csv"))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--scanvi", action="store_true", help="fill the column of scANVI")
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
         sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
@@ -124,7 +149,26 @@ def main():
         if len(there)
         else set()
     )
-    columns = "dataset sample removed lr ingest transfer mean_proba auc_lr auc called_unknown false_alarms"
+    columns = "dataset sample removed lr ingest scanvi transfer mean_proba auc_lr auc called_unknown false_alarms"
+    there = there.reindex(columns=columns.split())
+    if args.scanvi:
+        whole = there["removed"].isna() & there["scanvi"].isna() & there["dataset"].isin(args.sets)
+        for i, (name, sample) in there.loc[whole, ["dataset", "sample"]].iterrows():
+            known, query = parts(smd.io.load(name), SETS[name], str(sample))
+            try:
+                right = scanvi(known, query, SETS[name]) == query.obs["cell_type"].astype(str)
+            except subprocess.CalledProcessError:  # it refuses a last batch of one cell
+                print(f"FAILED scANVI on {name}, {sample}", flush=True)
+                continue
+            there.loc[i, "scanvi"] = right.mean()
+            there.round(4).to_csv(args.out, index=False)
+            print(
+                name,
+                sample,
+                there.loc[i, ["lr", "ingest", "scanvi", "transfer"]].to_dict(),
+                flush=True,
+            )
+        return
     for name in args.sets:
         adata = smd.io.load(name)
         for sample, removed in runs(adata, SETS[name]):
