@@ -21,12 +21,12 @@ from scsmd_nb.tl import model, samples, training
 
 def fitted(adata, seed, k, *patches, params=None, **given):
     "Latent vectors and clusters of a fit while these patches hold."
-    model = smd.SCSMD(k, random_state=seed, accelerator="cpu", params=params)
+    fit = smd.SCSMD(k, random_state=seed, accelerator="cpu", params=params)
     with ExitStack() as stack:
         for p in patches:
             stack.enter_context(p)
-        model.fit(adata, **given)
-    return model.embedding_, model.labels_
+        fit.fit(adata, **given)
+    return fit.embedding_, fit.labels_
 
 
 def names(adata):
@@ -148,36 +148,25 @@ def counterparts(adata):
         )
         return seen["now"]
 
-    kept = {}
-    find = batches.find_shift
-
-    def found(x, codes, random_state=0):
-        kept["codes"] = codes
-        return find(x, codes, random_state)
-
-    add = samples.add_samples
+    add, prepare = samples.add_samples, model.prepare
 
     def stop(cells, names, codes, seed):
-        kept["some"] = batches.drawn_cells(codes, seed)
+        seen["some"] = batches.drawn_cells(codes, seed)
         add(cells, names, codes, seed)
         raise StopIteration
 
-    ready = {}
-    prepare = model.prepare
-
     def prepared(*args):
-        ready["all"] = prepare(*args)
-        return ready["all"]
+        seen["ready"] = prepare(*args)
+        return seen["ready"]
 
     with (
         patch.object(batches, "has_counterpart", both),
-        patch.object(samples, "find_shift", found),
         patch.object(model, "add_samples", stop),
         patch.object(model, "prepare", prepared),
         suppress(StopIteration),
     ):
         smd.SCSMD(2, accelerator="cpu", progress=False).fit(adata, **names(adata))
-    of = lambda column: ready["all"].of(adata.obs[column].astype(str).to_numpy())[kept["some"]]
+    of = lambda column: seen["ready"].of(adata.obs[column].astype(str).to_numpy())[seen["some"]]
     table = pd.DataFrame(dict(type=of("cell_type"), sample=of("sample")))
     table["before"], table["now"] = seen["before"], seen["now"]
     table["out"], table["home"] = seen["trips"]

@@ -41,7 +41,8 @@ REMOVED = (
     "pbmc_3chemistries",
     "baron_human",
 )
-# Two studies put together, on the genes that both have; batch_key was chosen before any of them was run. For each part:
+# Two studies put together, on the genes that both have; written down before any was run, but counterparts by round
+# trips (commit 66b806e) were chosen after. For each part:
 # the set, the column of its samples ("" for one sample), and what its types are called here; other types are left out.
 _BLOOD = {"T_CD4": "T", "T_CD8": "T", "B": "B", "NK": "NK", "Mono_CD14": "CD14+ monocyte"}
 _LINES = {name: name for name in ("H1975", "H2228", "HCC827", "A549", "H838")}

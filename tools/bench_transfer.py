@@ -138,6 +138,8 @@ def main():
     args = parser.parse_args()
     if not os.environ.get("SCSMD_DATA_DIR"):
         sys.exit("set SCSMD_DATA_DIR to the folder with the labelled data sets")
+    if args.scanvi and not os.environ.get("SCSMD_SCVI_PYTHON"):
+        sys.exit("set SCSMD_SCVI_PYTHON to the interpreter that has scvi-tools")
     import pandas as pd
 
     import scsmd_nb as smd
